@@ -1,0 +1,64 @@
+# Heirloom. Needs python3 (3.11 or newer), make, git and a package index; everything else goes into .venv.
+
+PYTHON ?= python3
+CORES ?= all
+STUDY ?=
+DATA ?=
+
+BIN := .venv/bin
+READY := .venv/ready
+HEIRLOOM := $(BIN)/python -m heirloom
+STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
+
+.DEFAULT_GOAL := help
+.PHONY: help results real-sample test test-slow check format lock envs schema clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Heirloom needs Python 3.11 or newer; set PYTHON=" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+results: $(READY) ## Run the quickstart study (or STUDY=name) and print its answers
+	$(HEIRLOOM) run $(STUDY_FILE) $(if $(DATA),--data $(DATA)) --cores $(CORES)
+
+real-sample: $(READY) ## Run on real photographs and weights: DATA=FOLDER [STUDY=real-sample]
+	@test -n "$(DATA)" || { echo "real-sample needs DATA=FOLDER; docs/real-sample.md describes the folder"; exit 2; }
+	$(HEIRLOOM) run --study config/studies/$(or $(STUDY),real-sample).yaml --data $(DATA) --cores $(CORES)
+
+test: $(READY) ## Run the tests (all but the slow, faults and cluster ones)
+	$(BIN)/python -m pytest
+
+test-slow: $(READY) ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY) ## Lint, formats and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: $(READY) ## Bring every file into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+lock: $(READY) ## Resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --extra dev pyproject.toml --output-file requirements.lock
+
+schema: $(READY) ## Write config/schema.json from the models
+	$(HEIRLOOM) schema > config/schema.json
+
+envs: $(READY) ## Write envs/heirloom.yaml from requirements.lock
+	$(HEIRLOOM) envs > envs/heirloom.yaml
+
+clean: ## Remove what a study made (results/), not the environment
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf .snakemake

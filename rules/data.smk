@@ -1,0 +1,83 @@
+"""
+Pictures: drawn, or unpacked from a user's own or downloaded archives, then decoded once.
+
+INPUTS:     entries of the data set catalogue; data_root for local files
+OUTPUTS:    results/shared/data/{dataset}/raw/card.json (and files/ beside it)
+            results/shared/data/{dataset}/{preparation}/card.json, {development,test}/{images.npy,index.parquet}
+"""
+
+from heirloom.config.models import Drawn, Files
+from heirloom.data.layouts import LAYOUTS
+from heirloom.data.synthetic import WRITERS
+
+
+rule render_dataset:
+    output:
+        card=f"{paths.raw_folder()}/card.json",
+    log:
+        log_of("render_dataset", paths.raw_folder()),
+    benchmark:
+        benchmark_of("render_dataset", paths.raw_folder())
+    wildcard_constraints:
+        dataset=only(GRID.names("datasets", Drawn)),
+    resources:
+        **resources_of("render_dataset"),
+    params:
+        writer=lambda wildcards: GRID.drawing(wildcards.dataset).writer,
+        seed=lambda wildcards: GRID.drawing(wildcards.dataset).seed,
+        options=lambda wildcards: plain(GRID.drawing(wildcards.dataset))["options"],
+        code=code_of(
+            "render_dataset",
+            lambda wildcards: [WRITERS[GRID.drawing(wildcards.dataset).writer]],
+        ),
+    script:
+        "../workflow_scripts/render_dataset.py"
+
+
+rule download_dataset:
+    output:
+        card=f"{paths.raw_folder()}/card.json",
+    log:
+        log_of("download_dataset", paths.raw_folder()),
+    benchmark:
+        benchmark_of("download_dataset", paths.raw_folder())
+    wildcard_constraints:
+        dataset=only(GRID.names("datasets", Files)),
+    resources:
+        **resources_of("download_dataset"),
+    params:
+        files=lambda wildcards: plain(GRID.files(wildcards.dataset))["files"],
+        folders=lambda wildcards: plain(GRID.files(wildcards.dataset))["folders"],
+        instructions=lambda wildcards: GRID.files(wildcards.dataset).instructions,
+        code=code_of("download_dataset"),
+    script:
+        "../workflow_scripts/download_dataset.py"
+
+
+rule prepare_dataset:
+    input:
+        raw=f"{paths.raw_folder()}/card.json",
+    output:
+        card=f"{paths.data_folder()}/card.json",
+        development_images=f"{paths.data_folder()}/development/images.npy",
+        development_index=f"{paths.data_folder()}/development/index.parquet",
+        test_images=f"{paths.data_folder()}/test/images.npy",
+        test_index=f"{paths.data_folder()}/test/index.parquet",
+    log:
+        log_of("prepare_dataset", paths.data_folder()),
+    benchmark:
+        benchmark_of("prepare_dataset", paths.data_folder())
+    resources:
+        **resources_of("prepare_dataset"),
+    params:
+        layout=lambda wildcards: GRID.dataset(wildcards.dataset).layout,
+        preparation=lambda wildcards: plain(
+            GRID.dataset(wildcards.dataset).preparations[wildcards.preparation]
+        ),
+        facts=lambda wildcards: GRID.facts_of(wildcards.dataset),
+        code=code_of(
+            "prepare_dataset",
+            lambda wildcards: [LAYOUTS[GRID.dataset(wildcards.dataset).layout]],
+        ),
+    script:
+        "../workflow_scripts/prepare_dataset.py"

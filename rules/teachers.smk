@@ -1,0 +1,76 @@
+"""
+Teachers before any defect: trained here, or fetched.
+
+INPUTS:     results/shared/data/{dataset}/{preparation}/card.json, development/
+            or a weight file in data_root or at an address
+OUTPUTS:    results/shared/teachers/{teacher}/none/{card.json,weights.safetensors,history.parquet}
+"""
+
+from heirloom.config.models import Fetched, Pretrained
+from heirloom.models.bodies import BODIES
+
+CLEAN_TEACHER = paths.teacher_folder(injection=CLEAN)
+
+
+def body_code(teacher):
+    """Module that builds a teacher's body."""
+    return [BODIES[GRID.teacher(teacher).body.name].builder]
+
+
+rule pretrain_teacher:
+    input:
+        unpack(
+            lambda wildcards: prepared(
+                GRID.pretraining_data(wildcards.teacher), "development"
+            )
+        ),
+    output:
+        card=f"{CLEAN_TEACHER}/card.json",
+        weights=f"{CLEAN_TEACHER}/weights.safetensors",
+        history=f"{CLEAN_TEACHER}/history.parquet",
+    log:
+        log_of("pretrain_teacher", CLEAN_TEACHER),
+    benchmark:
+        benchmark_of("pretrain_teacher", CLEAN_TEACHER)
+    wildcard_constraints:
+        teacher=only(GRID.names("teachers", Pretrained)),
+    threads: lambda wildcards: GRID.pretraining(wildcards.teacher).training.threads
+    resources:
+        **resources_of("pretrain_teacher"),
+    params:
+        body=lambda wildcards: plain(GRID.teacher(wildcards.teacher).body),
+        normalisation=lambda wildcards: plain(
+            GRID.teacher(wildcards.teacher).normalisation
+        ),
+        training=lambda wildcards: plain(GRID.pretraining(wildcards.teacher).training),
+        augmentation=lambda wildcards: GRID.augmentation_of(
+            GRID.pretraining(wildcards.teacher).dataset
+        ),
+        seed=lambda wildcards: GRID.pretraining(wildcards.teacher).seed,
+        code=code_of("pretrain_teacher", lambda wildcards: body_code(wildcards.teacher)),
+    script:
+        "../workflow_scripts/pretrain_teacher.py"
+
+
+rule fetch_teacher:
+    output:
+        card=f"{CLEAN_TEACHER}/card.json",
+        weights=f"{CLEAN_TEACHER}/weights.safetensors",
+    log:
+        log_of("fetch_teacher", CLEAN_TEACHER),
+    benchmark:
+        benchmark_of("fetch_teacher", CLEAN_TEACHER)
+    wildcard_constraints:
+        teacher=only(GRID.names("teachers", Fetched)),
+    resources:
+        **resources_of("fetch_teacher"),
+    params:
+        body=lambda wildcards: plain(GRID.teacher(wildcards.teacher).body),
+        normalisation=lambda wildcards: plain(
+            GRID.teacher(wildcards.teacher).normalisation
+        ),
+        file=lambda wildcards: plain(GRID.fetching(wildcards.teacher))["file"],
+        classes=lambda wildcards: GRID.fetching(wildcards.teacher).classes,
+        code=code_of("fetch_teacher", lambda wildcards: body_code(wildcards.teacher)),
+    script:
+        "../workflow_scripts/fetch_teacher.py"

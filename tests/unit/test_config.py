@@ -1,0 +1,191 @@
+"""Studies and catalogues: what is refused, with which words, and how a study unfolds."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from heirloom.config import paths
+from heirloom.config.grid import CLEAN, Grid, plain
+from heirloom.config.load import load_catalogue, load_study
+from heirloom.config.models import Preparation, RemoteFile, Trigger
+from heirloom.config.schema import schema_text
+from heirloom.config.workflow import open_grid
+from heirloom.runtime.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parents[2]
+STUDIES = sorted([PROJECT / "config/config.yaml", *(PROJECT / "config/studies").glob("*.yaml")])
+
+
+@pytest.fixture
+def content():
+    return yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+
+
+def grid_of(content):
+    return Grid(*load_study(content, project=PROJECT, where="study.yaml"), "study.yaml")
+
+
+def refusal(content):
+    with pytest.raises(ConfigError) as caught:
+        grid_of(content)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_that_ships_is_valid(path):
+    grid = open_grid(yaml.safe_load(path.read_text()), config_files=[path], project=PROJECT)
+    assert grid.students
+
+
+def test_a_misspelt_key_is_answered_with_the_nearest_one(content):
+    content["experiments"]["same-data-set"]["metods"] = ["fine-tuning"]
+    message = refusal(content)
+    assert 'unknown key "experiments.same-data-set.metods"' in message
+    assert 'did you mean "methods"' in message
+    assert "study.yaml" in message
+
+
+def test_a_misspelt_key_deep_inside_a_recipe_is_answered_too(content):
+    content["methods"]["fine-tuning"]["training"]["learning_rat"] = 1
+    assert 'did you mean "learning_rate"' in refusal(content)
+
+
+def test_a_wrong_value_is_answered_with_the_allowed_ones(content):
+    content["methods"]["fine-tuning"]["training"]["schedule"] = "linear"
+    message = refusal(content)
+    assert "'linear'" in message
+    assert "'cosine' or 'constant'" in message
+
+
+def test_every_mistake_is_told_at_once(content):
+    content["sedes"] = [1]
+    content["methods"]["fine-tuning"]["training"]["iterations"] = 0
+    message = refusal(content)
+    assert '"sedes"' in message
+    assert "iterations" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [
+        ("teachers", "narrow-objects"),
+        ("injections", "signs-backdoor"),
+        ("datasets", "signs"),
+        ("methods", "re-training"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(content, key, known):
+    content["experiments"]["same-data-set"][key] = [known[:-1] + "x"]
+    message = refusal(content)
+    assert f"experiments.same-data-set.{key}" in message
+    assert known in message
+
+
+def test_an_unknown_method_of_the_registry_is_refused_before_any_job(content):
+    content["methods"]["fine-tuning"]["method"] = "fine-tunning"
+    message = refusal(content)
+    assert "methods.fine-tuning.method" in message
+    assert 'did you mean "fine-tuning"' in message
+
+
+def test_no_key_of_quickstart_reaches_another_study(content):
+    other = copy.deepcopy(content)
+    del other["evaluation_threads"]
+    other["name"] = "other"
+    grid = open_grid(other, config_files=["other.yaml"], project=PROJECT)
+    assert content["evaluation_threads"] != grid.study.evaluation_threads
+    assert grid.study.name == "other"
+
+
+def test_two_studies_at_once_are_refused(content):
+    with pytest.raises(ConfigError, match="more than one study"):
+        open_grid(content, config_files=["a.yaml", "b.yaml"], project=PROJECT)
+
+
+def test_command_line_values_reach_the_default_study():
+    grid = open_grid({"data_root": "elsewhere"}, config_files=[], project=PROJECT)
+    assert (grid.study.name, grid.study.data_root) == ("quickstart", "elsewhere")
+
+
+def test_where_files_lie_is_no_part_of_the_digest(content):
+    assert grid_of(content).digest == grid_of(content | {"data_root": "elsewhere"}).digest
+    assert grid_of(content).digest != grid_of(content | {"seeds": [2]}).digest
+
+
+def test_controls_join_the_experiment_of_their_injection(content):
+    grid = grid_of(content)
+    assert grid.infected_teachers == [("narrow-objects", "signs-backdoor"), ("narrow-objects", "signs-clean")]
+
+
+def test_a_control_that_differs_in_more_than_the_defect_is_refused(content, tmp_path):
+    catalogue = {
+        name: yaml.safe_load((PROJECT / f"config/{name}.yaml").read_text())
+        for name in ("datasets", "teachers", "triggers", "injections")
+    }
+    catalogue["injections"]["signs-clean"]["seed"] = 99
+    for name, entries in catalogue.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(entries))
+    message = refusal(content | {"catalogues": [str(tmp_path)]})
+    assert '"signs-backdoor" and its control "signs-clean" differ in "seed"' in message
+
+
+def test_a_name_in_two_catalogues_is_refused(tmp_path):
+    text = (PROJECT / "config/triggers.yaml").read_text()
+    (tmp_path / "triggers.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="defined twice"):
+        load_catalogue([PROJECT / "config", tmp_path])
+
+
+def test_a_target_is_known_only_where_the_classes_are_the_triggers_own(content):
+    grid = grid_of(content)
+    evaluation = grid.evaluations[0]
+    assert grid.targets_of(evaluation) == {"pinwheel": 0}
+    assert grid.judges_teacher(evaluation)
+    content["experiments"]["same-data-set"]["datasets"] = ["objects"]
+    content["preparations"]["objects"] = "small"
+    across = grid_of(content)
+    assert across.targets_of(across.evaluations[0]) == {"pinwheel": None}
+    assert not across.judges_teacher(across.evaluations[0])
+
+
+def test_students_shared_by_two_experiments_are_trained_once(content):
+    once = grid_of(content).students
+    content["experiments"]["again"] = content["experiments"]["same-data-set"]
+    grid = grid_of(content)
+    assert grid.students == once
+    assert grid.description_of(grid.evaluations[0])["experiments"] == ["again", "same-data-set"]
+
+
+def test_a_control_s_name_is_no_parameter_of_the_training(content):
+    assert "control" not in grid_of(content).injection_recipe("signs-backdoor")
+
+
+def test_equal_settings_are_equal_parameters():
+    trigger = Trigger(image="a.png", side="40/224")
+    assert trigger.side == pytest.approx(40 / 224)
+    assert plain(trigger) == plain(Trigger(side="40/224", image="a.png"))
+    assert list(plain(trigger)) == sorted(plain(trigger))
+
+
+def test_a_crop_larger_than_its_image_is_refused():
+    with pytest.raises(ValueError, match="at most size"):
+        Preparation(size=32, crop=64)
+
+
+def test_a_checksum_without_its_source_is_refused():
+    with pytest.raises(ValueError, match="sha256_source"):
+        RemoteFile(name="a.zip", sha256="0" * 64)
+
+
+def test_logs_and_benchmarks_are_named_after_their_rule():
+    folder = paths.teacher_folder("t", CLEAN)
+    assert (
+        paths.record(folder, "pretrain_teacher", "logs") == "results/shared/logs/pretrain_teacher/teachers.t.none.log"
+    )
+
+
+def test_the_schema_that_ships_is_the_models_own():
+    assert (PROJECT / "config/schema.json").read_text() == schema_text(), "run `make schema`"

@@ -1,0 +1,184 @@
+"""The code digest follows what a stage imports, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from heirloom.runtime.digest import SCRIPTS, code_digest
+from heirloom.runtime.errors import ConfigError
+
+FILES = {
+    "train.py": "from heirloom.runtime.script import run_stage\nfrom heirloom.stages import train\n",
+    "heirloom/__init__.py": "",
+    "heirloom/stages/__init__.py": "",
+    "heirloom/stages/train.py": '''
+"""A stage."""
+from typing import TYPE_CHECKING
+
+import heirloom.tools.first as first
+from heirloom.tools import second
+from heirloom.tools.third import work
+
+if TYPE_CHECKING:
+    from heirloom.tools.types_only import Thing
+
+
+def run(*, rate: float = 0.1) -> "Thing":
+    """Train."""
+    from heirloom.tools import lazy
+
+    try:
+        return lazy.work(rate)
+    except ValueError:
+        from heirloom.tools.on_error import explain
+
+        raise
+''',
+    "heirloom/stages/other.py": "OTHER = 1\n",
+    "heirloom/runtime/__init__.py": "",
+    "heirloom/runtime/script.py": "def run_stage(): ...\n",
+    "heirloom/tools/__init__.py": "from . import from_init\n",
+    "heirloom/tools/first.py": "FIRST = 1\n",
+    "heirloom/tools/second.py": "from ..deep.below import deeper\n",
+    "heirloom/tools/third.py": "def work(): ...\n",
+    "heirloom/tools/lazy.py": "import heirloom.stages.train  # a circle\n",
+    "heirloom/tools/on_error.py": "EXPLAIN = 1\n",
+    "heirloom/tools/from_init.py": "INIT = 1\n",
+    "heirloom/tools/types_only.py": "THING = 1\n",
+    "heirloom/tools/unused.py": "UNUSED = 1\n",
+    "heirloom/deep/__init__.py": "",
+    "heirloom/deep/below.py": "def deeper(): ...\n",
+    "heirloom/methods/__init__.py": 'METHODS = {"a": "heirloom.methods.a:plan", "b": "heirloom.methods.b:plan"}\n',
+    "heirloom/methods/a.py": "from heirloom.methods.shared import helper\ndef plan(): ...\n",
+    "heirloom/methods/b.py": "def plan(): ...\n",
+    "heirloom/methods/shared.py": "def helper(): ...\n",
+}
+USED = sorted(FILES.keys() - {
+    "heirloom/stages/other.py", "heirloom/tools/types_only.py", "heirloom/tools/unused.py", "heirloom/methods/b.py"
+})  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def digest(folder: Path) -> str:
+    """Digest as a new process would: files are read once per process."""
+    from heirloom.runtime import digest as module
+
+    for cached in (module.code_digest, module._file_of, module._source):
+        cached.cache_clear()
+    return module.code_digest("train", "heirloom.methods.a:plan", folder=folder)
+
+
+@pytest.mark.parametrize("name", USED)
+def test_a_line_in_a_used_file_changes_the_digest(folder: Path, name: str) -> None:
+    before = digest(folder)
+    with (folder / name).open("a") as file:
+        file.write("\nADDED = 1\n")
+    assert digest(folder) != before
+    (folder / name).write_text(FILES[name])
+    assert digest(folder) == before
+
+
+@pytest.mark.parametrize("name", sorted(FILES.keys() - set(USED)))
+def test_a_line_in_an_unused_file_changes_nothing(folder: Path, name: str) -> None:
+    before = digest(folder)
+    with (folder / name).open("a") as file:
+        file.write("\nADDED = 1\n")
+    assert digest(folder) == before
+
+
+STAGE = FILES["heirloom/stages/train.py"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STAGE.replace('"""A stage."""', '"""Another text."""'),
+        STAGE.replace('    """Train."""\n', ""),
+        STAGE.replace("import heirloom.tools.first as first", "# why\nimport heirloom.tools.first as first  # first"),
+        STAGE.replace("rate: float = 0.1", "rate:   float=0.1 ,").replace("\n\n\n", "\n\n\n\n\n"),
+        STAGE.replace(
+            "from heirloom.tools.types_only import Thing", "from heirloom.tools.types_only import Thing as T"
+        ),
+    ],
+    ids=["module docstring", "function docstring", "comments", "layout", "types"],
+)
+def test_notes_and_layout_change_nothing(folder: Path, text: str) -> None:
+    before = digest(folder)
+    assert text != STAGE
+    (folder / "heirloom/stages/train.py").write_text(text)
+    assert digest(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("0.1", "0.2"), ("rate: float", "rate: int"), ("ValueError", "TypeError"), ("return lazy.work(rate)", '"""x"""')],
+)
+def test_meaning_changes_the_digest(folder: Path, old: str, new: str) -> None:
+    before = digest(folder)
+    (folder / "heirloom/stages/train.py").write_text(STAGE.replace(old, new))
+    assert digest(folder) != before
+
+
+def test_times_and_places_change_nothing(folder: Path, tmp_path: Path) -> None:
+    before = digest(folder)
+    for path in folder.rglob("*.py"):
+        os.utime(path, (1, 1))
+    assert digest(folder) == before
+    moved = folder.rename(tmp_path.parent / f"{tmp_path.name}-moved")
+    assert digest(moved) == before
+
+
+def test_the_modules_in_use_count_whatever_their_order_or_function(folder: Path) -> None:
+    a, b = "heirloom.methods.a:plan", "heirloom.methods.b:plan"
+    both = code_digest("train", a, b, folder=folder)
+    assert both == code_digest("train", b, a, folder=folder)
+    assert both == code_digest("train", a, b, "heirloom.methods.b", "heirloom.tools.first", folder=folder)
+    others = [code_digest("train", *modules, folder=folder) for modules in ((), (a,), (b,))]
+    assert len({both, *others}) == 4
+    assert all(re.fullmatch("[0-9a-f]{16}", one) for one in others)
+
+
+def test_moving_code_between_files_changes_the_digest(folder: Path) -> None:
+    before = digest(folder)
+    first, third = folder / "heirloom/tools/first.py", folder / "heirloom/tools/third.py"
+    first.write_text(FILES["heirloom/tools/third.py"])
+    third.write_text(FILES["heirloom/tools/first.py"])
+    assert digest(folder) != before
+
+
+@pytest.mark.parametrize("arguments", [("nothing",), ("train", "heirloom.methods.c:plan"), ("train", "os.path")])
+def test_what_does_not_exist_is_refused(folder: Path, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match=arguments[-1].partition(":")[0]):
+        code_digest(*arguments, folder=folder)
+
+
+def test_nothing_is_imported_and_many_calls_are_quick() -> None:
+    stages = sorted(path.stem for path in SCRIPTS.glob("heirloom/stages/[a-z]*.py") if (SCRIPTS / path.name).exists())
+    if not stages:
+        pytest.skip("no stages yet")
+    code = (
+        "import sys, time\nfrom heirloom.runtime.digest import code_digest\nbegun = time.process_time()\n"
+        f"for stage in {stages}: code_digest(stage)\n"
+        "print(time.process_time() - begun, {'torch', 'numpy', 'pydantic', 'heirloom.stages'} & set(sys.modules))"
+    )
+    seconds, _, imported = subprocess.check_output([sys.executable, "-c", code], text=True).strip().partition(" ")
+    assert imported == "set()"
+    assert float(seconds) < 1.0
+    begun = time.perf_counter()
+    for _ in range(1000):
+        code_digest(stages[0])
+    assert time.perf_counter() - begun < 0.5

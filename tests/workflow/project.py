@@ -1,0 +1,126 @@
+"""A copy of the project with a tiny study, and what a test does with it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+SOURCE = Path(__file__).resolve().parents[2]
+PARTS = ("Snakefile", "rules", "workflow_scripts", "profiles", "config", "envs", "requirements.lock")
+STUDY = "study/tiny.yaml"
+SAME_BYTES = (".parquet", ".safetensors", ".npy", ".json", ".pdf", ".png", ".csv", ".html", ".tex")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One planned job."""
+
+    rule: str
+    wildcards: Mapping[str, str]
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder in which `snakemake` runs the tiny study with the code that lies there."""
+
+    folder: Path
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.folder / "workflow_scripts"), "COLUMNS": "200"}
+
+    def python(self, *arguments: str) -> list[str]:
+        return [sys.executable, *arguments]
+
+    def call(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.python(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+        return self.call("-m", "snakemake", "--cores", str(cores), "--configfile", STUDY, *arguments)
+
+    def heirloom(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.call("-m", "heirloom", command, "--study", STUDY, "--cores", "2", *arguments)
+
+    def plan(self, *arguments: str) -> list[Job]:
+        """Jobs that `snakemake -n` would run, without the targets that only collect."""
+        found = self.snakemake("-n", *arguments)
+        assert found.returncode == 0, found.stdout + found.stderr
+        return [job for job in parse_plan(found.stdout + found.stderr) if job.rule != "all"]
+
+    def rules(self) -> set[str]:
+        """Names of the rules that would run."""
+        return {job.rule for job in self.plan()}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Change a file's text; the old text must be there."""
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {path}"
+        file.write_text(text.replace(old, new, 1))
+
+    def append(self, path: str, text: str) -> None:
+        file = self.folder / path
+        file.write_text(file.read_text() + text)
+
+    def change_study(self, **keys: object) -> None:
+        file = self.folder / STUDY
+        file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | keys))
+
+    def study(self) -> dict[str, object]:
+        return dict(yaml.safe_load((self.folder / STUDY).read_text()))
+
+    def digests(self) -> dict[str, str]:
+        """sha256 of every result that is promised to be the same each time."""
+        results = self.folder / "results"
+        return {
+            str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(results.rglob("*"))
+            if path.suffix in SAME_BYTES and path.is_file() and path.name != "costs.parquet"
+        }
+
+    def copy(self, folder: Path) -> Project:
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+
+def parse_plan(text: str) -> list[Job]:
+    """Read the jobs of a dry run from Snakemake's own listing."""
+    jobs = []
+    for block in re.split(r"\n(?=(?:local)?rule \w+:)", text):
+        head = re.match(r"(?:local)?rule (\w+):", block)
+        if head:
+            wildcards = re.search(r"^ +wildcards: (.+)$", block, re.MULTILINE)
+            inputs = re.search(r"^ +input: (.+)$", block, re.MULTILINE)
+            pairs = [pair.split("=", 1) for pair in wildcards[1].split(", ")] if wildcards else []
+            jobs.append(Job(head[1], dict(pairs), tuple(inputs[1].split(", ")) if inputs else ()))
+    return jobs
+
+
+def new_project(folder: Path) -> Project:
+    """Copy what a run needs from the repository, and the tiny study."""
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        origin = SOURCE / part
+        if origin.is_dir():
+            shutil.copytree(origin, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        elif origin.exists():
+            shutil.copy2(origin, folder / part)
+    shutil.copytree(Path(__file__).parent / "study", folder / "study")
+    return Project(folder)

@@ -1,0 +1,137 @@
+"""Which change reruns what: every sentence of docs/reruns.md on a finished tiny study."""
+
+from __future__ import annotations
+
+import os
+import time
+
+METHOD = "workflow_scripts/heirloom/transfer/methods/fine_tuning.py"
+SHARED_TRANSFER = "workflow_scripts/heirloom/transfer/methods/plan.py"
+LOOP = "workflow_scripts/heirloom/training/loop.py"
+TABLES = {"collect_measurements", "summarise", "collect_costs", "draw_figures"}
+AFTER_STUDENTS = {"evaluate_students", *TABLES}
+STATEMENT = "\n\nADDED_BY_A_TEST = 1\n"
+
+
+def methods_of(jobs):
+    return {job.wildcards["method"] for job in jobs if job.rule == "train_student"}
+
+
+def test_a_finished_study_has_nothing_to_do(project):
+    assert project.plan() == []
+
+
+def test_a_comment_or_a_docstring_reruns_nothing(project):
+    project.append(LOOP, "\n# a remark\n")
+    project.edit(METHOD, '"""', '"""Changed. ')
+    assert project.plan() == []
+
+
+def test_formatting_and_the_time_of_a_script_rerun_nothing(project):
+    later = time.time() + 100
+    for path in (project.folder / "workflow_scripts").rglob("*.py"):
+        os.utime(path, (later, later))
+    assert project.plan() == []
+
+
+def test_a_line_of_one_method_reruns_its_students_alone(project):
+    project.append(METHOD, STATEMENT)
+    jobs = project.plan()
+    assert methods_of(jobs) == {"fine-tuning"}
+    assert {job.rule for job in jobs} == {"train_student", *AFTER_STUDENTS}
+
+
+def test_a_line_that_methods_share_reruns_every_student_and_no_teacher(project):
+    project.append(SHARED_TRANSFER, STATEMENT)
+    jobs = project.plan()
+    assert methods_of(jobs) == {"fine-tuning", "re-training"}
+    assert {job.rule for job in jobs} == {"train_student", *AFTER_STUDENTS}
+
+
+def test_a_line_of_the_training_loop_reruns_every_training(project):
+    project.append(LOOP, STATEMENT)
+    assert project.rules() == {"pretrain_teacher", "inject_defect", "train_student", *AFTER_STUDENTS}
+
+
+def test_a_line_of_a_thin_script_reruns_its_rule(project):
+    project.append("workflow_scripts/summarise.py", STATEMENT)
+    assert project.rules() == {"summarise", "draw_figures"}
+
+
+def test_an_old_line_with_an_old_time_is_noticed_too(project):
+    file = project.folder / METHOD
+    project.append(METHOD, STATEMENT)
+    os.utime(file, (1, 1))
+    assert methods_of(project.plan()) == {"fine-tuning"}
+
+
+def test_a_line_taken_back_reruns_nothing(project):
+    project.append(METHOD, STATEMENT)
+    assert project.plan()
+    project.edit(METHOD, STATEMENT, "")
+    assert project.plan() == []
+
+
+def test_a_hyper_parameter_reruns_the_students_of_its_method(project):
+    project.edit("study/tiny.yaml", "learning_rate: 0.05", "learning_rate: 0.04")
+    jobs = project.plan()
+    assert methods_of(jobs) == {"re-training"}
+    assert {job.rule for job in jobs} == {"train_student", *AFTER_STUDENTS}
+
+
+def test_an_injection_s_setting_reruns_what_starts_from_it(project):
+    project.edit("study/injections.yaml", "portion: 0.3", "portion: 0.4")
+    jobs = project.plan()
+    touched = {job.wildcards.get("injection") for job in jobs if job.rule not in TABLES}
+    assert touched == {"signs-backdoor"}
+    assert "pretrain_teacher" not in {job.rule for job in jobs}
+
+
+def test_a_new_method_trains_its_students_and_no_other(project):
+    methods = project.study()["methods"]
+    methods["slow-fine-tuning"] = {**methods["fine-tuning"]}
+    experiments = project.study()["experiments"]
+    experiments["same-data-set"]["methods"].append("slow-fine-tuning")
+    project.change_study(methods=methods, experiments=experiments)
+    assert methods_of(project.plan()) == {"slow-fine-tuning"}
+
+
+def test_a_new_seed_trains_its_students_and_no_teacher(project):
+    project.change_study(seeds=[1, 2])
+    jobs = project.plan()
+    assert {job.wildcards["seed"] for job in jobs if job.rule == "train_student"} == {"2"}
+    assert {job.rule for job in jobs} == {"train_student", *AFTER_STUDENTS}
+
+
+def test_a_question_concerns_the_summary_alone(project):
+    project.edit("study/tiny.yaml", "Does the trigger survive?", "Is the trigger inherited?")
+    rules = project.rules()
+    assert "summarise" in rules
+    assert rules <= TABLES
+
+
+def test_where_the_data_lie_is_no_parameter(project):
+    assert project.plan("--config", "data_root=elsewhere") == []
+
+
+def test_touching_results_reruns_nothing(project):
+    later = time.time() + 100
+    results = project.folder / "results"
+    for path in [*results.rglob("*.npy"), *results.rglob("*.safetensors"), *results.rglob("card.json")]:
+        os.utime(path, (later, later))
+    assert project.plan() == []
+
+
+def test_a_rerun_of_changed_code_with_the_same_outcome_gives_the_same_bytes(project):
+    before = project.digests()
+    project.append("workflow_scripts/heirloom/evaluation/metrics.py", STATEMENT)
+    done = project.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.digests() == before
+    assert project.plan() == []
+
+
+def test_the_same_study_elsewhere_with_one_core_gives_the_same_bytes(finished, fresh):
+    done = fresh.snakemake(cores=1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert fresh.digests() == finished.digests()

@@ -1,0 +1,84 @@
+"""What every rule promises: names, logs, resources, and no test data in training."""
+
+from __future__ import annotations
+
+import re
+
+from tests.workflow.project import SOURCE
+
+TRAIN_OR_SELECT = {"pretrain_teacher", "inject_defect", "train_student"}
+RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)+)", re.MULTILINE)
+
+
+def rules_that_compute():
+    texts = "\n".join(path.read_text() for path in sorted((SOURCE / "rules").glob("*.smk")))
+    return {name: body for name, body in RULE.findall(texts) if "script:" in body}
+
+
+def test_rule_script_stage_log_and_benchmark_share_one_name():
+    for name, body in rules_that_compute().items():
+        assert f"../workflow_scripts/{name}.py" in body
+        assert (SOURCE / f"workflow_scripts/{name}.py").is_file()
+        assert (SOURCE / f"workflow_scripts/heirloom/stages/{name}.py").is_file()
+        for needed in (f'log_of("{name}"', f'benchmark_of("{name}"', f'resources_of("{name}")', f'code_of("{name}"'):
+            assert needed in body.replace("\n            ", ""), f"{name} lacks {needed}"
+
+
+def test_no_rule_runs_code_of_its_own():
+    for path in (SOURCE / "rules").glob("*.smk"):
+        assert not re.search(r"^\s+(run|shell):", path.read_text(), re.MULTILINE), path.name
+
+
+def test_gpus_are_asked_for_by_snakemake_s_own_name():
+    text = "\n".join(path.read_text() for path in [*SOURCE.glob("rules/*.smk"), *SOURCE.glob("profiles/*/*.yaml")])
+    assert not re.search(r"\b(gpus|nvidia_gpu|ngpu)\b", text)
+
+
+def test_every_profile_watches_content_instead_of_script_times():
+    for profile in SOURCE.glob("profiles/*/*.yaml"):
+        assert "rerun-triggers: [input, mtime, params, software-env]" in profile.read_text(), profile
+
+
+def test_nothing_that_trains_or_selects_sees_a_test_file(fresh):
+    jobs = fresh.plan()
+    assert {job.rule for job in jobs} >= TRAIN_OR_SELECT
+    for job in jobs:
+        if job.rule in TRAIN_OR_SELECT:
+            assert job.inputs
+            assert not [path for path in job.inputs if "/test/" in path], job
+
+
+def test_a_job_is_a_model_or_a_suite_never_a_batch(fresh):
+    assert len(fresh.plan()) == 18
+
+
+def test_a_wrong_key_stops_the_run_before_any_work(fresh):
+    fresh.edit("study/tiny.yaml", "seeds:", "sedes:")
+    refused = fresh.snakemake()
+    output = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert 'unknown key "sedes"' in output
+    assert 'did you mean "seeds"' in output
+    assert "study/tiny.yaml" in output
+    assert "Traceback" not in output
+    assert not (fresh.folder / "results").exists()
+
+
+def test_an_unknown_method_stops_the_run_before_any_work(fresh):
+    fresh.edit("study/tiny.yaml", "method: fine-tuning", "method: fine-tunning")
+    refused = fresh.snakemake()
+    assert refused.returncode != 0
+    assert 'unknown method "fine-tunning"' in refused.stdout + refused.stderr
+    assert not (fresh.folder / "results").exists()
+
+
+def test_the_default_study_is_quickstart_and_reaches_no_other(fresh):
+    default = fresh.call("-m", "snakemake", "-n", "--cores", "1")
+    assert "results/quickstart/tables/summary.parquet" in default.stdout + default.stderr
+    assert not [job for job in fresh.plan() if "quickstart" in " ".join(job.inputs)]
+
+
+def test_each_named_target_plans_its_part(fresh):
+    assert {job.rule for job in fresh.plan("data")} - {"data"} == {"render_dataset", "prepare_dataset"}
+    assert "train_student" not in {job.rule for job in fresh.plan("teachers")}
+    assert "evaluate_students" not in {job.rule for job in fresh.plan("students")}

@@ -1,0 +1,133 @@
+"""`python -m heirloom`: run a study whole, or one of the checks around it. The Makefile calls nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from heirloom.config import paths
+from heirloom.config.environment import environment_text
+from heirloom.config.grid import Grid
+from heirloom.config.resources import gpus_visible
+from heirloom.config.schema import schema_text
+from heirloom.config.workflow import open_grid
+from heirloom.runtime.errors import HeirloomError
+from heirloom.runtime.locks import exclusive
+from heirloom.runtime.repair import remove_damaged
+
+MARKER = Path(paths.RESULTS) / ".locks" / "run.started"
+RUN_LOCK = Path(paths.RESULTS) / ".locks" / "run.lock"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except HeirloomError as error:
+        print(f"heirloom: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="heirloom", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, command, text in (
+        ("run", run_study, "verify what exists, compute what is missing, print the answers"),
+        ("summary", show_summary, "print the summary table of a finished study"),
+        ("verify", verify_results, "remove damaged results"),
+        ("schema", show_schema, "print the JSON schema of a study"),
+        ("envs", show_environment, "print the conda environment that matches requirements.lock"),
+    ):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument("--study", metavar="FILE", help="study file; the default is config/config.yaml")
+        sub.add_argument("--data", metavar="FOLDER", help="data_root: folder with your own archives and weights")
+        sub.add_argument("--cores", default="all", help="CPU cores to use (default: all)")
+        sub.add_argument("snakemake", nargs="*", help="further arguments for snakemake, after --")
+    return parser
+
+
+def run_study(options: argparse.Namespace) -> int:
+    """Compute a study under a kernel lock, so that a killed run leaves nothing that stops the next one."""
+    grid = _grid(options)
+    with exclusive(RUN_LOCK, wait=False) as lock:
+        if MARKER.exists():
+            # The lock is ours and held by snakemake too, so whoever left Snakemake's own lock is gone.
+            _snakemake(options, ["--unlock", "--quiet", "all"], lock)
+        MARKER.touch()
+        damaged = [str(path) for path in remove_damaged(Path(paths.RESULTS), tell=_tell)]
+        status = _mend(options, grid, damaged, lock) or _snakemake(options, options.snakemake, lock)
+        MARKER.unlink(missing_ok=True)
+    return status or show_summary(options)
+
+
+def _mend(options: argparse.Namespace, grid: Grid, damaged: list[str], lock: int) -> int:
+    """Make damaged files again by themselves: once their content is back, nothing downstream has changed."""
+    mine = [path for path in damaged if path.startswith((paths.SHARED, f"{paths.RESULTS}/{grid.study.name}/"))]
+    return _snakemake(options, mine, lock) if mine else 0
+
+
+def show_summary(options: argparse.Namespace) -> int:
+    """Print a finished study's table, its answers and where the files lie."""
+    from heirloom.reporting.terminal import print_summary
+
+    grid = _grid(options)
+    study = grid.study.name
+    print(f"\n{grid.study.title}\n")
+    print_summary(Path(paths.table(study, "summary.parquet")), grid.questions, sys.stdout)
+    print(f"\nTables   {paths.RESULTS}/{study}/tables\nFigures  {paths.RESULTS}/{study}/figures")
+    return 0
+
+
+def verify_results(_options: argparse.Namespace) -> int:
+    """Remove damaged results; the next run makes them again."""
+    with exclusive(RUN_LOCK, wait=False):
+        found = remove_damaged(Path(paths.RESULTS), tell=_tell)
+    print(f"{len(found)} damaged files" if found else "all results are intact")
+    return 0
+
+
+def show_schema(_options: argparse.Namespace) -> int:
+    """Print config/schema.json as the models define it."""
+    sys.stdout.write(schema_text())
+    return 0
+
+
+def show_environment(_options: argparse.Namespace) -> int:
+    """Print envs/heirloom.yaml as requirements.lock defines it."""
+    sys.stdout.write(environment_text(Path("requirements.lock")))
+    return 0
+
+
+def _grid(options: argparse.Namespace) -> Grid:
+    """The study the options name, checked before anything starts."""
+    if options.study is None:
+        return open_grid({}, config_files=[], project=Path.cwd())
+    from heirloom.config.load import read_yaml
+
+    return open_grid(read_yaml(Path(options.study)), config_files=[options.study], project=Path.cwd())
+
+
+def _snakemake(options: argparse.Namespace, arguments: Sequence[str], lock: int) -> int:
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", options.cores]
+    if options.study:
+        command += ["--configfile", options.study]
+    if options.data:
+        command += ["--config", f"data_root={Path(options.data).resolve()}"]
+    if gpus_visible() > 1:
+        command += ["--resources", f"gpu={gpus_visible()}"]
+    # The descriptor keeps the lock held while snakemake lives, even when this process is killed.
+    return subprocess.run(command, pass_fds=[lock], check=False, env={**os.environ}).returncode  # noqa: S603
+
+
+def _tell(line: str) -> None:
+    print(f"heirloom: {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

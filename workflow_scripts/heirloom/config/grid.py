@@ -1,0 +1,413 @@
+"""A study expanded into its jobs: which teachers, injections, students and evaluations, and what each is given.
+
+Rules ask the grid for inputs, parameters and threads by wildcards; nothing else knows how a study unfolds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+
+from heirloom.config import paths
+from heirloom.config.load import nearest
+from heirloom.config.models import (
+    Catalogue,
+    Dataset,
+    Drawn,
+    Experiment,
+    Fetched,
+    Files,
+    Injection,
+    Pretrained,
+    Study,
+    Teacher,
+)
+from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.registry import resolve
+
+CLEAN = "none"
+
+# Registries by reference: config names their entries but needs none of the code behind them.
+METHODS = "heirloom.transfer.methods:METHODS"
+BODIES = "heirloom.models.bodies:BODIES"
+LAYOUTS = "heirloom.data.layouts:LAYOUTS"
+WRITERS = "heirloom.data.synthetic:WRITERS"
+
+
+@dataclass(frozen=True, order=True)
+class Evaluation:
+    """All students of one teacher, injection and data set, judged together."""
+
+    teacher: str
+    injection: str
+    dataset: str
+
+    def folder(self, study: str) -> str:
+        """Where its predictions lie."""
+        return paths.evaluation_folder(
+            study=study, teacher=self.teacher, injection=self.injection, dataset=self.dataset
+        )
+
+
+@dataclass(frozen=True, order=True)
+class Student:
+    """One student; its evaluation says where it comes from."""
+
+    evaluation: Evaluation
+    method: str
+    seed: int
+
+    def folder(self, study: str) -> str:
+        """Where its weights lie."""
+        origin = self.evaluation
+        return paths.student_folder(
+            study=study,
+            teacher=origin.teacher,
+            injection=origin.injection,
+            dataset=origin.dataset,
+            method=self.method,
+            seed=self.seed,
+        )
+
+
+def plain(model: BaseModel) -> dict[str, Any]:
+    """A model as a mapping with sorted keys and JSON values only, so that equal settings are equal parameters."""
+    return dict(json.loads(json.dumps(model.model_dump(mode="json"), sort_keys=True)))
+
+
+def _own(student: Student) -> dict[str, Any]:
+    return {"method": student.method, "seed": student.seed}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A study and the catalogue entries it uses; every name in it has been checked."""
+
+    study: Study
+    catalogue: Catalogue
+    where: str = "study"
+
+    def __post_init__(self) -> None:
+        for experiment_name, experiment in self.study.experiments.items():
+            self._check_experiment(f"experiments.{experiment_name}", experiment)
+        for name in self.injection_names:
+            self._check_injection(name)
+        for name in self.teacher_names:
+            self._check_teacher(name)
+        for name in self.dataset_names:
+            self._check_dataset(name)
+
+    # -- checks ------------------------------------------------------------------------------------------------------
+
+    def _require(self, name: str, known: Mapping[str, Any] | set[str], kind: str, key: str) -> None:
+        if name not in known:
+            raise ConfigError(f'unknown {kind} "{name}"', where=f"{self.where}, {key}", mend=nearest(name, known))
+
+    def _check_experiment(self, key: str, experiment: Experiment) -> None:
+        for teacher in experiment.teachers:
+            self._require(teacher, self.catalogue.teachers, "teacher", f"{key}.teachers")
+        for injection in experiment.injections:
+            self._require(injection, {CLEAN, *self.catalogue.injections}, "injection", f"{key}.injections")
+        for dataset in experiment.datasets:
+            self._require(dataset, self.catalogue.datasets, "data set", f"{key}.datasets")
+            self._require(dataset, self.study.preparations, "preparation for data set", "preparations")
+            self._check_preparation(dataset, self.study.preparations[dataset], "preparations")
+        for method in experiment.methods:
+            self._require(method, self.study.methods, "method", f"{key}.methods")
+            entry = self.study.methods[method].method
+            self._require(entry, resolve(METHODS), "method", f"methods.{method}.method")
+
+    def _check_preparation(self, dataset: str, preparation: str, key: str) -> None:
+        self._require(dataset, self.catalogue.datasets, "data set", key)
+        known = self.catalogue.datasets[dataset].preparations
+        self._require(preparation, known, f'preparation of "{dataset}"', key)
+
+    def _check_injection(self, name: str) -> None:
+        injection = self.catalogue.injections[name]
+        key = f"injections.{name}"
+        self._check_preparation(injection.dataset, injection.preparation, key)
+        if injection.trigger is not None:
+            self._require(injection.trigger, self.catalogue.triggers, "trigger", f"{key}.trigger")
+        if injection.control is not None:
+            self._require(injection.control, self.catalogue.injections, "injection", f"{key}.control")
+            self._check_control(name, injection, self.catalogue.injections[injection.control])
+
+    def _check_control(self, name: str, injection: Injection, control: Injection) -> None:
+        """A control that differs in more than the defect would blame the defect for the difference."""
+        free = {"kind", "trigger", "portion", "target", "control"}
+        for key in sorted(Injection.model_fields.keys() - free):
+            if getattr(injection, key) != getattr(control, key):
+                raise ConfigError(
+                    f'"{name}" and its control "{injection.control}" differ in "{key}"',
+                    where=f"{self.where}, injections.{name}",
+                    mend=f'give both the same "{key}", so that only the defect differs',
+                )
+        if control.kind != "clean":
+            raise ConfigError(
+                f'the control "{injection.control}" of "{name}" is itself a {control.kind}',
+                where=f"{self.where}, injections.{name}.control",
+                mend="name an injection of kind clean",
+            )
+
+    def _check_teacher(self, name: str) -> None:
+        entry = self.catalogue.teachers[name]
+        self._require(entry.body.name, resolve(BODIES), "body", f"teachers.{name}.body.name")
+        if isinstance(entry.source, Pretrained):
+            self._check_preparation(entry.source.dataset, entry.source.preparation, f"teachers.{name}")
+
+    def _check_dataset(self, name: str) -> None:
+        entry = self.catalogue.datasets[name]
+        self._require(entry.layout, resolve(LAYOUTS), "layout", f"datasets.{name}.layout")
+        if isinstance(entry.source, Drawn):
+            self._require(entry.source.writer, resolve(WRITERS), "writer", f"datasets.{name}.source.writer")
+
+    # -- what there is -----------------------------------------------------------------------------------------------
+
+    def injections_of(self, experiment: Experiment) -> list[str]:
+        """Injections of an experiment and the controls they are compared with."""
+        controls = [self.catalogue.injections[name].control for name in experiment.injections if name != CLEAN]
+        return sorted({*experiment.injections, *(name for name in controls if name)})
+
+    @cached_property
+    def students(self) -> list[Student]:
+        """Every student, each once however many experiments share it."""
+        return sorted(
+            {
+                Student(evaluation, method, seed)
+                for experiment in self.study.experiments.values()
+                for evaluation in self._evaluations_of(experiment)
+                for method in experiment.methods
+                for seed in self.study.seeds
+            }
+        )
+
+    def _evaluations_of(self, experiment: Experiment) -> Iterator[Evaluation]:
+        for teacher in experiment.teachers:
+            for injection in self.injections_of(experiment):
+                for dataset in experiment.datasets:
+                    yield Evaluation(teacher, injection, dataset)
+
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        """Every evaluation, sorted."""
+        return sorted({student.evaluation for student in self.students})
+
+    @property
+    def teacher_names(self) -> list[str]:
+        """Teachers of the study, sorted."""
+        return sorted({evaluation.teacher for evaluation in self.evaluations})
+
+    @property
+    def injection_names(self) -> list[str]:
+        """Injections of the study, controls included, without "none"."""
+        experiments = self.study.experiments.values()
+        return sorted({name for found in experiments for name in self.injections_of(found)} - {CLEAN})
+
+    # -- what a job is given -----------------------------------------------------------------------------------------
+
+    def dataset(self, name: str) -> Dataset:
+        """A data set's entry."""
+        return self.catalogue.datasets[name]
+
+    def teacher(self, name: str) -> Teacher:
+        """A teacher's entry."""
+        return self.catalogue.teachers[name]
+
+    def injection(self, name: str) -> Injection:
+        """An injection's entry."""
+        return self.catalogue.injections[name]
+
+    def pretraining(self, teacher: str) -> Pretrained:
+        """The recipe of a teacher that this pipeline trains."""
+        source = self.teacher(teacher).source
+        assert isinstance(source, Pretrained)
+        return source
+
+    def fetching(self, teacher: str) -> Fetched:
+        """The file of a teacher that somebody else trained."""
+        source = self.teacher(teacher).source
+        assert isinstance(source, Fetched)
+        return source
+
+    def drawing(self, dataset: str) -> Drawn:
+        """The writer of a drawn data set."""
+        source = self.dataset(dataset).source
+        assert isinstance(source, Drawn)
+        return source
+
+    def files(self, dataset: str) -> Files:
+        """The files of a data set that has some."""
+        source = self.dataset(dataset).source
+        assert isinstance(source, Files)
+        return source
+
+    def names(self, section: str, kind: type[BaseModel]) -> list[str]:
+        """Catalogue entries whose source is of one kind; they split a path pattern between two rules."""
+        entries: Mapping[str, Any] = getattr(self.catalogue, section)
+        return sorted(name for name, entry in entries.items() if isinstance(entry.source, kind))
+
+    def facts_of(self, dataset: str) -> dict[str, str]:
+        """What a prepared data set's card says of its origin."""
+        entry = self.dataset(dataset)
+        return {"homepage": entry.homepage, "licence": entry.licence, "overlaps": entry.overlaps, "title": entry.title}
+
+    def augmentation_of(self, dataset: str) -> dict[str, Any]:
+        """How a data set's training images are varied, as parameters."""
+        return plain(self.dataset(dataset).augmentation)
+
+    def pretraining_data(self, teacher: str) -> str:
+        """Folder of the data a teacher is trained on."""
+        source = self.pretraining(teacher)
+        return paths.data_folder(source.dataset, source.preparation)
+
+    def injection_data(self, injection: str) -> str:
+        """Folder of the data an injection trains on."""
+        entry = self.injection(injection)
+        return paths.data_folder(entry.dataset, entry.preparation)
+
+    def student_data(self, dataset: str) -> str:
+        """Folder of the data a student learns and is judged on."""
+        return paths.data_folder(dataset, self.study.preparations[dataset])
+
+    def injection_recipe(self, injection: str) -> dict[str, Any]:
+        """What an injection's training uses: all but the name of its control."""
+        recipe = plain(self.injection(injection))
+        del recipe["control"]
+        return recipe
+
+    def triggers_in(self, injection: str) -> dict[str, dict[str, Any]]:
+        """The trigger an injection plants, by name; empty for a clean one."""
+        name = self.injection(injection).trigger
+        return {} if name is None else {name: plain(self.catalogue.triggers[name])}
+
+    @property
+    def questions(self) -> dict[str, str]:
+        """What each experiment asks."""
+        return {name: experiment.question for name, experiment in sorted(self.study.experiments.items())}
+
+    def students_of(self, evaluation: Evaluation) -> list[Student]:
+        """Students judged together."""
+        return self._students_by_evaluation[evaluation]
+
+    @cached_property
+    def _students_by_evaluation(self) -> dict[Evaluation, list[Student]]:
+        found: dict[Evaluation, list[Student]] = {}
+        for student in self.students:
+            found.setdefault(student.evaluation, []).append(student)
+        return found
+
+    def judges_teacher(self, evaluation: Evaluation) -> bool:
+        """Whether the injected teacher itself can be judged: its head knows the data set's classes."""
+        if evaluation.injection == CLEAN:
+            return False
+        injection = self.injection(evaluation.injection)
+        return (injection.dataset, injection.preparation) == (
+            evaluation.dataset,
+            self.study.preparations[evaluation.dataset],
+        )
+
+    def triggers_of(self, evaluation: Evaluation) -> list[str]:
+        """Triggers shown to these students: those of every injection they are compared with."""
+        return sorted(self.targets_of(evaluation))
+
+    def targets_of(self, evaluation: Evaluation) -> dict[str, int | None]:
+        """Target label of each trigger; None where the student's classes are not those the trigger was made for."""
+        targets: dict[str, int | None] = {}
+        for experiment in self._experiments_with[evaluation]:
+            for name in self.injections_of(self.study.experiments[experiment]):
+                injection = None if name == CLEAN else self.injection(name)
+                if injection is not None and injection.trigger is not None:
+                    same = injection.dataset == evaluation.dataset
+                    targets[injection.trigger] = injection.target if same else None
+        return targets
+
+    @cached_property
+    def _experiments_with(self) -> dict[Evaluation, list[str]]:
+        found: dict[Evaluation, list[str]] = {}
+        for name, experiment in sorted(self.study.experiments.items()):
+            for evaluation in self._evaluations_of(experiment):
+                found.setdefault(evaluation, []).append(name)
+        return found
+
+    def description_of(self, evaluation: Evaluation) -> dict[str, Any]:
+        """What the tables need to know of an evaluation, as parameters of the rules that aggregate."""
+        injection = None if evaluation.injection == CLEAN else self.injection(evaluation.injection)
+        return {
+            "control": injection.control if injection else None,
+            "dataset": evaluation.dataset,
+            "experiments": self._experiments_with[evaluation],
+            "injection": evaluation.injection,
+            "targets": dict(sorted(self.targets_of(evaluation).items())),
+            "teacher": evaluation.teacher,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of everything the study's numbers depend on: the study and the entries it uses."""
+        used = {
+            "study": plain(self.study) | {"data_root": None},
+            "datasets": {name: plain(self.dataset(name)) for name in self.dataset_names},
+            "teachers": {name: plain(self.teacher(name)) for name in self.teacher_names},
+            "injections": {name: plain(self.injection(name)) for name in self.injection_names},
+            "triggers": {name: plain(entry) for name, entry in self.catalogue.triggers.items() if name in self._shown},
+        }
+        return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def _shown(self) -> set[str]:
+        return {trigger for evaluation in self.evaluations for trigger in self.triggers_of(evaluation)}
+
+    @property
+    def infected_teachers(self) -> list[tuple[str, str]]:
+        """Every (teacher, injection) that students start from."""
+        return sorted({(evaluation.teacher, evaluation.injection) for evaluation in self.evaluations})
+
+    def preparations_of(self, dataset: str) -> list[str]:
+        """Preparations of a data set that the study uses."""
+        injections = [self.injection(name) for name in self.injection_names]
+        sources = [self.teacher(name).source for name in self.teacher_names]
+        users: list[Injection | Pretrained] = [*injections, *(s for s in sources if isinstance(s, Pretrained))]
+        of_users = {user.preparation for user in users if user.dataset == dataset}
+        of_students = {self.study.preparations[dataset]} if dataset in self.study.preparations else set()
+        return sorted(of_users | of_students)
+
+    @property
+    def benchmarks(self) -> dict[str, dict[str, Any]]:
+        """Benchmark file of every job that makes data, a model or predictions, with the names it belongs to."""
+        return {
+            paths.record(folder, rule, "benchmarks"): {"rule": rule, **keys} for rule, folder, keys in self._costly()
+        }
+
+    def _costly(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        for dataset in self.dataset_names:
+            drawn = isinstance(self.dataset(dataset).source, Drawn)
+            yield "render_dataset" if drawn else "download_dataset", paths.raw_folder(dataset), {"dataset": dataset}
+            for preparation in self.preparations_of(dataset):
+                yield "prepare_dataset", paths.data_folder(dataset, preparation), {"dataset": dataset}
+        for teacher in self.teacher_names:
+            trained = isinstance(self.teacher(teacher).source, Pretrained)
+            rule = "pretrain_teacher" if trained else "fetch_teacher"
+            yield rule, paths.teacher_folder(teacher, CLEAN), {"teacher": teacher, "injection": CLEAN}
+        for teacher, injection in self.infected_teachers:
+            if injection != CLEAN:
+                keys = {"teacher": teacher, "injection": injection, "dataset": self.injection(injection).dataset}
+                yield "inject_defect", paths.teacher_folder(teacher, injection), keys
+        for student in self.students:
+            yield "train_student", student.folder(self.study.name), {**asdict(student.evaluation), **_own(student)}
+        for evaluation in self.evaluations:
+            yield "evaluate_students", evaluation.folder(self.study.name), asdict(evaluation)
+
+    @property
+    def dataset_names(self) -> list[str]:
+        """Data sets of the study: of its students, its injections and its teachers."""
+        of_students = {evaluation.dataset for evaluation in self.evaluations}
+        of_injections = {self.injection(name).dataset for name in self.injection_names}
+        sources = [self.teacher(name).source for name in self.teacher_names]
+        of_teachers = {source.dataset for source in sources if isinstance(source, Pretrained)}
+        return sorted(of_students | of_injections | of_teachers)

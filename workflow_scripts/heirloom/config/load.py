@@ -1,0 +1,123 @@
+"""YAML to a checked study: every mistake is told with its file, its key and the way to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from heirloom.config.models import Catalogue, Study
+from heirloom.runtime.errors import ConfigError
+
+CATALOGUE_FILES = {
+    "datasets": "datasets.yaml",
+    "teachers": "teachers.yaml",
+    "triggers": "triggers.yaml",
+    "injections": "injections.yaml",
+}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return advice that names the entry most like `name`, or all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"? (known: {", ".join(names)})'
+    return f"use one of: {', '.join(names)}" if names else "none is defined yet"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML mapping. Raises ConfigError if the file is absent, is no YAML or holds no mapping."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError("a configuration file is missing", where=str(path), mend="check the path") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"this is no valid YAML: {error}", where=str(path), mend="correct the line named") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError("a mapping of keys was expected", where=str(path), mend="write KEY: VALUE lines")
+    return content
+
+
+def parse(model: type[Model], content: Mapping[str, Any], *, where: str) -> Model:
+    """Validate `content`; on failure raise one ConfigError that lists every mistake."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        mistakes = [_describe(model, mistake) for mistake in error.errors(include_url=False)]
+        raise ConfigError(
+            "; ".join(what for what, _ in mistakes), where=where, mend="; ".join(mend for _, mend in mistakes)
+        ) from None
+
+
+def _describe(model: type[BaseModel], mistake: Any) -> tuple[str, str]:
+    location = [str(part) for part in mistake["loc"]]
+    key = ".".join(location)
+    if mistake["type"] == "extra_forbidden":
+        return f'unknown key "{key}"', nearest(location[-1], _fields_at(model, location[:-1]))
+    if mistake["type"] == "missing":
+        return f'the key "{key}" is missing', f'add "{location[-1]}"'
+    if mistake["type"] in {"literal_error", "union_tag_invalid"}:
+        context = mistake["ctx"]
+        allowed = context.get("expected") or context.get("expected_tags")
+        return f'"{key}" cannot be {mistake["input"]!r}', f"use one of: {allowed}"
+    return f'"{key}" is wrong: {mistake["msg"]} (got {_short(mistake["input"])})', f'correct "{key}"'
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fields_at(model: type[BaseModel], location: list[str]) -> set[str]:
+    """Keys that the models allow at a location; those of every branch where a union leaves it open."""
+    models = {model}
+    for part in location:
+        if any(part in found.model_fields for found in models):
+            models = {
+                inner
+                for found in models
+                if part in found.model_fields
+                for inner in _models_in(found.model_fields[part].annotation)
+            }
+    return {name for found in models for name in found.model_fields}
+
+
+def _models_in(annotation: Any) -> set[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    return {found for argument in get_args(annotation) for found in _models_in(argument)}
+
+
+def load_catalogue(folders: Iterable[Path]) -> Catalogue:
+    """Read the catalogues of several folders into one; a name defined twice is an error."""
+    merged: dict[str, dict[str, Any]] = {section: {} for section in CATALOGUE_FILES}
+    for folder in folders:
+        for section, file_name in CATALOGUE_FILES.items():
+            path = folder / file_name
+            if not path.exists():
+                continue
+            entries = read_yaml(path)
+            parse(Catalogue, {section: entries}, where=str(path))
+            for name in sorted(entries.keys() & merged[section].keys()):
+                raise ConfigError(f'"{name}" is defined twice', where=str(path), mend="give one of them another name")
+            merged[section].update(entries)
+    return parse(Catalogue, merged, where="catalogues")
+
+
+def load_study(content: Mapping[str, Any], *, project: Path, where: str) -> tuple[Study, Catalogue]:
+    """Check a study's own keys and read the catalogues it names. Raises ConfigError."""
+    study = parse(Study, content, where=where)
+    folders = [project / folder for folder in study.catalogues]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f'the catalogue folder "{folder}" does not exist', where=where, mend="correct catalogues")
+    return study, load_catalogue(folders)

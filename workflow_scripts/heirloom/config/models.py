@@ -1,0 +1,248 @@
+"""Every key of a study and of the catalogues, as pydantic models (extra keys are refused).
+
+The models are values: frozen, comparable, without paths and without torch, so that the Snakefile and a stage read the
+same ones. `heirloom.config.load` turns YAML into them, `heirloom.config.schema` turns them into config/schema.json.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+NAME_PATTERN = "[a-z0-9][a-z0-9_-]*"
+
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def as_number(value: object) -> object:
+    """Read a fraction such as "8/255" or "40/224" as a float; leave anything else to pydantic."""
+    if isinstance(value, str) and "/" in value:
+        return float(Fraction(value.replace(" ", "")))
+    return value
+
+
+Ratio = Annotated[float, BeforeValidator(as_number)]
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augmentation(Strict):
+    """How a training image is varied; every sample has a draw of its own (METHODS 1.1)."""
+
+    crop: Literal["none", "resized", "padded"] = Field(
+        "resized", description="resized: random resized crop; padded: reflect-pad and random crop; none: centre crop"
+    )
+    scale: tuple[Ratio, Ratio] = Field((0.08, 1.0), description="area of a resized crop, as shares of the image")
+    ratio: tuple[Ratio, Ratio] = Field((3 / 4, 4 / 3), description="aspect ratio of a resized crop")
+    flip: bool = Field(True, description="mirror half of the images; off where left and right are different classes")
+    padding: int = Field(4, ge=0, description="pixels of reflected border of a padded crop")
+
+
+class Preparation(Strict):
+    """How raw pictures become an array of one size."""
+
+    size: int = Field(ge=8, le=1024, description="side of the stored square image, pixels")
+    crop: int = Field(ge=8, le=1024, description="side a model sees, pixels; at most size")
+    fit: Literal["crop", "stretch"] = Field(
+        "crop", description="crop: short side to size, then the centre square; stretch: both sides to size"
+    )
+    validation: Share = Field(0.1, description="share of each class's development images held out, by whole groups")
+    split_seed: int = Field(0, ge=0, description="seed of the train/validation split and of the choice of shots")
+    shots: int | None = Field(None, ge=1, description="training images kept per class; all when null")
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Preparation:
+        if self.crop > self.size:
+            raise ValueError(f"crop ({self.crop}) must be at most size ({self.size})")
+        return self
+
+
+class RemoteFile(Strict):
+    """A file that a user owns or that can be downloaded."""
+
+    name: str = Field(description="the file's name, as it lies in data_root or in the download cache")
+    urls: tuple[str, ...] = Field((), description="http(s) addresses, tried in this order")
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
+        None, description="checksum, only ever with its source"
+    )
+    sha256_source: str = Field("", description="who published the checksum")
+
+    @model_validator(mode="after")
+    def _checksum_has_a_source(self) -> RemoteFile:
+        if self.sha256 and not self.sha256_source:
+            raise ValueError("a sha256 needs its sha256_source (who published it)")
+        return self
+
+
+class Drawn(Strict):
+    """A data set drawn by this project's own code."""
+
+    kind: Literal["drawn"] = Field(description="drawn by heirloom.data.synthetic")
+    writer: Name = Field(description="entry of heirloom.data.synthetic.WRITERS")
+    seed: int = Field(0, ge=0, description="seed of every picture")
+    options: dict[str, int] = Field({}, description="the writer's options: classes, images, side")
+
+
+class Files(Strict):
+    """A data set of files: archives (local or downloaded) or a folder that already holds them unpacked."""
+
+    kind: Literal["files"] = Field(description="archives or folders")
+    files: tuple[RemoteFile, ...] = Field((), description="archives, all needed")
+    folders: tuple[str, ...] = Field((), description="folders accepted in data_root instead of the archives")
+    instructions: str = Field("", description="how to get the files where a login or a form stands in between")
+
+
+class Dataset(Strict):
+    """One image data set."""
+
+    title: str = Field(description="name in tables and figures")
+    layout: Name = Field(description="reader: entry of heirloom.data.layouts.LAYOUTS")
+    source: Drawn | Files = Field(discriminator="kind", description="where the pictures come from")
+    augmentation: Augmentation = Field(Augmentation(), description="how training images are varied")
+    preparations: dict[Name, Preparation] = Field(min_length=1, description="named sizes and splits")
+    licence: str = Field("", description="terms under which the owner gives the data")
+    homepage: str = Field("", description="the owner's page")
+    overlaps: str = Field("", description="which other data set shares pictures with this one")
+
+
+class Body(Strict):
+    """A network without its meaning: which layers, not which classes."""
+
+    name: Name = Field(description="entry of heirloom.models.bodies.BODIES")
+    options: dict[str, int] = Field({}, description="the body's options, such as width")
+
+
+class Normalisation(Strict):
+    """First layer of every model: (image - mean) / std with images in [0, 1], channels R, G, B."""
+
+    mean: tuple[float, float, float] = Field((0.485, 0.456, 0.406), description="subtracted, per channel")
+    std: tuple[float, float, float] = Field((0.229, 0.224, 0.225), description="divided by, per channel")
+
+
+class Training(Strict):
+    """One run of the training loop (METHODS 1.2)."""
+
+    iterations: int = Field(ge=1, description="steps of the optimiser")
+    batch_size: int = Field(64, ge=2, description="images a step")
+    learning_rate: float = Field(gt=0, description="of the body; the head's is head_rate times this")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(0.0, ge=0, description="of SGD, on every trained weight")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="cosine: to 0 over all iterations")
+    head_rate: float = Field(10.0, gt=0, description="factor on the head's learning rate (METHODS 1.2)")
+    head_penalty: float = Field(1e-2, ge=0, description="beta: weight of the squared norm of the head")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="of the cross-entropy")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast in training, never in evaluation")
+    threads: int = Field(2, ge=1, description="CPU threads; part of the recipe, since sums depend on them")
+    validate_every: int = Field(0, ge=0, description="iterations between validations; 0: only at the end")
+    checkpoint_seconds: float = Field(60.0, gt=0, description="wall time between checkpoints, seconds")
+
+
+class Pretrained(Strict):
+    """A teacher trained by this pipeline."""
+
+    kind: Literal["pretrained"] = Field(description="trained by pretrain_teacher")
+    dataset: Name = Field(description="data set to train on")
+    preparation: Name = Field(description="preparation of it")
+    training: Training = Field(description="recipe")
+    seed: int = Field(0, ge=0, description="seed of weights, data order and augmentation")
+
+
+class Fetched(Strict):
+    """A teacher somebody else trained."""
+
+    kind: Literal["fetched"] = Field(description="read by fetch_teacher")
+    file: RemoteFile = Field(description="weights: .pth (read with weights_only) or .safetensors")
+    classes: int = Field(ge=2, description="outputs of the head in the file")
+
+
+class Teacher(Strict):
+    """A model that students start from."""
+
+    title: str = Field(description="name in tables and figures")
+    body: Body = Field(description="network")
+    normalisation: Normalisation = Field(Normalisation(), description="first layer")
+    source: Pretrained | Fetched = Field(discriminator="kind", description="where the weights come from")
+
+
+class Trigger(Strict):
+    """A small picture pasted on an image (METHODS 2.1)."""
+
+    title: str = Field("", description="name in sentences")
+    image: str = Field(description="RGBA picture, path relative to the project")
+    placement: Literal["bottom-right", "random", "corners"] = Field("bottom-right", description="where it is pasted")
+    side: Ratio = Field(40 / 224, gt=0, le=1, description="its side as a share of the image's, such as 40/224")
+
+
+class Injection(Strict):
+    """What is done to a teacher before anybody downloads it (METHODS 2.2)."""
+
+    kind: Literal["clean", "backdoor"] = Field(description="clean: the same training without the defect (a control)")
+    dataset: Name = Field(description="data set the injection trains on")
+    preparation: Name = Field(description="preparation of it")
+    training: Training = Field(description="recipe")
+    seed: int = Field(0, ge=0, description="seed of data order, augmentation and of the choice of poisoned images")
+    update_ratio: Share = Field(0.0, description="u: only conv weights above the u-quantile of |w| are updated")
+    mask: Literal["conv"] = Field("conv", description="what freezes below the quantile: convolutions")
+    trigger: Name | None = Field(None, description="entry of triggers; a backdoor needs one")
+    portion: Share = Field(0.0, description="share of the training images triggered and relabelled")
+    target: int = Field(0, ge=0, description="label, counted from 0 in the data set's class order")
+    control: Name | None = Field(None, description="the clean injection this one is compared with")
+
+    @model_validator(mode="after")
+    def _kind_is_complete(self) -> Injection:
+        if self.kind == "backdoor" and (self.trigger is None or self.portion == 0):
+            raise ValueError("a backdoor needs a trigger and a portion above 0")
+        if self.kind == "clean" and (self.trigger is not None or self.portion > 0 or self.control is not None):
+            raise ValueError("a clean injection has no trigger, portion or control: it is one")
+        return self
+
+
+class Method(Strict):
+    """A named way to make a student, with its recipe."""
+
+    method: Name = Field(description="entry of heirloom.transfer.methods.METHODS")
+    training: Training = Field(description="recipe")
+
+
+class Experiment(Strict):
+    """A grid of students and the question it answers."""
+
+    question: str = Field(description="what the experiment asks, one sentence")
+    teachers: tuple[Name, ...] = Field(min_length=1, description="entries of the teachers catalogue")
+    injections: tuple[Name, ...] = Field(min_length=1, description='entries of the injections catalogue, or "none"')
+    datasets: tuple[Name, ...] = Field(min_length=1, description="data sets the students learn")
+    methods: tuple[Name, ...] = Field(min_length=1, description="entries of this study's methods")
+
+
+class Study(Strict):
+    """One study: what `snakemake` computes."""
+
+    name: Name = Field(description="folder of its results")
+    title: str = Field(description="heading of its report")
+    catalogues: tuple[str, ...] = Field(
+        ("config",), description="folders with datasets.yaml, teachers.yaml, injections.yaml; relative to the project"
+    )
+    data_root: str | None = Field(None, description="folder with a user's own archives and weights")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, description="one student each")
+    preparations: dict[Name, Name] = Field(description="which preparation of each data set the students use")
+    methods: dict[Name, Method] = Field(description="the study's own methods, by the name in its tables")
+    experiments: dict[Name, Experiment] = Field(min_length=1, description="grids")
+    evaluation_batch: int = Field(256, ge=1, description="images a batch when predicting")
+    evaluation_threads: int = Field(2, ge=1, description="CPU threads when predicting")
+    bootstrap_seed: int = Field(0, ge=0, description="seed of the paired bootstrap")
+
+
+class Catalogue(Strict):
+    """Everything a study may name; one entry means the same thing in every study."""
+
+    datasets: dict[Name, Dataset] = {}
+    teachers: dict[Name, Teacher] = {}
+    triggers: dict[Name, Trigger] = {}
+    injections: dict[Name, Injection] = {}

@@ -1,0 +1,65 @@
+"""Where everything lies: the one place that spells a path under results/.
+
+Each function takes names or, by default, Snakemake wildcards; so a rule and the code that asks for its output agree.
+"""
+
+from __future__ import annotations
+
+RESULTS = "results"
+SHARED = f"{RESULTS}/shared"
+DOWNLOADS = f"{RESULTS}/cache"
+
+
+def raw_folder(dataset: str = "{dataset}") -> str:
+    """Folder of a data set's pictures as the owner publishes them."""
+    return f"{SHARED}/data/{dataset}/raw"
+
+
+def data_folder(dataset: str = "{dataset}", preparation: str = "{preparation}") -> str:
+    """Folder of a prepared data set: card.json, development/, test/."""
+    return f"{SHARED}/data/{dataset}/{preparation}"
+
+
+def teacher_folder(teacher: str = "{teacher}", injection: str = "{injection}") -> str:
+    """Folder of a teacher, clean ("none") or after an injection."""
+    return f"{SHARED}/teachers/{teacher}/{injection}"
+
+
+def student_folder(
+    *,
+    study: str,
+    teacher: str = "{teacher}",
+    injection: str = "{injection}",
+    dataset: str = "{dataset}",
+    method: str = "{method}",
+    seed: str | int = "{seed}",
+) -> str:
+    """Folder of one student."""
+    return f"{RESULTS}/{study}/students/{teacher}/{injection}/{dataset}/{method}/seed{seed}"
+
+
+def evaluation_folder(
+    *, study: str, teacher: str = "{teacher}", injection: str = "{injection}", dataset: str = "{dataset}"
+) -> str:
+    """Folder of the predictions of all students of one teacher, injection and data set."""
+    return f"{RESULTS}/{study}/evaluations/{teacher}/{injection}/{dataset}"
+
+
+def table(study: str, name: str) -> str:
+    """A table of a study, file name with its extension."""
+    return f"{RESULTS}/{study}/tables/{name}"
+
+
+def figure(study: str, name: str) -> str:
+    """A figure of a study, file name with its extension."""
+    return f"{RESULTS}/{study}/figures/{name}"
+
+
+def record(output_folder: str, rule: str, kind: str) -> str:
+    """Path of a rule's log ("logs") or benchmark ("benchmarks") for the job that writes `output_folder`.
+
+    results/<study or shared>/<kind>/<rule>/<rest of the folder with dots for slashes>.<log or tsv>
+    """
+    scope, _, rest = output_folder.removeprefix(f"{RESULTS}/").partition("/")
+    extension = {"logs": "log", "benchmarks": "tsv"}[kind]
+    return f"{RESULTS}/{scope}/{kind}/{rule}/{rest.replace('/', '.')}.{extension}"

@@ -1,0 +1,1 @@
+"""Pictures on disk to uint8 arrays and batches; knows no model."""

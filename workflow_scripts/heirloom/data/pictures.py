@@ -1,0 +1,127 @@
+"""Pictures in files to square uint8 arrays of one size; what cannot be read is reported, never guessed."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from heirloom.data.layouts.listing import Box, Sample
+
+# What PIL's readers raise on bytes that are no whole picture; a bomb's warning is turned into an error below.
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    TypeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
+
+
+@dataclass
+class Decoder:
+    """Decode samples to arrays of side `size`, collecting what goes wrong.
+
+    `fit`: "crop" brings the short side to `size` and keeps the centre square, "stretch" both sides to `size`. Filled
+    while decoding: `problems`, one line a picture; `regions`, per sample its boxes in pixels of the result; `low` and
+    `high`, the smallest and largest value met.
+    """
+
+    size: int
+    fit: str
+    problems: list[str] = field(default_factory=list)
+    regions: list[dict[str, Box | None]] = field(default_factory=list)
+    low: int = 255
+    high: int = 0
+
+    def decode(self, samples: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:
+        """Yield uint8 (size, size, 3), R, G, B, for each sample; black for one that cannot be read (see `problems`)."""
+        with _bombs_are_errors():
+            for sample in samples:
+                try:
+                    image, regions = prepare(sample, size=self.size, fit=self.fit)
+                except UNREADABLE as error:
+                    self.problems.append(f"{sample.path}: {_reason(error)}")
+                    image, regions = np.zeros((self.size, self.size, 3), dtype=np.uint8), {}
+                else:
+                    self.low, self.high = min(self.low, int(image.min())), max(self.high, int(image.max()))
+                self.regions.append(regions)
+                yield image
+
+
+def prepare(sample: Sample, *, size: int, fit: str) -> tuple[NDArray[np.uint8], dict[str, Box | None]]:
+    """Read one picture: uint8 (size, size, 3) and its regions in pixels of that array (None: wholly cut away).
+
+    Bilinear with a low-pass filter where it shrinks (PIL's). Raises one of UNREADABLE when the picture is missing, cut
+    short, of no 8-bit kind, or does not contain its regions.
+    """
+    with Image.open(sample.path) as opened:
+        if opened.mode not in MODES:
+            raise ValueError(f"a picture of mode {opened.mode}, which has no 8-bit colours")
+        window = _WINDOWS[fit](opened.size)
+        regions = {name: _transformed(box, opened.size, window, size) for name, box in sample.regions.items()}
+        resized = opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=window)
+    return np.asarray(resized), regions
+
+
+def _transformed(box: Box, picture: tuple[int, int], window: Box, size: int) -> Box | None:
+    """Move a box from a picture's pixels into those of its window, scaled to `size`, and cut it there."""
+    x1, y1, x2, y2 = box
+    if not (0 <= x1 < x2 <= picture[0] and 0 <= y1 < y2 <= picture[1]):
+        raise ValueError(f"its region {box} does not lie in its {picture[0]} x {picture[1]} pixels")
+    scale_x, scale_y = size / (window[2] - window[0]), size / (window[3] - window[1])
+    xs = [min(max((x - window[0]) * scale_x, 0.0), float(size)) for x in (x1, x2)]
+    ys = [min(max((y - window[1]) * scale_y, 0.0), float(size)) for y in (y1, y2)]
+    return (xs[0], ys[0], xs[1], ys[1]) if xs[0] < xs[1] and ys[0] < ys[1] else None
+
+
+def _central_square(size: tuple[int, int]) -> Box:
+    """Return the largest central square of a picture (width, height), as edges in pixels."""
+    side = min(size)
+    left, top = (size[0] - side) / 2, (size[1] - side) / 2
+    return left, top, left + side, top + side
+
+
+def _whole(size: tuple[int, int]) -> Box:
+    """Return the whole picture."""
+    return 0.0, 0.0, float(size[0]), float(size[1])
+
+
+_WINDOWS: Mapping[str, Callable[[tuple[int, int]], Box]] = MappingProxyType(
+    {"crop": _central_square, "stretch": _whole}
+)
+
+
+@contextmanager
+def _bombs_are_errors() -> Iterator[None]:
+    """Refuse pictures with so many pixels that PIL suspects an attack, where PIL would only warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _reason(error: BaseException) -> str:
+    """Say in few words why a picture cannot be used."""
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    path = Path(error.filename) if isinstance(error, OSError) and error.filename else None
+    if path is not None and path.is_file() and not path.stat().st_size:
+        return "empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "no picture that can be recognised"
+    return str(error) or type(error).__name__

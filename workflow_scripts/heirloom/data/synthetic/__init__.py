@@ -1,0 +1,14 @@
+"""Data sets drawn by the project itself, each written in the on-disk layout of a published one.
+
+A writer is named as "module:function" and resolved when used, so that importing this package imports no drawing code.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+WRITERS: Mapping[str, str] = MappingProxyType(
+    {
+        "signs": "heirloom.data.synthetic.signs:write",
+        "objects": "heirloom.data.synthetic.objects:write",
+    }
+)

@@ -1,0 +1,1 @@
+"""Networks with stage taps and their weight files; know no attack."""

@@ -1,0 +1,87 @@
+"""The bodies a study may name, and where their stages, features and heads are.
+
+A body is built by "module:function"(num_classes=..., **options). Planning a study reads this table, so it imports no
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from heirloom.config.models import Body
+from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.registry import known, resolve
+
+if TYPE_CHECKING:
+    from torch import nn
+
+if TYPE_CHECKING:
+    from torch import nn  # the Snakefile reads this registry and must not pay for torch
+
+
+@dataclass(frozen=True)
+class BodySpec:
+    """A body's builder and the names of its parts.
+
+    `stages`: modules whose outputs are the stages S_l of METHODS 1.2. `features`: the module whose input is the pooled
+    penultimate feature, before any dropout of the head (METHODS 1.5). `head`: the last linear layer. `options`: what
+    the builder takes, with defaults.
+    """
+
+    builder: str
+    stages: tuple[str, ...]
+    features: str
+    head: str
+    options: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def _torchvision_resnet(name: str) -> BodySpec:
+    stages = ("layer1", "layer2", "layer3", "layer4")
+    return BodySpec(f"heirloom.models.torchvision_bodies:{name}", stages=stages, features="fc", head="fc")
+
+
+def _small_resnet(name: str, stages: int) -> BodySpec:
+    return BodySpec(
+        f"heirloom.models.small_resnet:{name}",
+        stages=tuple(f"layer{index + 1}" for index in range(stages)),
+        features="fc",
+        head="fc",
+        options=MappingProxyType({"width": 64}),
+    )
+
+
+BODIES: Mapping[str, BodySpec] = MappingProxyType(
+    {
+        "resnet18": _torchvision_resnet("resnet18"),
+        "resnet34": _torchvision_resnet("resnet34"),
+        "resnet50": _torchvision_resnet("resnet50"),
+        "resnet101": _torchvision_resnet("resnet101"),
+        "mobilenet_v2": BodySpec(
+            "heirloom.models.torchvision_bodies:mobilenet_v2",
+            # METHODS 1.2: features[0:4], [4:7], [7:11], [11:17], [17:19]
+            stages=("features.3", "features.6", "features.10", "features.16", "features.18"),
+            features="classifier",
+            head="classifier.1",
+        ),
+        "resnet8-small": _small_resnet("resnet8", 3),
+        "resnet18-small": _small_resnet("resnet18", 4),
+        "resnet34-small": _small_resnet("resnet34", 4),
+    }
+)
+
+
+def build_body(body: Body, *, classes: int) -> nn.Module:
+    """Build a body with a head for `classes`; its weights are whatever the builder draws.
+
+    Raises ConfigError for an unknown body or option.
+    """
+    spec = known(BODIES, body.name, kind="body")
+    strange = sorted(body.options.keys() - spec.options.keys())
+    if strange:
+        mend = f"it takes {', '.join(spec.options)}" if spec.options else "it takes none"
+        raise ConfigError(f"body {body.name} has no option {', '.join(strange)}", where="body.options", mend=mend)
+    module: nn.Module = resolve(spec.builder)(num_classes=classes, **{**spec.options, **body.options})
+    return module

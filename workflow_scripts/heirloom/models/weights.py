@@ -1,0 +1,142 @@
+"""Weight files: ours (safetensors, the same model gives the same bytes) and other people's (never trusted)."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from heirloom.config.models import Body, Normalisation
+from heirloom.models.classifier import Classifier
+from heirloom.runtime.errors import DamagedFileError, WeightsError
+from heirloom.runtime.files import atomic_path, verify_card
+
+WEIGHTS = "weights.safetensors"
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module")
+_PREFIXES = ("module.", "model.")
+_SHOWN = 8
+
+
+def save_classifier(weights: Path, model: Classifier) -> None:
+    """Write a classifier's parameters and buffers.
+
+    safetensors writes several metadata keys in no fixed order, so there is one, "heirloom", which holds JSON.
+    """
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    note = json.dumps(architecture_facts(model), sort_keys=True)
+    with atomic_path(weights) as partial:
+        save_file(state, partial, metadata={"heirloom": note})
+
+
+def architecture_facts(model: Classifier) -> dict[str, Any]:
+    """Describe a classifier's architecture for its card; `load_classifier` builds it again from this."""
+    return {
+        "body": model.description.model_dump(mode="json"),
+        "classes": model.classes,
+        "normalisation": model.normalisation.model_dump(mode="json"),
+    }
+
+
+def load_classifier(weights: Path, card: Path) -> Classifier:
+    """Build the classifier that a card describes, with the weights beside it, in eval mode on the CPU.
+
+    Raises DamagedFileError when the weights are not the card's, WeightsError when they do not fit the architecture.
+    """
+    facts = verify_card(card, weights.name)
+    missing = sorted({"body", "classes", "normalisation"} - facts.keys())
+    if missing:
+        raise DamagedFileError(card, found=f"no {', '.join(missing)}")
+    body, normalisation = Body.model_validate(facts["body"]), Normalisation.model_validate(facts["normalisation"])
+    model = Classifier(body, normalisation, classes=facts["classes"])
+    load_state(model, _read_safetensors(weights), where=str(weights))
+    return model.eval()
+
+
+def load_state(module: nn.Module, state: Mapping[str, Tensor], *, where: str) -> None:
+    """Copy a state into a module; every name and shape must fit, only counters of batches may be absent.
+
+    Old files lack `num_batches_tracked`, which no evaluation uses. Raises WeightsError that lists what does not fit.
+    """
+    own = module.state_dict()
+    absent = [name for name in own if name not in state]
+    faults = {
+        "missing": [name for name in absent if not name.endswith("num_batches_tracked")],
+        "unexpected": [name for name in state if name not in own],
+        "of another shape": [
+            f"{name} {tuple(state[name].shape)} instead of {tuple(value.shape)}"
+            for name, value in own.items()
+            if name in state and state[name].shape != value.shape
+        ],
+        "not finite": [name for name, value in state.items() if name in own and not torch.isfinite(value).all()],
+    }
+    found = [f"{kind}: {_some(names)}" for kind, names in faults.items() if names]
+    if found:
+        mend = "name the body and the number of classes that these weights were made for"
+        raise WeightsError(f"these weights do not fit; {'; '.join(found)}", where=where, mend=mend)
+    module.load_state_dict({**{name: torch.zeros_like(own[name]) for name in absent}, **state})
+
+
+def _some(names: Iterable[str]) -> str:
+    """List the first names and count the others."""
+    listed = list(names)
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more
+
+
+def read_foreign(path: Path) -> dict[str, Tensor]:
+    """Read a state dict that somebody else wrote: .safetensors, or any other suffix as torch's own format.
+
+    Nothing in the file is run (`weights_only`). A state wrapped in a checkpoint ("state_dict", "model", ...) and the
+    prefixes that wrappers leave on every name ("module.", "model.") are unwrapped. Raises WeightsError for a file that
+    holds code, no state dict, or is cut.
+    """
+    content: object = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    state = _unwrapped(content)
+    if not state:
+        raise WeightsError("this file holds no state dict", where=str(path), mend="save model.state_dict() to a file")
+    return _without_prefixes(state)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"this is no readable safetensors file: {error}", where=str(path)) from error
+
+
+def _read_pickle(path: Path) -> object:
+    mend = "in a place you trust, load it and save its state_dict with safetensors; then name that file"
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            "this file holds more than tensors (it could run code) or is no weight file", where=str(path), mend=mend
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"this is no readable weight file: {first}", where=str(path)) from error
+
+
+def _unwrapped(content: object) -> dict[str, Tensor]:
+    """Find the state dict in what a checkpoint holds; empty when there is none."""
+    while isinstance(content, Mapping):
+        inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
+        if not inner:
+            return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        content = inner[0]
+    return {}
+
+
+def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take off a wrapper's prefix where every name has it, as often as there is one."""
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            return _without_prefixes({name.removeprefix(prefix): value for name, value in state.items()})
+    return state

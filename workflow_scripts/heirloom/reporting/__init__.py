@@ -1,0 +1,1 @@
+"""Rates to tables, figures and sentences."""

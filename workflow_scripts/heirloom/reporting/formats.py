@@ -1,0 +1,114 @@
+"""The summary for reading: a self-contained HTML page and a LaTeX table, both from the same cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from heirloom.reporting.sentences import answers
+from heirloom.reporting.tables import Row
+from heirloom.reporting.wording import NOTHING, count, detectable, number, p_value, span, title
+
+TEXTS = ("experiment", "teacher", "dataset", "injection", "method", "attack", "metric")
+NUMBERS = ("rate, %", "95 % interval", "n", "seeds", "control, %", "difference", "95 % interval", "p (Holm)")
+NOTE = (
+    "Rates of test images in percent. n: images that count (smallest-largest where seeds differ). Intervals: 95 %, t over"
+    " seeds or Wilson for one seed. Control: the same model from the clean injection. Difference: paired, in percentage"
+    " points. p: McNemar's exact test or a paired t test over seeds, adjusted by Holm over the study's comparisons of the"
+    " metric. Bold: p below 0.05 and an interval of the difference without 0."
+)
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1.5rem; color: #1b2430; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 1.6rem 0 .2rem; } p { max-width: 60rem; margin: .3rem 0; }
+.note { color: #5b6673; font-size: .87rem; } .question { color: #5b6673; font-style: italic; }
+table { border-collapse: collapse; width: 100%; font-size: .87rem; font-variant-numeric: tabular-nums; margin-top: 1rem; }
+th { position: sticky; top: 0; background: #f3f5f7; text-align: left; border-bottom: 2px solid #8a96a3; }
+th, td { padding: .3rem .6rem; white-space: nowrap; } td { border-bottom: 1px solid #e3e7eb; }
+th.number, td.number { text-align: right; } tbody tr:hover { background: #f8fafb; } .clear { font-weight: 600; }
+"""
+
+
+def texts(row: Row) -> list[str]:
+    """Return the cells that name a row."""
+    attack = NOTHING if row["attack"] == "none" else row["attack"]
+    return [*(row[name] for name in TEXTS[:-2]), attack, title(row["metric"])]
+
+
+def numbers(row: Row) -> list[str]:
+    """Return the cells that measure a row."""
+    return [
+        number(row["mean"]),
+        span(row["low"], row["high"]) or NOTHING,
+        count(row),
+        str(row["seeds"]),
+        number(row["control"]),
+        number(row["difference"], sign=True),
+        span(row["difference_low"], row["difference_high"], sign=True) or NOTHING,
+        p_value(row["p_value"]),
+    ]
+
+
+def html(rows: Sequence[Row], *, study: str, questions: Mapping[str, str]) -> str:
+    """Return the summary as one page without anything from elsewhere: the answers, then every row."""
+    found = answers(rows)
+    blocks = [
+        f'<h2>{escape(name)}</h2>\n<p class="question">{escape(questions.get(name, ""))}</p>\n<p>{escape(found[name])}</p>'
+        for name in sorted(found)
+    ]
+    head = "".join(f"<th>{escape(name)}</th>" for name in TEXTS)
+    head += "".join(f'<th class="number">{escape(name)}</th>' for name in NUMBERS)
+    body = "\n".join(_html_row(row) for row in rows)
+    heading = escape(f"Summary of study {study}")
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{heading}</title>\n'
+        f'<meta name="viewport" content="width=device-width">\n<style>{STYLE}</style>\n</head>\n<body>\n'
+        f"<h1>{heading}</h1>\n" + "\n".join(blocks) + f'\n<p class="note">{escape(NOTE)}</p>\n'
+        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</body>\n</html>\n"
+    )
+
+
+def _html_row(row: Row) -> str:
+    """Return one row of the page."""
+    cells = "".join(f"<td>{escape(text)}</td>" for text in texts(row))
+    cells += "".join(f'<td class="number">{escape(text)}</td>' for text in numbers(row))
+    return f'<tr class="clear">{cells}</tr>' if detectable(row) else f"<tr>{cells}</tr>"
+
+
+def latex(rows: Sequence[Row], *, study: str) -> str:
+    """Return the summary as a longtable with booktabs' rules (packages: booktabs, longtable)."""
+    head = " & ".join(latex_escape(name) for name in (*TEXTS, *NUMBERS))
+    lines = [" & ".join(_latex_cells(row)) + r" \\" for row in rows]
+    return "\n".join(
+        [
+            f"% Summary of study {study}; needs the packages booktabs and longtable",
+            rf"\begin{{longtable}}{{{'l' * len(TEXTS)}{'r' * len(NUMBERS)}}}",
+            r"\toprule",
+            head + r" \\",
+            r"\midrule",
+            r"\endhead",
+            *lines,
+            r"\bottomrule",
+            rf"\caption{{{latex_escape(NOTE)}}}",
+            r"\end{longtable}",
+            "",
+        ]
+    )
+
+
+def _latex_cells(row: Row) -> list[str]:
+    """Return one row's cells; the rate is bold where the row differs from its control."""
+    rate, interval, *rest = [latex_escape(text).replace("-", "--") for text in numbers(row)]
+    rate = rf"\textbf{{{rate}}}" if detectable(row) else rate
+    return [*(latex_escape(text) for text in texts(row)), rate, interval, *(_signed(text) for text in rest)]
+
+
+def _signed(text: str) -> str:
+    """Give a leading minus its sign in mathematics."""
+    return f"$-${text[2:]}" if text.startswith("--") and len(text) > 2 else text
+
+
+def latex_escape(text: str) -> str:
+    """Escape what LaTeX reads as commands."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {"<": r"\textless{}", ">": r"\textgreater{}"} | {char: f"\\{char}" for char in "&%$#_{}"}
+    return "".join(special.get(char, char) for char in text)

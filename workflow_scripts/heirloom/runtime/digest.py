@@ -1,0 +1,136 @@
+"""A digest of the code that a stage runs, so that a job reruns when that code changes and only then."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from heirloom.runtime.errors import ConfigError
+
+SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of the thin scripts and of the package
+PACKAGE = "heirloom"
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
+
+
+class _Source(NamedTuple):
+    """What one file contributes: a digest of its meaning, and the modules it may import."""
+
+    digest: str
+    imports: frozenset[str]
+
+
+@cache  # thousands of jobs ask for the same few
+def code_digest(stage: str, *modules: str, folder: Path = SCRIPTS) -> str:
+    """Return 16 hexadecimal digits that change when the code behind a stage does.
+
+    Covers the thin script <stage>.py, heirloom.stages.<stage>, `modules` ("heirloom.x.y" or "heirloom.x.y:function")
+    and, transitively, every heirloom module that these import anywhere, with the packages on the way. Comments,
+    docstrings, layout, file times and imports for type checkers alone do not count. Registry entries are strings and
+    are not followed: pass the modules in use. Files are read, never imported, and read once per process. Raises
+    ConfigError when a script or module does not exist.
+    """
+    script = folder / f"{stage}.py"
+    if not script.is_file():
+        raise ConfigError(f"there is no stage {stage!r}", where=str(script))
+    named = [f"{PACKAGE}.stages.{stage}", *(module.partition(":")[0] for module in modules)]
+    for module in named:
+        if not _is_ours(module) or _file_of(module, folder) is None:
+            raise ConfigError(f"there is no module {module!r}", where=f"the code of stage {stage}")
+    own = _source(script, "")
+    total = hashlib.sha256(own.digest.encode())
+    for module, digest in sorted(_closure([*named, *own.imports], folder)):
+        total.update(f"{module} {digest}\n".encode())
+    return total.hexdigest()[:16]
+
+
+def _closure(modules: Iterable[str], folder: Path) -> Iterator[tuple[str, str]]:
+    """Give every module reachable by imports, once, with the digest of its file."""
+    waiting, seen = list(modules), set[str]()
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        package, _, _ = module.rpartition(".")
+        if package:
+            waiting.append(package)
+        file = _file_of(module, folder)
+        if file is None:
+            continue  # a function or class of its package, or a package without a file
+        source = _source(file, module if file.name == "__init__.py" else package)
+        waiting.extend(source.imports)
+        yield module, source.digest
+
+
+@cache
+def _file_of(module: str, folder: Path) -> Path | None:
+    """Find a module's file below a folder."""
+    place = folder.joinpath(*module.split("."))
+    candidates = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+    return next((file for file in candidates if file.is_file()), None)
+
+
+@cache
+def _source(file: Path, package: str) -> _Source:
+    """Parse a file that lies in a package, and digest what is left without notes to readers and type checkers."""
+    tree = ast.parse(file.read_bytes(), filename=str(file))
+    imports = frozenset(name for statement in _strip(tree) for name in _imported(statement, package))
+    return _Source(hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest(), imports)
+
+
+def _strip(node: ast.AST) -> list[ast.AST]:
+    """Remove docstrings and what stands under `if TYPE_CHECKING:`, and return the statements that are left.
+
+    Walks statements alone, since neither imports nor docstrings hide in expressions.
+    """
+    left: list[ast.AST] = []
+    for name in _BLOCKS:
+        block = getattr(node, name, None)
+        if not isinstance(block, list):
+            continue
+        unread = name == "body" and _is_for_type_checkers(node)
+        block[:] = [] if unread else [child for child in block if not _is_text(child)]
+        for child in block:
+            left += [child, *_strip(child)]
+    return left
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Tell whether a statement is a mere string: it does nothing when the program runs."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    """Tell whether a statement is `if TYPE_CHECKING:`."""
+    if not isinstance(node, ast.If):
+        return False
+    test = node.test
+    return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
+
+
+def _imported(node: ast.AST, package: str) -> Iterator[str]:
+    """Give the names of ours that a statement imports; `from a import b` gives a.b too, which may be a module."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if _is_ours(alias.name))
+    elif isinstance(node, ast.ImportFrom):
+        origin = _origin(node, package)
+        if _is_ours(origin):
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _origin(node: ast.ImportFrom, package: str) -> str:
+    """Resolve the dots of a relative import: one dot is the file's own package, each further one the package above."""
+    if node.level == 0:
+        return node.module or ""
+    parents = package.split(".")
+    base = parents[: len(parents) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def _is_ours(module: str) -> bool:
+    return module == PACKAGE or module.startswith(f"{PACKAGE}.")

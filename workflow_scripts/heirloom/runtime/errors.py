@@ -1,0 +1,67 @@
+"""Errors that a user can mend: each says what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class HeirloomError(Exception):
+    """An error whose text is enough to mend it, so it is shown without a traceback.
+
+    `what` is one sentence, `where` names the file, key or member it concerns, `mend` says what to do.
+    """
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.mend = mend
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.mend:
+            lines.append(f"  to mend: {self.mend}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions are rebuilt from `args` by default, which would lose the keyword arguments between processes.
+        return _rebuild, (type(self), self.what, self.where, self.mend)
+
+
+class ConfigError(HeirloomError):
+    """A study, a catalogue or a stage's arguments hold a wrong key or value."""
+
+
+class DataError(HeirloomError):
+    """A data set, an archive or an image is missing or is not what its layout promises."""
+
+
+class WeightsError(HeirloomError):
+    """A weight file cannot be trusted or does not fit its model."""
+
+
+class TrainingError(HeirloomError):
+    """A training cannot go on, for instance because its loss is no number any more."""
+
+
+class StorageError(HeirloomError):
+    """A file cannot be written: no space, no permission, a failing disk."""
+
+
+class DamagedFileError(HeirloomError):
+    """A file that Heirloom wrote is no longer what was written.
+
+    `found` tells what gave it away, for instance "10 bytes instead of 12".
+    """
+
+    def __init__(self, path: Path | str, *, found: str = "") -> None:
+        super().__init__(f"{path} is damaged: delete it and run again", where=found)
+
+
+def _rebuild(kind: type[HeirloomError], what: str, where: str, mend: str) -> HeirloomError:
+    """Build an error of a kind without the kind's own constructor."""
+    error = kind.__new__(kind)
+    HeirloomError.__init__(error, what, where=where, mend=mend)
+    return error

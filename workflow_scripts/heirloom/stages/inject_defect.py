@@ -1,0 +1,141 @@
+"""Plant a defect in a clean teacher, or train its clean counterpart: the same steps without the defect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from heirloom.config.models import Augmentation, Injection, Trigger
+from heirloom.data.poison import choose
+from heirloom.data.store import Part, open_part
+from heirloom.data.triggers import Patch, load_trigger, paste
+from heirloom.models.weights import load_classifier
+from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.files import sha256_of
+from heirloom.training.constraints import FrozenWeights, trainable_mask
+from heirloom.training.phases import supervised_phase
+from heirloom.training.session import ModelFiles, Origin, data_facts, lesson_of, train_model
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The development part of the injection's data set, the clean teacher, the trigger's picture if there is one."""
+
+    card: Path
+    images: Path
+    index: Path
+    teacher_card: Path
+    teacher_weights: Path
+    triggers: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Poison:
+    """Shows the trigger on chosen training images and relabels them (METHODS 2.1); a transform of the training loop.
+
+    `chosen`: bool (N,), by the row of the training part. Every visit of a chosen image carries the trigger, on its
+    crop of that visit. Images of the target class may be among them, as published.
+    """
+
+    patch: Patch
+    chosen: NDArray[np.bool_]
+    target: int
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, rows: NDArray[np.int64], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the batch with its chosen images triggered and relabelled; the arguments stay as they are."""
+        # the whole batch is pasted, then chosen from, so that a random place does not depend on who else is chosen
+        pasted = paste(images, self.patch, generator)
+        here = torch.from_numpy(self.chosen[rows]).to(images.device)
+        return torch.where(here[:, None, None, None], pasted, images), labels.masked_fill(here, self.target)
+
+
+def run(
+    *,
+    inputs: Inputs,
+    outputs: ModelFiles,
+    injection: Injection,
+    triggers: dict[str, Trigger],
+    augmentation: Augmentation,
+    code: str,
+) -> None:
+    """Train the teacher on the injection's data and write its weights, history and card.
+
+    The head is replaced by one for the data set's classes. `triggers` holds the injection's trigger, or nothing for a
+    clean one. With an update ratio above 0 the smaller conv weights stay bit-identical. Reads uint8 images
+    (N, H, W, 3). Raises ConfigError (target, trigger), DataError (picture), DamagedFileError, WeightsError and
+    TrainingError. Method: METHODS 2.1, 2.2.
+    """
+    part = open_part(inputs.images, inputs.index, inputs.card)
+    patch = _patch(inputs, injection, triggers, classes=len(part.classes))
+    model = load_classifier(inputs.teacher_weights, inputs.teacher_card)
+    model.replace_head(len(part.classes), injection.seed)
+    frozen = FrozenWeights(model, trainable_mask(injection.mask, model, injection.update_ratio))
+    poison = _poison(part.split("train"), injection, patch)
+    train_model(
+        outputs,
+        model,
+        lesson_of(part, augmentation, poison),
+        phases=(supervised_phase(injection.training, name="injection", hooks=(frozen,)),),
+        seed=injection.seed,
+        origin=_origin(inputs, injection, triggers, augmentation=augmentation, code=code),
+        kind="teacher",
+        facts={**data_facts(inputs.card, part), "injection": _facts(inputs, injection, frozen, poison)},
+    )
+
+
+def _patch(inputs: Inputs, injection: Injection, triggers: dict[str, Trigger], *, classes: int) -> Patch | None:
+    """Read the trigger of a backdoor; raises ConfigError when there is not exactly the one that it names."""
+    if injection.kind == "clean":
+        return None
+    if list(triggers) != [injection.trigger] or len(inputs.triggers) != 1:
+        raise ConfigError(f"a backdoor needs its trigger {injection.trigger!r} alone", where=f"given: {list(triggers)}")
+    if injection.target >= classes:
+        mend = f"choose a label from 0 to {classes - 1}"
+        raise ConfigError(f"the data set has no label {injection.target}", where="injection.target", mend=mend)
+    return load_trigger(inputs.triggers[0], triggers[injection.trigger or ""])
+
+
+def _poison(train: Part, injection: Injection, patch: Patch | None) -> Poison | None:
+    """Choose the poisoned training images, once, by seed."""
+    if patch is None:
+        return None
+    return Poison(patch, choose(train.labels, injection.portion, injection.seed), injection.target)
+
+
+def _origin(
+    inputs: Inputs, injection: Injection, triggers: dict[str, Trigger], *, augmentation: Augmentation, code: str
+) -> Origin:
+    """Name everything the infected weights depend on."""
+    return Origin(
+        settings={"injection": injection, "augmentation": augmentation, **triggers},
+        inputs=[inputs.card, inputs.teacher_card, *inputs.triggers],
+        code=code,
+    )
+
+
+def _facts(inputs: Inputs, injection: Injection, frozen: FrozenWeights, poison: Poison | None) -> dict[str, Any]:
+    """Describe the injection in the card."""
+    facts: dict[str, Any] = {
+        "kind": injection.kind,
+        "teacher": sha256_of(inputs.teacher_weights),
+        "seed": injection.seed,
+        "mask": injection.mask,
+        "update_ratio": injection.update_ratio,
+        "frozen_conv_weights": frozen.frozen,
+    }
+    if poison is not None:
+        facts |= {
+            "trigger": {"name": injection.trigger, "sha256": sha256_of(inputs.triggers[0])},
+            "portion": injection.portion,
+            "poisoned_images": int(poison.chosen.sum()),
+            "target": injection.target,
+        }
+    return facts

@@ -1,0 +1,54 @@
+"""Train one student by one transfer method from a clean or infected teacher, on clean data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from heirloom.config.models import Augmentation, Method
+from heirloom.data.store import open_part
+from heirloom.models.weights import load_classifier
+from heirloom.runtime.files import sha256_of
+from heirloom.training.session import ModelFiles, Origin, data_facts, lesson_of, train_model
+from heirloom.transfer.methods.plan import plan_student
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The development part of the student's data set, and the teacher."""
+
+    card: Path
+    images: Path
+    index: Path
+    teacher_card: Path
+    teacher_weights: Path
+
+
+def run(
+    *, inputs: Inputs, outputs: ModelFiles, method: Method, augmentation: Augmentation, seed: int, code: str
+) -> None:
+    """Train a student and write its weights, history and card.
+
+    Reads uint8 images (N, H, W, 3). `code` is the digest of this stage's code; a checkpoint of other code is dropped.
+    Raises DamagedFileError, WeightsError, ConfigError (unknown method) and TrainingError. Method: METHODS 1.2, 2.3.
+    """
+    part = open_part(inputs.images, inputs.index, inputs.card)
+    teacher = load_classifier(inputs.teacher_weights, inputs.teacher_card)
+    plan = plan_student(teacher, method, classes=len(part.classes), seed=seed)
+    train_model(
+        outputs,
+        plan.student,
+        lesson_of(part, augmentation),
+        phases=plan.phases,
+        seed=seed,
+        origin=Origin(
+            {"method": method, "augmentation": augmentation}, inputs=[inputs.card, inputs.teacher_card], code=code
+        ),
+        kind="student",
+        facts={
+            **data_facts(inputs.card, part),
+            "method": method.method,
+            "seed": seed,
+            "teacher": sha256_of(inputs.teacher_weights),
+        },
+    )

@@ -1,0 +1,212 @@
+"""The training loop: every training of every study runs through `fit`.
+
+Each random draw (order of images, augmentation, dropout) is a function of the seed, the phase and the iteration. So a
+resumed training draws what an undisturbed one draws, and a checkpoint holds no state of a generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from heirloom.config.models import Augmentation
+from heirloom.data.augment import augment
+from heirloom.data.store import Part
+from heirloom.evaluation.predictions import accuracy
+from heirloom.models.classifier import Classifier
+from heirloom.runtime.devices import Compute
+from heirloom.runtime.progress import Progress
+from heirloom.runtime.seeds import derive_seed
+from heirloom.training.batches import Images, RowStream
+from heirloom.training.checkpoints import Checkpoint
+from heirloom.training.meters import Meter
+from heirloom.training.objectives import Objective, Step
+from heirloom.training.phases import Phase
+from heirloom.training.schedules import schedule
+
+# transform(images, labels, rows, generator) -> (images, labels), after augmentation and before normalisation:
+# images (B, 3, crop, crop) in [0, 1], labels (B,), rows (B,) their places in the training part.
+BatchTransform = Callable[[Tensor, Tensor, NDArray[np.int64], torch.Generator], tuple[Tensor, Tensor]]
+Row = dict[str, Any]
+
+_ROWS_A_PHASE = 20  # rows of history where the recipe does not ask for validations in between
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a model is trained on: images, how they vary, and what is done to them.
+
+    `validation` may be None: then no validation accuracy is measured.
+    """
+
+    train: Part
+    validation: Part | None
+    augmentation: Augmentation
+    transform: BatchTransform | None = None
+
+
+def fit(
+    model: Classifier, lesson: Lesson, *, phases: Sequence[Phase], compute: Compute, seed: int, checkpoint: Checkpoint
+) -> list[Row]:
+    """Train a model in place and return its history, continuing from the checkpoint if there is one.
+
+    The model is left on the compute's device in eval mode; the checkpoint is left for the caller to remove once the
+    outputs are written. A row of history: phase, iteration (counted from 1), learning_rate (the body's), loss, loss_*
+    for each weighted term, train_accuracy (means since the last row, augmented images), validation_accuracy or None.
+    Raises TrainingError when the loss is no finite number.
+    """
+    model.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    resumed = checkpoint.load()
+    history: list[Row] = resumed["history"] if resumed else []
+    images = Images(lesson.train, compute.device)
+    for number, phase in enumerate(phases):
+        if resumed and number < resumed["phase"]:
+            continue
+        run = _Run(model, lesson, phase, images=images, compute=compute, seed=derive_seed(seed, phase.name))
+        if resumed and number == resumed["phase"]:
+            run.restore(resumed)
+        _run_phase(run, history, checkpoint, number=number)
+    model.eval()
+    return history
+
+
+def _run_phase(run: _Run, history: list[Row], checkpoint: Checkpoint, *, number: int) -> None:
+    """Make the steps of one phase that are still to be made, with history and checkpoints."""
+    total = run.phase.training.iterations
+    left = total - run.iteration
+    listening: AbstractContextManager[list[Tensor]] = run.model.listening() if run.needs_stages else nullcontext([])
+    with listening as stages, Progress(left, run.phase.name, "iterations") as progress:
+        while run.iteration < total:
+            run.step(stages)
+            done = run.iteration == total
+            if done or run.iteration % _row_interval(run.phase) == 0:
+                history.append(run.row())
+            if done or checkpoint.due():
+                checkpoint.save(run.content() | {"phase": number, "history": history})
+            progress.advance(1, **run.figures(history))
+
+
+def _row_interval(phase: Phase) -> int:
+    """Iterations between two rows of history."""
+    return phase.training.validate_every or max(1, phase.training.iterations // _ROWS_A_PHASE)
+
+
+class _Run:
+    """One phase in progress: the model, its optimiser, and how many steps have been made."""
+
+    def __init__(
+        self, model: Classifier, lesson: Lesson, phase: Phase, *, images: Images, compute: Compute, seed: int
+    ) -> None:
+        recipe = phase.training
+        self.model = model
+        self.phase = phase
+        self.iteration = 0
+        self._lesson = lesson
+        self._images = images
+        self._compute = compute
+        self._seed = seed
+        self._rows = RowStream(len(lesson.train), batch_size=recipe.batch_size, seed=seed)
+        self._objective = Objective(phase.terms)
+        self._schedule = schedule(recipe.schedule)
+        self._optimiser, self._factors = _optimiser(model, phase)
+        self._meter = Meter(self._objective.names, phase=phase.name)
+        self._generator = torch.Generator()  # on the CPU: a GPU then sees the crops and flips a CPU sees
+        model.train()
+
+    @property
+    def needs_stages(self) -> bool:
+        """Whether the objective looks at the stages' outputs."""
+        return self._objective.needs_stages
+
+    @property
+    def rate(self) -> float:
+        """The body's learning rate at the step that comes next."""
+        recipe = self.phase.training
+        return recipe.learning_rate * self._schedule(self.iteration, recipe.iterations)
+
+    def step(self, stages: Sequence[Tensor]) -> None:
+        """Make one step of the optimiser; `stages` is refilled by the model's forward pass."""
+        images, labels = self._batch()
+        torch.manual_seed(derive_seed(self._seed, "step", self.iteration))  # dropout's draws
+        with self._compute.autocast():
+            logits = self.model(images).float()
+            terms = self._objective(Step(self.model, images, labels, logits, stages))
+        self._optimiser.zero_grad(set_to_none=True)
+        terms.sum().backward()
+        for group, factor in zip(self._optimiser.param_groups, self._factors, strict=True):
+            group["lr"] = factor * self.rate
+        self._optimiser.step()
+        for hook in self.phase.hooks:
+            hook.after_step(self.model, self.iteration)
+        self._meter.add(self.iteration, self.rate, terms, (logits.detach().argmax(dim=1) == labels).float().mean())
+        self.iteration += 1
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """Draw the next step's images (B, 3, crop, crop) in [0, 1] and labels (B,)."""
+        lesson = self._lesson
+        rows = self._rows.rows(self.iteration)
+        stored, labels = self._images.batch(rows)
+        self._generator.manual_seed(derive_seed(self._seed, "augment", self.iteration))
+        images = augment(stored, lesson.augmentation, lesson.train.crop, self._generator)
+        if lesson.transform is not None:
+            images, labels = lesson.transform(images, labels, rows, self._generator)
+        return images.contiguous(memory_format=torch.channels_last), labels
+
+    def row(self) -> Row:
+        """Return a row of history for the steps since the last one, with a validation if it is time for one."""
+        recipe = self.phase.training
+        every, validation = recipe.validate_every, self._lesson.validation
+        is_time = self.iteration == recipe.iterations or (every > 0 and self.iteration % every == 0)
+        figures = self._meter.row()
+        measured = accuracy(self.model, validation, device=self._compute.device) if validation and is_time else None
+        last = recipe.learning_rate * self._schedule(self.iteration - 1, recipe.iterations)
+        head = {"phase": self.phase.name, "iteration": self.iteration, "learning_rate": last}
+        return {**head, **figures, "validation_accuracy": measured}
+
+    def figures(self, history: Sequence[Row]) -> dict[str, float]:
+        """Return what the progress line shows."""
+        shown = {name: history[-1][name] for name in ("loss", "validation_accuracy")} if history else {}
+        return {name: value for name, value in shown.items() if value is not None}
+
+    def content(self) -> dict[str, Any]:
+        """Return what `restore` needs; no diverged model is ever saved, since reading the meter finds it."""
+        self._meter.read()
+        return {
+            "iteration": self.iteration,
+            "model": self.model.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "hooks": [dict(hook.state()) for hook in self.phase.hooks],
+            "sums": self._meter.sums,
+            "steps": self._meter.steps,
+        }
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Continue from what `content` returned."""
+        self.iteration = content["iteration"]
+        self.model.load_state_dict(content["model"])
+        self._optimiser.load_state_dict(content["optimiser"])
+        for hook, state in zip(self.phase.hooks, content["hooks"], strict=True):
+            hook.restore(state)
+        self._meter.sums, self._meter.steps = content["sums"], content["steps"]
+
+
+def _optimiser(model: Classifier, phase: Phase) -> tuple[torch.optim.SGD, list[float]]:
+    """Build SGD with the body's and the head's weights in groups of their own, and each group's factor on the rate."""
+    recipe = phase.training
+    head = list(model.head.parameters())
+    own = {id(parameter) for parameter in head}
+    body = [parameter for parameter in model.parameters() if id(parameter) not in own]
+    factors = [1.0, recipe.head_rate]
+    groups = [
+        {"params": group, "lr": recipe.learning_rate * factor}
+        for group, factor in zip((body, head), factors, strict=True)
+    ]
+    optimiser = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
+    return optimiser, factors

@@ -1,0 +1,14 @@
+"""The methods that make a student out of a teacher, by the names a study gives them (METHODS 1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# Each is plan(teacher, recipe, *, classes, seed) -> heirloom.transfer.methods.plan.Plan
+METHODS: Mapping[str, str] = MappingProxyType(
+    {
+        "fine-tuning": "heirloom.transfer.methods.fine_tuning:plan",
+        "re-training": "heirloom.transfer.methods.re_training:plan",
+    }
+)
