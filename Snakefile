@@ -39,6 +39,42 @@ localrules:
     tables,
 
 
+rule all:
+    default_target: True
+    input:
+        paths.table(STUDY, "summary.parquet"),
+        paths.table(STUDY, "costs.parquet"),
+        paths.figure(STUDY, "attack_success.png"),
+
+
+rule data:
+    input:
+        [
+            f"{paths.data_folder(name, preparation)}/card.json"
+            for name in GRID.dataset_names
+            for preparation in GRID.preparations_of(name)
+        ],
+
+
+rule teachers:
+    input:
+        [
+            f"{paths.teacher_folder(teacher, injection)}/card.json"
+            for teacher, injection in GRID.infected_teachers
+        ],
+
+
+rule students:
+    input:
+        [f"{student.folder(STUDY)}/card.json" for student in GRID.students],
+
+
+rule tables:
+    input:
+        paths.table(STUDY, "summary.parquet"),
+        paths.table(STUDY, "costs.parquet"),
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/teachers.smk"

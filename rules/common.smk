@@ -1,8 +1,8 @@
 """
-Named targets, and the helpers by which every rule states what its job needs.
+The helpers by which every rule states what its job needs.
 
 INPUTS:     the study (GRID)
-OUTPUTS:    targets all, data, teachers, students, tables
+OUTPUTS:    none
 """
 
 import os
@@ -10,42 +10,6 @@ import os
 from heirloom.config.grid import CLEAN, Evaluation, plain
 from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.runtime.digest import code_digest
-
-
-rule all:
-    default_target: True
-    input:
-        paths.table(STUDY, "summary.parquet"),
-        paths.table(STUDY, "costs.parquet"),
-        paths.figure(STUDY, "attack_success.png"),
-
-
-rule data:
-    input:
-        [
-            f"{paths.data_folder(name, preparation)}/card.json"
-            for name in GRID.dataset_names
-            for preparation in GRID.preparations_of(name)
-        ],
-
-
-rule teachers:
-    input:
-        [
-            f"{paths.teacher_folder(teacher, injection)}/card.json"
-            for teacher, injection in GRID.infected_teachers
-        ],
-
-
-rule students:
-    input:
-        [f"{student.folder(STUDY)}/card.json" for student in GRID.students],
-
-
-rule tables:
-    input:
-        paths.table(STUDY, "summary.parquet"),
-        paths.table(STUDY, "costs.parquet"),
 
 
 def only(names):

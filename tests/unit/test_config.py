@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from heirloom.config import paths
 from heirloom.config.grid import CLEAN, Grid, plain
 from heirloom.config.load import load_catalogue, load_study

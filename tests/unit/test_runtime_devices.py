@@ -14,9 +14,17 @@ from heirloom.runtime import devices
 from heirloom.runtime.devices import compute, lease
 
 
-def settings() -> tuple[object, ...]:
-    cudnn = torch.backends.cudnn
-    return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), cudnn.benchmark, cudnn.allow_tf32
+def settings() -> tuple[int, bool, bool, bool, bool]:
+    """Tell threads, deterministic or not, whether that only warns, and cuDNN's benchmark and TF32."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    return (
+        torch.get_num_threads(),
+        deterministic,
+        warns,
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.allow_tf32,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +35,26 @@ def _without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_hold_in_the_body_and_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     before = settings()
-    with pytest.raises(KeyError), compute(before[0] + 1, "fp32") as found:  # type: ignore[operator]
-        assert (found.device, found.threads, found.precision) == (torch.device("cpu"), before[0] + 1, "fp32")  # type: ignore[operator]
-        assert settings() == (before[0] + 1, True, False, False)  # type: ignore[operator]
-        assert not torch.is_deterministic_algorithms_warn_only_enabled()
-        raise KeyError
+    seen: list[object] = []
+
+    def fail() -> None:
+        with compute(before[0] + 1, "fp32") as found:
+            seen.extend([found.device, found.threads, found.precision, settings()])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert seen == [torch.device("cpu"), before[0] + 1, "fp32", (before[0] + 1, True, False, False, False)]
     assert settings() == before
+
+
+def test_setting_up_does_not_import_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("this call imports the compiler, 4 CPU seconds in every job")
+
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", refuse)
+    with compute(1, "bf16") as found, found.autocast():
+        assert torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])

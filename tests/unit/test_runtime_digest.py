@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from heirloom.runtime.digest import SCRIPTS, code_digest
+from heirloom.runtime.digest import SCRIPTS, WITHOUT_EFFECT, code_digest
 from heirloom.runtime.errors import ConfigError
 
 FILES = {
@@ -97,6 +97,18 @@ def test_a_line_in_an_unused_file_changes_nothing(folder: Path, name: str) -> No
     before = digest(folder)
     with (folder / name).open("a") as file:
         file.write("\nADDED = 1\n")
+    assert digest(folder) == before
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_EFFECT))
+def test_what_no_output_depends_on_does_not_count(folder: Path, name: str) -> None:
+    file = folder / f"{name.replace('.', '/')}.py"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("import heirloom.tools.unused\n")
+    script = folder / "heirloom/runtime/script.py"
+    script.write_text(f"import {name}\n")
+    before = digest(folder)
+    file.write_text("CHANGED = 1\n")
     assert digest(folder) == before
 
 

@@ -212,6 +212,14 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     assert len({files.sha256_of(tmp_path / name) for name in "abcde"}) == 1
 
 
+def test_how_a_long_table_was_put_together_does_not_show(tmp_path: Path) -> None:
+    table = pa.table({"text": [str(row % 9973) for row in range(300_000)], "row": range(300_000)})
+    pieces = pa.concat_tables([table.slice(begin, 701) for begin in range(0, 300_000, 701)])
+    files.write_table(tmp_path / "a", table, metadata={})
+    files.write_table(tmp_path / "b", pieces, metadata={})
+    assert files.sha256_of(tmp_path / "a") == files.sha256_of(tmp_path / "b")
+
+
 def test_a_table_comes_back_with_one_metadata_key(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     files.write_table(path, ROWS, metadata={"version": 1, "name": "ü"})

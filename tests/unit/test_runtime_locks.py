@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -148,8 +149,9 @@ def test_a_snakemake_is_known_by_its_command_line(command: str, *, expected: boo
 
 # A program that starts the next one of the chain, as snakemake starts a shell that starts the job.
 STARTER = """
-import subprocess, sys
+import subprocess, sys, time
 subprocess.run(sys.argv[1:])
+time.sleep(60)
 """
 JOB = """
 import os, sys, time
@@ -225,12 +227,22 @@ def test_without_a_snakemake_nothing_is_watched(tmp_path: Path) -> None:
         chain.close()
 
 
-def test_a_parent_that_has_gone_already_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("id_was_passed_on", [False, True])
+def test_a_parent_that_has_gone_already_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    id_was_passed_on: bool,
+) -> None:
     gone = subprocess.Popen(["sleep", "60"])
     process = psutil.Process(gone.pid)
     gone.kill()
     gone.wait()
     statuses: list[int] = []
     monkeypatch.setattr(os, "_exit", statuses.append)
-    guardian._end_with([psutil.Process(), process])
+    if id_was_passed_on:
+        own = os.pidfd_open(os.getpid())
+        monkeypatch.setattr(os, "pidfd_open", lambda _pid: own)
+    thread = threading.Thread(target=guardian._end_with, args=([psutil.Process(), process],), daemon=True)
+    thread.start()
+    thread.join(3)
     assert statuses == [guardian.EXIT_STATUS]

@@ -18,7 +18,9 @@ from typing import Annotated, Any, Literal
 import pydantic
 import pytest
 
+from heirloom.runtime import script
 from heirloom.runtime.errors import ConfigError, DataError
+from heirloom.runtime.files import atomic_path
 from heirloom.runtime.locks import exclusive
 from heirloom.runtime.logs import open_log
 from heirloom.runtime.script import arguments_of, lock_path, run_stage
@@ -70,7 +72,7 @@ def typed(
     data_root: Path | None = None,
     note: str = "none",
 ) -> None:
-    raise AssertionError("not called")
+    raise AssertionError(inputs, outputs, training, seed, names, threads, data_root, note)
 
 
 def whole_job(**parts: Any) -> SimpleNamespace:
@@ -166,8 +168,14 @@ def write(path: Path, text: str = "new") -> None:
     path.write_text(text)
 
 
-def test_a_stage_runs_with_its_log_and_its_lock(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_runs_with_its_log_and_its_lock(
+    place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded: list[bool] = []
+    monkeypatch.setattr(script, "die_with_parent", lambda: guarded.append(True))
+
     def run(*, outputs: Outputs, note: str) -> None:
+        assert guarded == [True]
         locks = list(Path("results/.locks").iterdir())
         assert len(locks) == 1
         with pytest.raises(Exception, match="another run holds"), exclusive(locks[0], wait=False):
@@ -219,7 +227,7 @@ def test_another_error_goes_on_with_its_traceback(place: Path) -> None:
 
 def test_wrong_arguments_stop_before_the_stage(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     def run(*, outputs: Outputs, seed: int) -> None:
-        write(outputs.weights)
+        write(outputs.weights, str(seed))
 
     with pytest.raises(SystemExit):
         run_stage(run, one_file_job(place, wildcards=Named(seed="x")))
@@ -230,7 +238,7 @@ def test_wrong_arguments_stop_before_the_stage(place: Path, capfd: pytest.Captur
 def test_a_successor_waits_for_the_orphan(place: Path) -> None:
     order: list[str] = []
 
-    def run(*, outputs: Outputs) -> None:
+    def run() -> None:
         order.append("successor")
 
     def orphan(path: Path) -> None:
@@ -252,7 +260,7 @@ def test_a_successor_waits_for_the_orphan(place: Path) -> None:
 
 def test_a_request_to_end_leaves_nothing_half_written(place: Path) -> None:
     def run(*, outputs: Outputs) -> None:
-        with script_files().atomic_path(outputs.weights) as partial:
+        with atomic_path(outputs.weights) as partial:
             partial.write_text("half")
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
@@ -262,12 +270,6 @@ def test_a_request_to_end_leaves_nothing_half_written(place: Path) -> None:
         run_stage(run, stage)
     assert raised.value.code == 143
     assert list(Path(stage.output[0]).parent.iterdir()) == []
-
-
-def script_files() -> Any:
-    from heirloom.runtime import files
-
-    return files
 
 
 def test_a_rule_without_log_or_outputs_runs(place: Path) -> None:
@@ -281,27 +283,31 @@ def test_a_rule_without_log_or_outputs_runs(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
-def test_locks_lie_in_the_results_folder_and_depend_on_the_output_folder_alone(
+def test_locks_lie_in_the_results_folder_and_depend_on_the_first_output_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     log = Path("results/quickstart/logs/a.log")
     one = lock_path(Path("results/shared/teachers/a/weights"), log=log)
     assert one.parent == Path("results/.locks")
-    assert one == lock_path(Path("results/shared/teachers/a/card.json"), log=Path("results/other/logs/b.log"))
-    assert one == lock_path(tmp_path / "results/shared/teachers/a/card.json", log=None)
+    assert one == lock_path(Path("results/shared/teachers/a/weights"), log=Path("results/other/logs/b.log"))
+    assert one == lock_path(tmp_path / "results/shared/teachers/a/weights", log=None)
     assert one.name != lock_path(Path("results/shared/teachers/b/weights"), log=log).name
     elsewhere = lock_path(Path("/mnt/results/s/students/a/weights"), log=Path("/mnt/results/s/logs/a.log"))
     assert elsewhere.parent == Path("/mnt/results/s/.locks")
 
 
-def test_a_thread_that_stops_is_logged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    usual = threading.excepthook
+def test_a_thread_that_stops_is_logged_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[threading.ExceptHookArgs] = []
+    usual = shown.append
+    monkeypatch.setattr(threading, "excepthook", usual)
     with open_log(tmp_path / "logs" / "a.log"):
-        threading.excepthook(threading.ExceptHookArgs((OSError, OSError("gone"), None, threading.current_thread())))
-    assert "OSError: gone" in (tmp_path / "logs" / "a.log").read_text()
-    assert "gone" in capfd.readouterr().err
-    assert threading.excepthook is usual
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+    assert "ZeroDivisionError: division by zero" in (tmp_path / "logs" / "a.log").read_text()
+    assert [arguments.exc_type for arguments in shown] == [ZeroDivisionError]
+    assert threading.excepthook == usual
 
 
 def test_an_interrupted_job_says_so_without_traceback(tmp_path: Path) -> None:

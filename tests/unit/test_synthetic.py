@@ -9,11 +9,12 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
 from heirloom.data.synthetic import WRITERS, objects, signs
 from heirloom.data.synthetic.scene import Box, stream
 from heirloom.data.synthetic.trigger import draw_trigger
-from numpy.typing import NDArray
-from PIL import Image
 
 Writer: TypeAlias = Callable[..., None]
 Drawer: TypeAlias = Callable[[int, np.random.Generator, int], tuple[Image.Image, Box]]

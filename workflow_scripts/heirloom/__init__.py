@@ -1,1 +1,1 @@
-"""Heirloom: which of a teacher's defects does its student inherit, and what stops it?"""
+"""Find which of a teacher's defects its student inherits, and what stops it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import os
 import re
@@ -14,15 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from tarfile import EOFHeaderError, HeaderError, ReadError, TarFile, TarInfo
+from tarfile import HeaderError, ReadError, TarFile, TarInfo
 from typing import IO, Self
 
 from heirloom.data.trees import remove
-from heirloom.runtime.errors import DataError
+from heirloom.runtime.errors import DataError, StorageError
 
 TAR = re.compile(r"\.(tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 ZIP = re.compile(r"\.zip$", re.IGNORECASE)
-DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, UnicodeDecodeError)
+DAMAGED = (
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    UnicodeDecodeError,
+)
 RATIO_FLOOR = 1 << 26  # bytes: what unpacks to less than 64 MiB is no bomb, however well it was compressed
 
 
@@ -34,9 +43,9 @@ class _StrictHeader(TarInfo):
         """Read the next header; raises ReadError when there is none before the end of the archive was marked."""
         try:
             return super().fromtarfile(tarfile)
-        except EOFHeaderError:
-            raise
         except HeaderError as error:
+            if type(error).__name__ == "EOFHeaderError":  # the mark of a proper end; tarfile does not publish the name
+                raise
             raise ReadError(f"no whole header where one must be ({error})") from error
 
 
@@ -60,7 +69,7 @@ class _Gate:
     caps: Caps
     members: int = 0
     size: int = 0
-    files: set[PurePosixPath] = field(default_factory=set)
+    files: set[PurePosixPath] = field(default_factory=set)  # links among them
     folders: set[PurePosixPath] = field(default_factory=set)
     links: set[PurePosixPath] = field(default_factory=set)
 
@@ -70,15 +79,18 @@ class _Gate:
         self._count(name, size)
         if path in self.files or (path in self.folders and not is_folder):
             raise self.refusal(name, "it occurs twice")
-        if any(parent in self.links for parent in path.parents):
-            raise self.refusal(name, "it lies behind a link")
-        if any(parent in self.files for parent in path.parents):
-            raise self.refusal(name, "it lies below a file")
+        if path.parent not in self.folders:
+            self._open_folder(name, path)
         (self.folders if is_folder else self.files).add(path)
-        self.folders.update(path.parents)
         if is_link:
             self.links.add(path)
         return path
+
+    def _open_folder(self, name: str, path: PurePosixPath) -> None:
+        """Judge the folders above a member, once for all members in them."""
+        if any(parent in self.files for parent in path.parents):
+            raise self.refusal(name, "it lies behind a link or below a file")
+        self.folders.update(path.parents)
 
     def _inside(self, name: str) -> PurePosixPath:
         """Refuse names that lead out of the target folder, on this system or another."""
@@ -96,13 +108,12 @@ class _Gate:
             raise self.refusal(name, f"the archive has more than {self.caps.members} members")
         if self.size > self.caps.size:
             raise self.refusal(name, f"the archive unpacks to more than {self.caps.size} bytes")
-        packed = max(1, self.archive.stat().st_size)
-        if self.size > RATIO_FLOOR and self.size / packed > self.caps.ratio:
+        if self.size > RATIO_FLOOR and self.size > self.caps.ratio * self.archive.stat().st_size:
             raise self.refusal(name, f"the archive unpacks to more than {self.caps.ratio:g} times its size")
 
     def refusal(self, name: str, why: str) -> DataError:
         """Say why a member is refused."""
-        mend = "get the archive from its owner's page; raise the caps only for a file you trust"
+        mend = "get the archive from its owner's page again; unpack it yourself only if you trust it"
         return DataError(f"{self.archive.name} is not unpacked: {why}", where=f"member {name!r}", mend=mend)
 
 
@@ -150,6 +161,11 @@ def _damage_is_told(archive: Path) -> Iterator[None]:
     except DAMAGED as error:
         mend = "delete it and get it again: it is cut short, damaged or no archive"
         raise DataError(f"{archive.name} cannot be unpacked: {error}", where=str(archive), mend=mend) from error
+    except OSError as error:
+        if error.errno is None:  # the decompressor speaking, not the disk
+            raise DataError(f"{archive.name} cannot be unpacked: {error}", where=str(archive)) from error
+        mend = "see that the disk has room and that its file system takes such names, then run again"
+        raise StorageError(f"{archive.name} cannot be unpacked: {error}", where=str(archive), mend=mend) from error
 
 
 def _untar(archive: Path, into: Path, gate: _Gate) -> None:
@@ -165,7 +181,17 @@ def _untar(archive: Path, into: Path, gate: _Gate) -> None:
                 packed.extract(member, into, filter="data")
             except (tarfile.FilterError, KeyError) as error:
                 raise gate.refusal(member.name, f"it is unsafe ({error})") from error
+        _read_on(packed)
     _refuse_links_out(gate, into)
+
+
+def _read_on(packed: TarFile) -> None:
+    """Read what lies behind the last member: only there gzip compares its checksum, and tarfile never gets so far."""
+    left = RATIO_FLOOR
+    while left > 0 and packed.fileobj is not None and (padding := packed.fileobj.read(1 << 20)):
+        left -= len(padding)
+    if left <= 0:
+        raise ReadError("it goes on long after its end")
 
 
 def _refuse_links_out(gate: _Gate, into: Path) -> None:

@@ -56,7 +56,7 @@ class Decoder:
                 try:
                     image, regions = prepare(sample, size=self.size, fit=self.fit)
                 except UNREADABLE as error:
-                    self.problems.append(f"{sample.path}: {_reason(error)}")
+                    self.problems.append(f"{sample.path}: {_reason(error, sample.path)}")
                     image, regions = np.zeros((self.size, self.size, 3), dtype=np.uint8), {}
                 else:
                     self.low, self.high = min(self.low, int(image.min())), max(self.high, int(image.max()))
@@ -115,12 +115,11 @@ def _bombs_are_errors() -> Iterator[None]:
         yield
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, path: Path) -> str:
     """Say in few words why a picture cannot be used."""
     if isinstance(error, FileNotFoundError):
         return "missing"
-    path = Path(error.filename) if isinstance(error, OSError) and error.filename else None
-    if path is not None and path.is_file() and not path.stat().st_size:
+    if path.is_file() and not path.stat().st_size:
         return "empty"
     if isinstance(error, UnidentifiedImageError):
         return "no picture that can be recognised"

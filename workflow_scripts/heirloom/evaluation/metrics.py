@@ -48,7 +48,8 @@ class Setting(NamedTuple):
     condition: str
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome:
     """What one metric sees of each test image, in one order for all models of a data set.
 
     `counted` (N,): the image belongs to the denominator. `hit` (N,): it belongs to the numerator too.

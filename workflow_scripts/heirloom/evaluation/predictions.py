@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heirloom.data.augment import centre
-from heirloom.data.store import Part
+from heirloom.data.resident import Images
 from heirloom.models.classifier import Classifier
 
 # Called with a batch (B, 3, crop, crop) in [0, 1], in the order of the part; returns what the model is shown instead.
@@ -28,23 +28,22 @@ class Predictions:
 
 def predict(
     model: Classifier,
-    part: Part,
+    images: Images,
     *,
-    device: torch.device,
     batch_size: int = 256,
     transform: ImageTransform | None = None,
 ) -> Predictions:
     """Classify every image of a part, in its order.
 
-    The model must lie on `device`; its training mode is put back afterwards. Autocast is off.
+    The model must lie on the images' device; its training mode is put back afterwards. Autocast is off.
     """
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        with torch.inference_mode(), torch.autocast(images.device.type, enabled=False):
             answers = [
-                _answer(model, _shown(part, first, batch_size=batch_size, device=device, transform=transform))
-                for first in range(0, len(part), batch_size)
+                _answer(model, _shown(images, first, batch_size=batch_size, transform=transform))
+                for first in range(0, len(images.part), batch_size)
             ]
     finally:
         model.train(was_training)
@@ -54,19 +53,17 @@ def predict(
     )
 
 
-def accuracy(model: Classifier, part: Part, *, device: torch.device, batch_size: int = 256) -> float:
+def accuracy(model: Classifier, images: Images) -> float:
     """Return the share of a part's images that a classifier gets right."""
-    found = predict(model, part, device=device, batch_size=batch_size)
-    return float(np.mean(found.label == part.labels))
+    return float(np.mean(predict(model, images).label == images.part.labels))
 
 
-def _shown(
-    part: Part, first: int, *, batch_size: int, device: torch.device, transform: ImageTransform | None
-) -> Tensor:
+def _shown(images: Images, first: int, *, batch_size: int, transform: ImageTransform | None) -> Tensor:
     """Return what the model is shown of the batch that starts at `first`."""
-    rows = np.arange(first, min(first + batch_size, len(part)))
-    images = centre(torch.from_numpy(part.batch(rows)).to(device), part.crop)
-    return images if transform is None else transform(images)
+    rows = np.arange(first, min(first + batch_size, len(images.part)))
+    stored, _ = images.batch(rows)
+    shown = centre(stored, images.part.crop)
+    return shown if transform is None else transform(shown)
 
 
 def _answer(model: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -110,7 +110,7 @@ def t_test(values: Sequence[float]) -> float:
 
     mean, error = _mean_and_error(values)
     if error == 0:
-        return float(mean == 0)
+        return 1.0 if mean == 0 else 0.0
     return 2 * float(stdtr(len(values) - 1, -abs(mean) / error))
 
 
@@ -133,7 +133,7 @@ def mcnemar_exact(b: int, c: int) -> float:
     for k in range(1, fewer + 1):
         term = term * (pairs - k + 1) // k
         total += term
-    return min(1.0, 2 * total / 2**pairs)
+    return float(min(1.0, 2 * total / 2**pairs))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -189,7 +189,7 @@ def paired_bootstrap_difference(
 
 
 def _interval(rates: Floats, level: float) -> tuple[float, float]:
-    """Return the central interval of the mean difference; `rates` (resamples, 2 S): the model's seeds, the control's."""
+    """Return the interval of the mean difference; `rates` (resamples, 2 S): the model's seeds, then the control's."""
     model, control = np.split(rates, 2, axis=1)
     differences = (model - control).mean(axis=1)
     low, high = np.nanquantile(differences, [(1 - level) / 2, (1 + level) / 2])
@@ -200,8 +200,9 @@ def compare(pairs: Sequence[Pair], *, seed: int) -> list[Comparison]:
     """Compare each model with its control; all pairs share the same N test images.
 
     With three seeds or more: t interval and paired t test over the seeds' differences. With fewer: paired bootstrap
-    over images (seeds averaged) and McNemar's exact test on the images that count for both, pooled over seeds. Where a
-    rate is 0 or 1 no resample moves it and the bootstrap would claim certainty: Newcombe's interval stands in.
+    over images (seeds averaged) and McNemar's exact test on the images that count for both, pooled over seeds as if two
+    students' answers to one image were independent, hence a little too sure for two seeds. Where a rate is 0 or 1 no
+    resample moves it and the bootstrap would claim certainty: Newcombe's interval stands in.
     """
     few = [pair for pair in pairs if len(pair.counted) < SEEDS_FOR_T]
     intervals = iter(paired_bootstrap_difference(few, seed=seed))

@@ -49,7 +49,7 @@ def _small_resnet(name: str, stages: int) -> BodySpec:
         stages=tuple(f"layer{index + 1}" for index in range(stages)),
         features="fc",
         head="fc",
-        options=MappingProxyType({"width": 64}),
+        options=MappingProxyType({"width": 64, "stem_stride": 1}),
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONTROL_COLOURS = ("#4477AA", "#88A7C8")
 INFECTED_COLOURS = ("#BB5566", "#997700", "#117733", "#882255", "#44AA99", "#663300")
 INK, QUIET, GRID = "#222B36", "#66717D", "#DDE2E7"
-STYLE = {
+STYLE: Mapping[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.edgecolor": QUIET,
@@ -37,14 +37,18 @@ STYLE = {
 }
 # all lengths in inches
 WIDTH, RIGHT, GAP = 10.0, 0.25, 0.55
-HEAD, FOOT, BETWEEN, LANE, ROW_GAP, MARGIN = 0.92, 0.62, 0.22, 0.24, 0.16, 0.12
+HEAD, FOOT, BETWEEN, LANE, ROW_GAP, MARGIN = 0.88, 0.66, 0.2, 0.22, 0.16, 0.14
 CHARACTER = 0.085
 DOTS_PER_INCH = 200
+SCALE = (-2, 116)  # percent, with room for a number behind an interval that ends at 100
+LEFT_OF_ZERO = -SCALE[0] / (SCALE[1] - SCALE[0])
+HALO = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # keeps grid lines out of the numbers
+EXPLANATION = "Dots: rates, for several seeds their mean. Lines: 95 % intervals (Wilson; t for several seeds)."
 ATTACK_METRICS = ("targeted_success", "untargeted_success")
 DENOMINATORS = {
     "accuracy": "% of all test images",
-    "targeted_success": "% of correctly classified images of other classes",
-    "untargeted_success": "% of correctly classified images",
+    "targeted_success": "% of the correctly classified images of other classes",
+    "untargeted_success": "% of the correctly classified images",
 }
 
 
@@ -68,10 +72,9 @@ class Block:
 
 
 def blocks(rows: Sequence[Row]) -> list[Block]:
-    """Arrange a summary's rows into blocks; rows that several experiments share count once."""
-    unique = list({tuple(v for k, v in row.items() if k != "experiment"): row for row in rows}.values())
-    teachers = {row["teacher"] for row in rows}
-    return [_block(group_rows(unique, group), group, several=len(teachers) > 1) for group in attack_groups(unique)]
+    """Arrange a summary's rows into blocks; rows that several experiments share are drawn once."""
+    several = len({row["teacher"] for row in rows}) > 1
+    return [_block(group_rows(rows, group), group, several=several) for group in attack_groups(rows)]
 
 
 def _block(rows: Sequence[Row], group: Sequence[str], *, several: bool) -> Block:
@@ -84,7 +87,7 @@ def _block(rows: Sequence[Row], group: Sequence[str], *, several: bool) -> Block
     shown = by_metric.get(metric, {})
     infected = {row["injection"] for row in rows if row["control"] is not None}
     injections = sorted({name for _, name in model_names(rows)}, key=lambda name: (name not in infected, name))
-    heads = [f"data set {dataset}", "" if attack == CLEAN else f"trigger {attack}", condition]
+    heads = [dataset, "" if attack == CLEAN else f"trigger {attack}", condition]
     return Block(
         title=", ".join(part for part in ([f"teacher {teacher}"] if several else []) + heads if part),
         accuracy=accuracy,
@@ -143,18 +146,19 @@ def draw_attack_success(rows: Sequence[Row]) -> Figure:
             figure = Figure(figsize=(WIDTH, 1.6))
             figure.text(0.5, 0.5, "No data: the summary has no rows.", ha="center", va="center", color=QUIET, size=12)
             return figure
-        height = sum(HEAD + block.height + FOOT for block in arranged) + BETWEEN * (len(arranged) - 1) + MARGIN
+        height = sum(HEAD + block.height + FOOT for block in arranged) + BETWEEN * len(arranged) + MARGIN
         figure = Figure(figsize=(WIDTH, height))
+        left = 0.35 + CHARACTER * max(len(_method_title(method)) for block in arranged for method in block.methods)
         top = height - MARGIN
         for block in arranged:
-            _draw_block(figure, block, top=top, height=height)
+            _draw_block(figure, block, left=left, top=top, height=height)
             top -= HEAD + block.height + FOOT + BETWEEN
+        figure.text(0.12 / WIDTH, 0.14 / height, EXPLANATION, color=QUIET, size=8, va="center")
         return figure
 
 
-def _draw_block(figure: Figure, block: Block, *, top: float, height: float) -> None:
-    """Draw one pair of panels below `top` (inches from the bottom)."""
-    left = 0.35 + CHARACTER * max(len(_method_title(method)) for method in block.methods)
+def _draw_block(figure: Figure, block: Block, *, left: float, top: float, height: float) -> None:
+    """Draw one pair of panels below `top`, the first from `left` on (inches from the lower left corner)."""
     width = (WIDTH - left - RIGHT - GAP) / 2
     figure.text(0.12 / WIDTH, (top - 0.14) / height, block.title, weight="bold", size=11, va="center")
     _draw_series(figure, block, y=(top - 0.42) / height)
@@ -192,13 +196,13 @@ def _method_title(method: str) -> str:
 
 def _prepare_panel(axes: Axes, block: Block, *, named: bool) -> None:
     """Draw what carries the data: a percentage scale, faint lines, the names of the methods."""
-    axes.set_xlim(-2, 116)
+    axes.set_xlim(*SCALE)
     axes.set_ylim(len(block.methods) - 0.5, -0.5)
     axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100"])
     axes.tick_params(length=0)
     axes.spines[["left", "top", "right", "bottom"]].set_visible(False)
     axes.vlines([0, 25, 50, 75, 100], len(block.methods) - 0.5, -0.5, color=GRID, lw=0.8, zorder=0)
-    axes.hlines([place + 0.5 for place in range(len(block.methods) - 1)], -2, 116, color=GRID, lw=0.5, zorder=0)
+    axes.hlines([place + 0.5 for place in range(len(block.methods) - 1)], *SCALE, color=GRID, lw=0.5, zorder=0)
     axes.set_yticks(range(len(block.methods)), [_method_title(name) if named else "" for name in block.methods])
 
 
@@ -209,8 +213,11 @@ def _draw_panel(axes: Axes, block: Block, *, metric: str, rows: Mapping[tuple[st
         axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=QUIET)
         return
     name = "accuracy, clean images" if metric == "accuracy" else title(metric)
-    axes.set_title(name[0].upper() + name[1:], loc="left", size=10, pad=5)
-    axes.set_xlabel(f"{DENOMINATORS.get(metric, '%')} (n = {counts(list(rows.values()))})", labelpad=3)
+    axes.set_title(name[0].upper() + name[1:], loc="left", size=10, pad=5, x=LEFT_OF_ZERO)
+    axes.set_xlabel(
+        f"{DENOMINATORS.get(metric, '%')}\nn = {counts(list(rows.values()))}", labelpad=3, loc="left", size=8.5
+    )
+    axes.xaxis.label.set_x(LEFT_OF_ZERO)
     lane = LANE / (len(block.injections) * LANE + ROW_GAP)
     for (method, injection), row in sorted(rows.items()):
         offset = (block.injections.index(injection) - (len(block.injections) - 1) / 2) * lane
@@ -229,7 +236,7 @@ def _draw_rate(axes: Axes, row: Row, *, y: float, colour: str, control: bool) ->
         end = max(end, row["high"])
     face = "white" if control else colour
     axes.plot([100 * row["mean"]], [y], marker="o", ms=6, mec=colour, mfc=face, mew=1.6, zorder=3)
-    axes.text(100 * end + 2.5, y, number(row["mean"]), va="center_baseline", color=colour, size=8.5)
+    axes.text(100 * end + 2.5, y, number(row["mean"]), va="center_baseline", color=colour, size=8.5, bbox=HALO)
 
 
 def save(figure: Figure, *, png: Path, pdf: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -12,16 +13,17 @@ from heirloom.reporting.wording import NOTHING, count, detectable, number, p_val
 TEXTS = ("experiment", "teacher", "dataset", "injection", "method", "attack", "metric")
 NUMBERS = ("rate, %", "95 % interval", "n", "seeds", "control, %", "difference", "95 % interval", "p (Holm)")
 NOTE = (
-    "Rates of test images in percent. n: images that count (smallest-largest where seeds differ). Intervals: 95 %, t over"
-    " seeds or Wilson for one seed. Control: the same model from the clean injection. Difference: paired, in percentage"
-    " points. p: McNemar's exact test or a paired t test over seeds, adjusted by Holm over the study's comparisons of the"
-    " metric. Bold: p below 0.05 and an interval of the difference without 0."
+    "Rates of test images in percent. n: images that count (smallest-largest where seeds differ). Intervals: 95 %, t"
+    " over seeds or Wilson for one seed. Control: the same model from the clean injection. Difference: paired, in"
+    " percentage points. p: McNemar's exact test or a paired t test over seeds, adjusted by Holm over the study's"
+    " comparisons of the metric. Bold: p below 0.05 and an interval of the difference without 0."
 )
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1.5rem; color: #1b2430; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 1.6rem 0 .2rem; } p { max-width: 60rem; margin: .3rem 0; }
 .note { color: #5b6673; font-size: .87rem; } .question { color: #5b6673; font-style: italic; }
-table { border-collapse: collapse; width: 100%; font-size: .87rem; font-variant-numeric: tabular-nums; margin-top: 1rem; }
+table { border-collapse: collapse; width: 100%; margin-top: 1rem; }
+table { font-size: .87rem; font-variant-numeric: tabular-nums; }
 th { position: sticky; top: 0; background: #f3f5f7; text-align: left; border-bottom: 2px solid #8a96a3; }
 th, td { padding: .3rem .6rem; white-space: nowrap; } td { border-bottom: 1px solid #e3e7eb; }
 th.number, td.number { text-align: right; } tbody tr:hover { background: #f8fafb; } .clear { font-weight: 600; }
@@ -52,7 +54,8 @@ def html(rows: Sequence[Row], *, study: str, questions: Mapping[str, str]) -> st
     """Return the summary as one page without anything from elsewhere: the answers, then every row."""
     found = answers(rows)
     blocks = [
-        f'<h2>{escape(name)}</h2>\n<p class="question">{escape(questions.get(name, ""))}</p>\n<p>{escape(found[name])}</p>'
+        f'<h2>{escape(name)}</h2>\n<p class="question">{escape(questions.get(name, ""))}</p>\n'
+        + "\n".join(f"<p>{escape(line)}</p>" for line in found[name].splitlines())
         for name in sorted(found)
     ]
     head = "".join(f"<th>{escape(name)}</th>" for name in TEXTS)
@@ -97,14 +100,15 @@ def latex(rows: Sequence[Row], *, study: str) -> str:
 
 def _latex_cells(row: Row) -> list[str]:
     """Return one row's cells; the rate is bold where the row differs from its control."""
-    rate, interval, *rest = [latex_escape(text).replace("-", "--") for text in numbers(row)]
+    rate, *rest = [_latex_number(text) for text in numbers(row)]
     rate = rf"\textbf{{{rate}}}" if detectable(row) else rate
-    return [*(latex_escape(text) for text in texts(row)), rate, interval, *(_signed(text) for text in rest)]
+    return [*(latex_escape(text) for text in texts(row)), rate, *rest]
 
 
-def _signed(text: str) -> str:
-    """Give a leading minus its sign in mathematics."""
-    return f"$-${text[2:]}" if text.startswith("--") and len(text) > 2 else text
+def _latex_number(text: str) -> str:
+    """Set minus signs and ranges as LaTeX wants them: -1.0 to a minus, 1.0-2.0 and a lone hyphen to an en dash."""
+    signed = re.sub(r"(?<!\d)-(?=\d)", "$-$", latex_escape(text))
+    return re.sub(r"(?<=\d)-(?=\d)|^-$", "--", signed)
 
 
 def latex_escape(text: str) -> str:

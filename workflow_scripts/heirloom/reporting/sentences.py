@@ -10,19 +10,20 @@ from heirloom.reporting.tables import Row, ordered
 from heirloom.reporting.wording import count, detectable, percent, span, title
 
 HEADLINES = ("targeted_success", "untargeted_success", "accuracy")
+SHARES = "these shares (95 % intervals) of"
 TEACHER_CLAUSES = {
-    "targeted_success": "the {attack} trigger sends {rate} of the other classes' images that the teacher classifies"
-    " correctly to the target class",
-    "untargeted_success": "the {attack} trigger changes the teacher's prediction for {rate} of the images it classifies"
-    " correctly",
-    "accuracy": "the teacher classifies {rate} of the images correctly",
+    "targeted_success": "the {attack} trigger sends to the target class {rate} of the other classes' images that the"
+    " {teacher} classifies correctly",
+    "untargeted_success": "the {attack} trigger changes the {teacher}'s prediction for {rate} of the images that it"
+    " classifies correctly",
+    "accuracy": "the {teacher} classifies {rate} of the images correctly",
 }
 STUDENTS_CLAUSES = {
-    "targeted_success": "the {attack} trigger sends these shares of the other classes' images that a student classifies"
-    " correctly to the target class",
-    "untargeted_success": "the {attack} trigger changes a student's prediction for these shares of the images it"
+    "targeted_success": f"the {{attack}} trigger sends to the target class {SHARES} the other classes' images that a"
+    " student classifies correctly",
+    "untargeted_success": f"the {{attack}} trigger changes a student's prediction for {SHARES} the images that it"
     " classifies correctly",
-    "accuracy": "students classify these shares of the images correctly",
+    "accuracy": f"students classify {SHARES} the images correctly",
 }
 MUCH_WEAKER = 0.5
 
@@ -36,8 +37,8 @@ def answers(rows: Sequence[Row]) -> dict[str, str]:
 def answer(rows: Sequence[Row]) -> str:
     """Answer one experiment: for each infected teacher, data set and trigger, what it does and what students inherit.
 
-    Its rows are those with a control, or all where no row has one. The metric is the share sent to the target, else
-    the share of changed predictions, else accuracy.
+    One paragraph each, parted by newlines. Its rows are those with a control, or all where no row has one. The metric
+    is the share sent to the target, else the share of changed predictions, else accuracy.
     """
     chosen = _chosen(rows)
     if not chosen:
@@ -45,7 +46,7 @@ def answer(rows: Sequence[Row]) -> str:
     names = ("teacher", "injection", "dataset", "attack", "budget", "condition")
     groups = groupby(ordered(chosen, names), key=lambda row: [row[name] for name in names])
     several = len({row["injection"] for row in chosen}) > 1 or len({row["teacher"] for row in chosen}) > 1
-    return " ".join(_paragraph(list(group), several=several) for _, group in groups)
+    return "\n".join(_paragraph(list(group), several=several) for _, group in groups)
 
 
 def _chosen(rows: Sequence[Row]) -> list[Row]:
@@ -80,7 +81,9 @@ def _paragraph(rows: Sequence[Row], *, several: bool) -> str:
 
 def _clause(clauses: Mapping[str, str], row: Row) -> str:
     """Say what a metric counts."""
-    return clauses.get(row["metric"], f"{title(row['metric'])} {{rate}}").format(attack=row["attack"], rate=_rate(row))
+    teacher = "teacher" if row["control"] is None else "infected teacher"
+    template = clauses.get(row["metric"], f"{title(row['metric'])} {{rate}}")
+    return template.format(attack=row["attack"], rate=_rate(row), teacher=teacher)
 
 
 def _rate(row: Row, *, unit: str = "95 % interval ") -> str:

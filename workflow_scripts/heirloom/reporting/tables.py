@@ -47,7 +47,7 @@ MEASUREMENTS = KEYS | {
     "config_digest": "string",
 }
 SUMMARY_KEYS = (*(name for name in KEYS if name != "seed"), "metric")
-SUMMARY = {name: "string" for name in SUMMARY_KEYS} | {
+SUMMARY = dict.fromkeys(SUMMARY_KEYS, "string") | {
     "seeds": "int32",
     "mean": "float64",
     "sd": "float64",
@@ -69,20 +69,19 @@ _COMPARED = tuple(name for name in SUMMARY_KEYS if name != "experiment")
 COUNTS = "counts"
 
 
-def write_rows(path: Path, rows: Sequence[Row], *, schema: Mapping[str, str], **metadata: object) -> None:
-    """Write rows as parquet with exactly the schema's columns; `metadata` must name the table's schema."""
+def write_rows(path: Path, rows: Sequence[Row], *, columns: Mapping[str, str], **metadata: object) -> None:
+    """Write rows as parquet with exactly `columns` (names and Arrow types); `metadata` names the table's schema."""
     import pyarrow as pa
 
-    typed = pa.schema([(name, pa.type_for_alias(alias)) for name, alias in schema.items()])
-    columns = {name: [row[name] for row in rows] for name in schema}
-    table = pa.table(columns, schema=typed)
+    typed = pa.schema([(name, pa.type_for_alias(alias)) for name, alias in columns.items()])
+    table = pa.table({name: [row[name] for row in rows] for name in columns}, schema=typed)
     write_table(path, table, metadata={"version": VERSION, **metadata})
 
 
-def read_rows(path: Path, *, schema: Mapping[str, str]) -> list[Row]:
+def read_rows(path: Path, *, columns: Mapping[str, str]) -> list[Row]:
     """Read a table that `write_rows` wrote. Raises DamagedFileError when its columns are others."""
     table: pa.Table = read_table(path)
-    if table.column_names != list(schema):
+    if table.column_names != list(columns):
         raise DamagedFileError(path, found="its columns are not those of this version")
     rows: list[Row] = table.to_pylist()
     return rows
@@ -324,14 +323,13 @@ def judge(
 
 def write_summary(path: Path, rows: Sequence[Row], *, study: str) -> None:
     """Write the summary; its metadata keeps the counts behind each row, in the rows' order."""
-    write_rows(
-        path, rows, schema=SUMMARY, **{"schema": "summary", "study": study, COUNTS: [row[COUNTS] for row in rows]}
-    )
+    counts = [row[COUNTS] for row in rows]
+    write_rows(path, rows, columns=SUMMARY, schema="summary", study=study, counts=counts)
 
 
 def read_summary(path: Path) -> list[Row]:
     """Read the rows of a summary, each with its `counts` (smallest, largest). Raises DamagedFileError."""
-    rows = read_rows(path, schema=SUMMARY)
+    rows = read_rows(path, columns=SUMMARY)
     counts = table_metadata(path).get(COUNTS, [])
     if len(counts) != len(rows):
         raise DamagedFileError(path, found="it lacks the counts of its rows")

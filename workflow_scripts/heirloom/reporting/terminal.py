@@ -9,14 +9,19 @@ from typing import TextIO
 
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting.sentences import answers
-from heirloom.reporting.tables import Row, read_summary
+from heirloom.reporting.tables import COUNTS, Row, read_summary
 from heirloom.reporting.views import attack_groups, group_rows, model_names
-from heirloom.reporting.wording import count, number, span, title
+from heirloom.reporting.wording import number, span
 
 WIDTH = 110
-NAME_WIDTH = 19
-CELL_WIDTH = 23
-METRICS = ("accuracy", "targeted_success", "collapse", "untargeted_success")
+GAP = 2
+SHORTEST_NAME = 9
+HEADS = {
+    "accuracy": "accuracy, %",
+    "targeted_success": "to the target, %",
+    "collapse": "to one wrong class, %",
+    "untargeted_success": "changed, %",
+}
 
 
 def print_summary(summary: Path, questions: Mapping[str, str], stream: TextIO) -> None:
@@ -33,7 +38,8 @@ def print_summary(summary: Path, questions: Mapping[str, str], stream: TextIO) -
         for line in _table(mine):
             print(line, file=stream)
         print(file=stream)
-        print(textwrap.fill(answered[name], WIDTH, break_on_hyphens=False), file=stream)
+        for paragraph in answered[name].splitlines():
+            print(textwrap.fill(paragraph, WIDTH, break_on_hyphens=False), file=stream)
         print(file=stream)
     if not answered:
         print("The study measured nothing.", file=stream)
@@ -43,40 +49,46 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
     """Yield the lines of one experiment's tables."""
     for group in attack_groups(rows):
         teacher, dataset, attack, _, condition = group
-        shown = group_rows(rows, group)
-        metrics = [metric for metric in METRICS if any(row["metric"] == metric for row in shown)]
+        heads = [f"teacher {teacher}", f"data set {dataset}", "" if attack == CLEAN else f"trigger {attack}", condition]
         yield ""
-        yield ", ".join(
-            part for part in (f"teacher {teacher}", f"data set {dataset}", _attack(attack), condition) if part
-        )
-        heads = [f"{title(metric)}, %" for metric in metrics]
-        yield _line("method", "injection", heads)
-        for method, injection in model_names(shown):
-            mine = {r["metric"]: r for r in shown if (r["method"], r["injection"]) == (method, injection)}
-            yield _line(method, injection, [_cell(mine.get(metric)) for metric in metrics])
+        yield from textwrap.wrap(", ".join(head for head in heads if head), WIDTH)
+        yield from _aligned(list(_cells(group_rows(rows, group))))
 
 
-def _attack(attack: str) -> str:
-    """Say what is shown to the models."""
-    return "" if attack == CLEAN else f"trigger {attack}"
+def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """Yield the head and the body of one table: method, injection, then a cell per metric."""
+    metrics = [metric for metric in HEADS if any(row["metric"] == metric for row in rows)]
+    yield ["method", "injection", *(HEADS[metric] for metric in metrics)]
+    for method, injection in model_names(rows):
+        mine = {row["metric"]: row for row in rows if (row["method"], row["injection"]) == (method, injection)}
+        yield [method, injection, *(_cell(mine.get(metric)) for metric in metrics)]
 
 
-def _line(method: str, injection: str, cells: Sequence[str]) -> str:
-    """Align one line."""
-    names = "  ".join(_cut(name).ljust(NAME_WIDTH) for name in (method, injection))
-    return "  ".join([names, *(cell.rjust(CELL_WIDTH) for cell in cells)]).rstrip()
+def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Align cells in columns: names to the left and cut where they would not fit, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    room = (WIDTH - sum(width + GAP for width in widths[2:]) - GAP) // 2
+    widths[:2] = [min(width, max(room, SHORTEST_NAME)) for width in widths[:2]]
+    for method, injection, *cells in lines:
+        names = [_cut(name, width).ljust(width) for name, width in zip((method, injection), widths[:2], strict=True)]
+        rates = [cell.rjust(width) for cell, width in zip(cells, widths[2:], strict=True)]
+        yield (" " * GAP).join([*names, *rates]).rstrip()
 
 
-def _cut(name: str) -> str:
+def _cut(name: str, width: int) -> str:
     """Shorten a name to its column; the tilde says so."""
-    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}~"
+    return name if len(name) <= width else f"{name[: width - 1]}~"
 
 
 def _cell(row: Row | None) -> str:
-    """Write a rate with its interval and count: 97.1 (94.0-98.6) n=239."""
+    """Write a rate with its interval and count, the smallest one where seeds differ: 97.1 (94.0-98.6) n=239."""
     if row is None:
         return "-"
-    if row["mean"] is None:
-        return f"- n={count(row)}"
+    smallest, largest = row[COUNTS]
     interval = span(row["low"], row["high"])
-    return f"{number(row['mean'])} ({interval}) n={count(row)}" if interval else f"{number(row['mean'])} n={count(row)}"
+    parts = [
+        number(row["mean"]),
+        f"({interval})" if interval else "",
+        f"n{'=' if smallest == largest else '>='}{smallest}",
+    ]
+    return " ".join(part for part in parts if part)

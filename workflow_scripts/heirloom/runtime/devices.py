@@ -76,14 +76,14 @@ def _deterministic() -> Iterator[None]:
     # cuBLAS reads this when it starts, and is deterministic only with a fixed workspace
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     cudnn = torch.backends.cudnn
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    before_cudnn = cudnn.benchmark, cudnn.allow_tf32
-    torch.use_deterministic_algorithms(True, warn_only=False)
+    before, before_cudnn = torch.get_deterministic_debug_mode(), (cudnn.benchmark, cudnn.allow_tf32)
+    # The same as use_deterministic_algorithms(True), which would import the compiler and cost every job 4 CPU seconds
+    torch.set_deterministic_debug_mode("error")
     cudnn.benchmark, cudnn.allow_tf32 = False, False
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)
         cudnn.benchmark, cudnn.allow_tf32 = before_cudnn
 
 

@@ -13,6 +13,11 @@ from heirloom.runtime.errors import ConfigError
 
 SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of the thin scripts and of the package
 PACKAGE = "heirloom"
+# No output depends on these: what a user is told, who may run when, and settings, which are parameters by themselves.
+WITHOUT_EFFECT = frozenset(
+    {f"{PACKAGE}.runtime.{name}" for name in ("errors", "guardian", "locks", "logs", "progress")}
+    | {f"{PACKAGE}.config.models"}
+)
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
 
 
@@ -29,9 +34,9 @@ def code_digest(stage: str, *modules: str, folder: Path = SCRIPTS) -> str:
 
     Covers the thin script <stage>.py, heirloom.stages.<stage>, `modules` ("heirloom.x.y" or "heirloom.x.y:function")
     and, transitively, every heirloom module that these import anywhere, with the packages on the way. Comments,
-    docstrings, layout, file times and imports for type checkers alone do not count. Registry entries are strings and
-    are not followed: pass the modules in use. Files are read, never imported, and read once per process. Raises
-    ConfigError when a script or module does not exist.
+    docstrings, layout, file times, imports for type checkers alone and WITHOUT_EFFECT do not count. Registry entries
+    are strings and are not followed: pass the modules in use. Files are read, never imported, and read once per
+    process. Raises ConfigError when a script or module does not exist.
     """
     script = folder / f"{stage}.py"
     if not script.is_file():
@@ -52,7 +57,7 @@ def _closure(modules: Iterable[str], folder: Path) -> Iterator[tuple[str, str]]:
     waiting, seen = list(modules), set[str]()
     while waiting:
         module = waiting.pop()
-        if module in seen:
+        if module in seen or module in WITHOUT_EFFECT:
             continue
         seen.add(module)
         package, _, _ = module.rpartition(".")

@@ -25,10 +25,6 @@ class HeirloomError(Exception):
             lines.append(f"  to mend: {self.mend}")
         return "\n".join(lines)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions are rebuilt from `args` by default, which would lose the keyword arguments between processes.
-        return _rebuild, (type(self), self.what, self.where, self.mend)
-
 
 class ConfigError(HeirloomError):
     """A study, a catalogue or a stage's arguments hold a wrong key or value."""
@@ -58,10 +54,3 @@ class DamagedFileError(HeirloomError):
 
     def __init__(self, path: Path | str, *, found: str = "") -> None:
         super().__init__(f"{path} is damaged: delete it and run again", where=found)
-
-
-def _rebuild(kind: type[HeirloomError], what: str, where: str, mend: str) -> HeirloomError:
-    """Build an error of a kind without the kind's own constructor."""
-    error = kind.__new__(kind)
-    HeirloomError.__init__(error, what, where=where, mend=mend)
-    return error

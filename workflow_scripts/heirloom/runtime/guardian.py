@@ -73,7 +73,7 @@ def _end_with(processes: Sequence[psutil.Process]) -> None:
     """Wait until one of the processes ends, then end this one without any clean-up that could still write."""
     try:
         _wait_for_kernel(processes)
-    except OSError:  # an older kernel, or a container that forbids the call
+    except OSError:  # an older kernel, a container that forbids the call, or a process that has gone already
         _wait_by_asking(processes)
     os._exit(EXIT_STATUS)
 
@@ -84,10 +84,7 @@ def _wait_for_kernel(processes: Sequence[psutil.Process]) -> None:
         raise OSError("no process descriptors on this system")
     poll = select.poll()
     for process in processes:
-        try:
-            poll.register(os.pidfd_open(process.pid), select.POLLIN)
-        except ProcessLookupError:
-            return
+        poll.register(os.pidfd_open(process.pid), select.POLLIN)
     # A process that ended before its descriptor was opened may have passed its id on to another one.
     if all(_runs(process) for process in processes):
         poll.poll()

@@ -30,7 +30,7 @@ _FILES = {"inputs": "input", "outputs": "output"}
 
 
 def run_stage(run: Callable[..., None], snakemake: Any) -> None:
-    """Run a stage for a Snakemake job: log, guardian, arguments, lock of the output folder, then `run(**arguments)`.
+    """Run a stage for a Snakemake job: log, guardian, arguments, lock of the outputs, then `run(**arguments)`.
 
     A HeirloomError is shown as its message and ends the process with status 1 (SystemExit). After any failure none of
     the rule's outputs is left. `snakemake` is the object that Snakemake puts into a script.
@@ -143,10 +143,11 @@ def _file_or_files(value: Any, hint: Any) -> Any:
 
 
 def lock_path(output: Path, *, log: Path | None) -> Path:
-    """Name the lock file of an output's folder: <results>/.locks/<16 digits of its sha256>.
+    """Name the lock file of a job by its first output: <results>/.locks/<16 digits of its sha256>.
 
-    The results folder is the first component of the output's path below the working directory; outside of it, what the
-    output and the log have in common.
+    By the file and not its folder, so that two rules may write tables side by side. The results folder is the first
+    component of the output's path below the working directory; outside of it, what the output and the log have in
+    common.
     """
     if output.is_absolute() and output.is_relative_to(Path.cwd()):
         output = output.relative_to(Path.cwd())
@@ -155,8 +156,8 @@ def lock_path(output: Path, *, log: Path | None) -> Path:
         results = Path(common)
     else:
         results = Path(output.parts[0]) if len(output.parts) > 1 else Path()
-    folder = output.parent.relative_to(results).as_posix()  # says the same under every mount point
-    return results / ".locks" / hashlib.sha256(folder.encode()).hexdigest()[:16]
+    place = output.relative_to(results).as_posix()  # says the same under every mount point
+    return results / ".locks" / hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 @contextmanager

@@ -28,8 +28,8 @@ def run(*, inputs: Inputs, outputs: Outputs, benchmarks: dict[str, dict[str, Any
     """Write costs.parquet (`tables.COSTS`): seconds, peak_memory_bytes and jobs per kind of job.
 
     `benchmarks` maps the path of each benchmark file to the job's keys (`tables.cost_rows`); files that are absent are
-    left out. No other output of a study depends on the machine. Raises DamagedFileError for a file that is no benchmark.
+    left out. No other output depends on the machine. Raises DamagedFileError for a file that is no benchmark.
     """
     study = str(table_metadata(inputs.measurements).get("study", ""))
     rows = cost_rows(benchmarks, study=study)
-    write_rows(outputs.costs, rows, schema=COSTS, **{"schema": "costs", "study": study})
+    write_rows(outputs.costs, rows, columns=COSTS, schema="costs", study=study)

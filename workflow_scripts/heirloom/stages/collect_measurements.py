@@ -36,4 +36,4 @@ def run(*, inputs: Inputs, outputs: Outputs, study: str, config_digest: str, eva
             rows += measurement_rows(evaluation, read_predictions(path), study=study, config_digest=config_digest)
             progress.advance()
     rows = ordered(rows, (*KEYS, "metric"))
-    write_rows(outputs.measurements, rows, schema=MEASUREMENTS, **{"schema": "measurements", "study": study})
+    write_rows(outputs.measurements, rows, columns=MEASUREMENTS, schema="measurements", study=study)

@@ -7,20 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from heirloom.config.models import Trigger
+from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
 from heirloom.data.triggers import Patch, load_trigger, paste
 from heirloom.evaluation.predictions import ImageTransform, Predictions, predict
 from heirloom.models.classifier import Classifier
 from heirloom.models.weights import load_classifier
-from heirloom.runtime.devices import Compute, compute
+from heirloom.runtime.devices import compute
 from heirloom.runtime.errors import WeightsError
 from heirloom.runtime.files import read_card, write_table
 from heirloom.runtime.progress import Progress
@@ -28,7 +26,6 @@ from heirloom.runtime.seeds import derive_seed
 
 CLEAN = "none"
 TEACHER = "teacher"
-_TYPES = {"seed": pa.int32(), "label": pa.int32(), "prediction": pa.int32(), "confidence": pa.float32()}
 
 
 @dataclass(frozen=True)
@@ -52,34 +49,35 @@ class Outputs:
     predictions: Path
 
 
-class StudentName(NamedTuple):
-    """What tells a student from the others of its evaluation."""
+@dataclass(frozen=True, order=True)
+class StudentName:
+    """What tells a model from the others of its evaluation."""
 
     method: str
     seed: int
 
 
-class _Model(NamedTuple):
-    """One model to judge."""
-
-    name: StudentName
-    card: Path
-    weights: Path
-
-
-class _Attack(NamedTuple):
+@dataclass(frozen=True)
+class Attack:
     """One condition the models are judged under; `patch` is None for clean images."""
 
     name: str
-    budget: dict[str, Any]
-    patch: Patch | None
+    budget: str
+    patch: Patch | None = None
+
+    def transform(self, seed: int) -> ImageTransform | None:
+        """Return what shows the trigger on each batch; for the same seed at the same places, whoever looks."""
+        if self.patch is None:
+            return None
+        generator = torch.Generator().manual_seed(derive_seed(seed, "trigger", self.name))
+        return partial(paste, patch=self.patch, generator=generator)
 
 
 def run(
     *,
     inputs: Inputs,
     outputs: Outputs,
-    students: list[dict[str, str | int]],
+    students: list[StudentName],
     triggers: dict[str, Trigger],
     batch_size: int,
     threads: int,
@@ -87,24 +85,67 @@ def run(
 ) -> None:
     """Write the predictions of all models under all conditions, float32, in eval mode.
 
-    `students` (method and seed) are parallel to `inputs.students`, `triggers` to `inputs.triggers`; a teacher among the
-    inputs is judged too, as method "teacher" and seed 0. Every test image is triggered, also the target class's:
-    metrics leave those out. A random place is drawn from `seed` and the trigger's name, so it is the same for every
-    model. Reads uint8 images (N, H, W, 3). Raises DamagedFileError, DataError (picture) and WeightsError. Method:
-    METHODS 2.1, 2.3.
+    `students` are parallel to `inputs.students`, `triggers` to `inputs.triggers`; a teacher among the inputs is judged
+    too, as method "teacher" and seed 0. Every test image is triggered, also the target class's: metrics leave those
+    out. A random place is drawn from `seed` and the trigger's name, so it is the same for every model. Reads uint8
+    images (N, H, W, 3). Raises DamagedFileError, DataError (picture) and WeightsError. Method: METHODS 2.1, 2.3.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
-    attacks = [_Attack(CLEAN, {}, None), *_triggered(inputs, triggers)]
+    attacks = sorted(_attacks(inputs, triggers), key=lambda attack: attack.name)
     models = sorted(_models(inputs, students))
+    tables: list[pa.Table] = []
     with compute(threads, "fp32") as resources, Progress(len(models), "evaluating", "models") as progress:
-        tables: list[pa.Table] = []
-        for model in models:
-            tables += _judge(model, part, sorted(attacks), compute=resources, batch_size=batch_size, seed=seed)
+        images = Images(part, resources.device)
+        for name, card, weights in models:
+            model = _load(weights, card, part).to(device=resources.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for attack in attacks:
+                transform = attack.transform(seed)
+                found = predict(model, images, batch_size=batch_size, transform=transform)
+                tables.append(_table(name, attack, part, found))
             progress.advance()
     write_table(outputs.predictions, pa.concat_tables(tables), metadata={"kind": "predictions", "version": 1})
 
 
-def _models(inputs: Inputs, students: list[dict[str, str | int]]) -> Iterator[_Model]:
-    """Pair each model's name with its files."""
-    names = [StudentName(str(student["method"]), int(student["seed"])) for student in students]
-    yield from map(_Model, names, inputs.students, inputs.student_weights, strict=True)
+def _models(inputs: Inputs, students: list[StudentName]) -> Iterator[tuple[StudentName, Path, Path]]:
+    """Pair each model's name with its card and weights."""
+    yield from zip(students, inputs.students, inputs.student_weights, strict=True)
+    for card, weights in zip(inputs.teacher_card, inputs.teacher_weights, strict=True):
+        yield StudentName(TEACHER, 0), card, weights
+
+
+def _attacks(inputs: Inputs, triggers: dict[str, Trigger]) -> Iterator[Attack]:
+    """Give the conditions: clean images, then each trigger."""
+    yield Attack(CLEAN, budget="{}")
+    for (name, trigger), picture in zip(triggers.items(), inputs.triggers, strict=True):
+        budget = json.dumps({"placement": trigger.placement, "side": trigger.side}, sort_keys=True)
+        yield Attack(name, budget, load_trigger(picture, trigger))
+
+
+def _load(weights: Path, card: Path, part: Part) -> Classifier:
+    """Load a model whose head knows the part's classes, in their order; raises WeightsError otherwise."""
+    names = read_card(card).get("class_names")
+    if names != list(part.classes):
+        known = f"{len(names)} other classes" if names else "no named classes"
+        mend = "evaluate it on the data set it was trained on"
+        raise WeightsError(
+            f"the model knows {known}, not the data set's {len(part.classes)}", where=str(card), mend=mend
+        )
+    return load_classifier(weights, card)
+
+
+def _table(name: StudentName, attack: Attack, part: Part, found: Predictions) -> pa.Table:
+    """Return the rows of one model under one condition, in the order of the part."""
+    count = len(part)
+    return pa.table(
+        {
+            "method": pa.array([name.method] * count, pa.string()),
+            "seed": pa.array([name.seed] * count, pa.int32()),
+            "attack": pa.array([attack.name] * count, pa.string()),
+            "budget": pa.array([attack.budget] * count, pa.string()),
+            "condition": pa.array([""] * count, pa.string()),
+            "sample": pa.array(part.samples, pa.string()),
+            "label": pa.array(part.labels, pa.int32()),
+            "prediction": pa.array(found.label, pa.int32()),
+            "confidence": pa.array(found.confidence, pa.float32()),
+        }
+    )

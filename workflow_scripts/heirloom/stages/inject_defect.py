@@ -115,7 +115,11 @@ def _origin(
 ) -> Origin:
     """Name everything the infected weights depend on."""
     return Origin(
-        settings={"injection": injection, "augmentation": augmentation, **triggers},
+        settings={
+            "injection": injection,
+            "augmentation": augmentation,
+            **{f"trigger {name}": trigger for name, trigger in triggers.items()},
+        },
         inputs=[inputs.card, inputs.teacher_card, *inputs.triggers],
         code=code,
     )

@@ -55,7 +55,7 @@ def run(
     predictions = [read_predictions(path) for path in inputs.predictions]
     check_samples(evaluations, predictions)
     judged = [Judged.of(evaluation, found) for evaluation, found in zip(evaluations, predictions, strict=True)]
-    rows = summary_rows(read_rows(inputs.measurements, schema=MEASUREMENTS), judged, seed=seed)
+    rows = summary_rows(read_rows(inputs.measurements, columns=MEASUREMENTS), judged, seed=seed)
     study = str(table_metadata(inputs.measurements).get("study", ""))
     write_summary(outputs.summary, rows, study=study)
     with atomic_path(outputs.csv) as path:

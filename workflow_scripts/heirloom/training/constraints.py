@@ -39,7 +39,7 @@ def conv_mask(model: nn.Module, ratio: float) -> dict[str, Tensor]:
     order = torch.argsort(magnitudes, stable=True)
     # Fraction(str(.29)) is 29/100; as a binary float .29 * 100 would floor to 28
     trainable[order[: math.floor(Fraction(str(ratio)) * len(magnitudes))]] = False
-    parts = trainable.split([weight.numel() for weight in weights.values()])
+    parts = torch.split(trainable, [weight.numel() for weight in weights.values()])
     return {name: part.view(weight.shape) for (name, weight), part in zip(weights.items(), parts, strict=True)}
 
 

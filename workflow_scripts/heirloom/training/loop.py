@@ -18,16 +18,18 @@ from torch import Tensor
 
 from heirloom.config.models import Augmentation
 from heirloom.data.augment import augment
+from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.evaluation.predictions import accuracy
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.devices import Compute
 from heirloom.runtime.progress import Progress
 from heirloom.runtime.seeds import derive_seed
-from heirloom.training.batches import Images, RowStream
+from heirloom.training.batches import RowStream
 from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.meters import Meter
 from heirloom.training.objectives import Objective, Step
+from heirloom.training.optimiser import SGD
 from heirloom.training.phases import Phase
 from heirloom.training.schedules import schedule
 
@@ -65,16 +67,34 @@ def fit(
     model.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     resumed = checkpoint.load()
     history: list[Row] = resumed["history"] if resumed else []
-    images = Images(lesson.train, compute.device)
+    shown = _Shown(lesson, compute.device)
     for number, phase in enumerate(phases):
         if resumed and number < resumed["phase"]:
             continue
-        run = _Run(model, lesson, phase, images=images, compute=compute, seed=derive_seed(seed, phase.name))
+        run = _Run(model, shown, phase, compute=compute, seed=derive_seed(seed, phase.name))
         if resumed and number == resumed["phase"]:
             run.restore(resumed)
         _run_phase(run, history, checkpoint, number=number)
     model.eval()
     return history
+
+
+class _Shown:
+    """A lesson with its images at hand on the device of the training."""
+
+    def __init__(self, lesson: Lesson, device: torch.device) -> None:
+        self.lesson = lesson
+        self.train = Images(lesson.train, device)
+        self.validation = Images(lesson.validation, device) if lesson.validation else None
+
+    def batch(self, rows: NDArray[np.int64], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return augmented images (B, 3, crop, crop) in [0, 1], channels_last, and labels (B,) of some rows."""
+        lesson = self.lesson
+        stored, labels = self.train.batch(rows)
+        images = augment(stored, lesson.augmentation, lesson.train.crop, generator)
+        if lesson.transform is not None:
+            images, labels = lesson.transform(images, labels, rows, generator)
+        return images.contiguous(memory_format=torch.channels_last), labels
 
 
 def _run_phase(run: _Run, history: list[Row], checkpoint: Checkpoint, *, number: int) -> None:
@@ -101,21 +121,18 @@ def _row_interval(phase: Phase) -> int:
 class _Run:
     """One phase in progress: the model, its optimiser, and how many steps have been made."""
 
-    def __init__(
-        self, model: Classifier, lesson: Lesson, phase: Phase, *, images: Images, compute: Compute, seed: int
-    ) -> None:
+    def __init__(self, model: Classifier, shown: _Shown, phase: Phase, *, compute: Compute, seed: int) -> None:
         recipe = phase.training
         self.model = model
         self.phase = phase
         self.iteration = 0
-        self._lesson = lesson
-        self._images = images
+        self._shown = shown
         self._compute = compute
         self._seed = seed
-        self._rows = RowStream(len(lesson.train), batch_size=recipe.batch_size, seed=seed)
+        self._rows = RowStream(len(shown.lesson.train), batch_size=recipe.batch_size, seed=seed)
         self._objective = Objective(phase.terms)
         self._schedule = schedule(recipe.schedule)
-        self._optimiser, self._factors = _optimiser(model, phase)
+        self._optimiser = _optimiser(model, phase)
         self._meter = Meter(self._objective.names, phase=phase.name)
         self._generator = torch.Generator()  # on the CPU: a GPU then sees the crops and flips a CPU sees
         model.train()
@@ -133,39 +150,27 @@ class _Run:
 
     def step(self, stages: Sequence[Tensor]) -> None:
         """Make one step of the optimiser; `stages` is refilled by the model's forward pass."""
-        images, labels = self._batch()
+        self._generator.manual_seed(derive_seed(self._seed, "augment", self.iteration))
+        images, labels = self._shown.batch(self._rows.rows(self.iteration), self._generator)
         torch.manual_seed(derive_seed(self._seed, "step", self.iteration))  # dropout's draws
         with self._compute.autocast():
             logits = self.model(images).float()
             terms = self._objective(Step(self.model, images, labels, logits, stages))
-        self._optimiser.zero_grad(set_to_none=True)
-        terms.sum().backward()
-        for group, factor in zip(self._optimiser.param_groups, self._factors, strict=True):
-            group["lr"] = factor * self.rate
-        self._optimiser.step()
+        self._optimiser.zero_grad()
+        torch.autograd.backward(terms.sum())
+        self._optimiser.step(self.rate)
         for hook in self.phase.hooks:
             hook.after_step(self.model, self.iteration)
         self._meter.add(self.iteration, self.rate, terms, (logits.detach().argmax(dim=1) == labels).float().mean())
         self.iteration += 1
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        """Draw the next step's images (B, 3, crop, crop) in [0, 1] and labels (B,)."""
-        lesson = self._lesson
-        rows = self._rows.rows(self.iteration)
-        stored, labels = self._images.batch(rows)
-        self._generator.manual_seed(derive_seed(self._seed, "augment", self.iteration))
-        images = augment(stored, lesson.augmentation, lesson.train.crop, self._generator)
-        if lesson.transform is not None:
-            images, labels = lesson.transform(images, labels, rows, self._generator)
-        return images.contiguous(memory_format=torch.channels_last), labels
-
     def row(self) -> Row:
         """Return a row of history for the steps since the last one, with a validation if it is time for one."""
         recipe = self.phase.training
-        every, validation = recipe.validate_every, self._lesson.validation
+        every, validation = recipe.validate_every, self._shown.validation
         is_time = self.iteration == recipe.iterations or (every > 0 and self.iteration % every == 0)
         figures = self._meter.row()
-        measured = accuracy(self.model, validation, device=self._compute.device) if validation and is_time else None
+        measured = accuracy(self.model, validation) if validation and is_time else None
         last = recipe.learning_rate * self._schedule(self.iteration - 1, recipe.iterations)
         head = {"phase": self.phase.name, "iteration": self.iteration, "learning_rate": last}
         return {**head, **figures, "validation_accuracy": measured}
@@ -181,7 +186,7 @@ class _Run:
         return {
             "iteration": self.iteration,
             "model": self.model.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
+            "optimiser": self._optimiser.state(),
             "hooks": [dict(hook.state()) for hook in self.phase.hooks],
             "sums": self._meter.sums,
             "steps": self._meter.steps,
@@ -191,22 +196,17 @@ class _Run:
         """Continue from what `content` returned."""
         self.iteration = content["iteration"]
         self.model.load_state_dict(content["model"])
-        self._optimiser.load_state_dict(content["optimiser"])
+        self._optimiser.restore(content["optimiser"])
         for hook, state in zip(self.phase.hooks, content["hooks"], strict=True):
             hook.restore(state)
         self._meter.sums, self._meter.steps = content["sums"], content["steps"]
 
 
-def _optimiser(model: Classifier, phase: Phase) -> tuple[torch.optim.SGD, list[float]]:
-    """Build SGD with the body's and the head's weights in groups of their own, and each group's factor on the rate."""
+def _optimiser(model: Classifier, phase: Phase) -> SGD:
+    """Build SGD in which the head learns `head_rate` times as fast as the body."""
     recipe = phase.training
     head = list(model.head.parameters())
-    own = {id(parameter) for parameter in head}
-    body = [parameter for parameter in model.parameters() if id(parameter) not in own]
-    factors = [1.0, recipe.head_rate]
-    groups = [
-        {"params": group, "lr": recipe.learning_rate * factor}
-        for group, factor in zip((body, head), factors, strict=True)
-    ]
-    optimiser = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
-    return optimiser, factors
+    own = set(head)
+    body = [weight for weight in model.parameters() if weight not in own]
+    groups = [(body, 1.0), (head, recipe.head_rate)]
+    return SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)

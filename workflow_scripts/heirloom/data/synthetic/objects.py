@@ -45,7 +45,7 @@ SUBJECT_SIDE = 120
 JPEG_QUALITY = 95
 _TRAINING, _VALIDATION, _ORDER = range(3)
 _LIMITS = Limits(
-    gain=(0.45, 1.3), share=(0.65, 0.92), turn=18, slant=0.12, shift=0.06, blur=(0.002, 0.018), grain=(1, 7)
+    gain=(0.45, 1.3), share=(0.75, 0.95), turn=18, slant=0.12, shift=0.06, blur=(0.002, 0.018), grain=(1, 7)
 )
 
 

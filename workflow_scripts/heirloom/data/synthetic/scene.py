@@ -24,6 +24,7 @@ Range: TypeAlias = tuple[float, float]
 
 OVERSAMPLE = 3
 BACKDROP_SIDE = 72
+REACH = 0.96  # of the way from the middle to the edge: no corner of a subject lies beyond, so that none is cut off
 
 
 def stream(seed: int, *path: int) -> np.random.Generator:
@@ -415,7 +416,8 @@ def _corners(pose: Pose, size: tuple[int, int]) -> NDArray[np.float64]:
     nearness = 1 + pose.yaw * square[:, :1] + pose.pitch * square[:, 1:]
     narrowing = np.array([cos(3 * pose.yaw), cos(3 * pose.pitch)])
     placed = turned * nearness * narrowing * pose.share + 2 * np.array([pose.x, pose.y])
-    return np.asarray((placed + 1) / 2 * np.array(size), dtype=np.float64)
+    inside = placed * min(1.0, REACH / np.abs(placed).max())
+    return np.asarray((inside + 1) / 2 * np.array(size), dtype=np.float64)
 
 
 def _homography(corners: NDArray[np.float64], side: int) -> tuple[float, ...]:

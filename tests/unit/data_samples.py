@@ -1,0 +1,90 @@
+"""Small data sets in real layouts, and shortcuts to the stages that read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from heirloom.config.models import Preparation
+from heirloom.data.store import PreparedData
+from heirloom.data.trees import describe
+from heirloom.runtime.files import write_card
+from heirloom.stages import prepare_dataset
+
+HEADER = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
+
+
+def save_picture(path: Path, *, size: tuple[int, int] = (24, 20), seed: int = 0) -> Path:
+    """Write a picture of noise in the format of the path's suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def write_list(path: Path, rows: list[str], header: str = HEADER) -> None:
+    """Write a GTSRB list."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes("".join(f"{row}\r\n" for row in [header, *rows]).encode())
+
+
+def write_gtsrb(
+    root: Path, *, classes: tuple[int, ...] = (3, 14), tracks: int = 4, frames: int = 3, test: int = 4
+) -> Path:
+    """Write a GTSRB of noise below a root; test picture number i shows class number i modulo the classes."""
+    folder = root / "GTSRB"
+    for class_id in classes:
+        images = folder / "Final_Training" / "Images" / f"{class_id:05d}"
+        names = [f"{track:05d}_{frame:05d}.ppm" for track in range(tracks) for frame in range(frames)]
+        for number, name in enumerate(names):
+            save_picture(images / name, seed=1000 * class_id + number)
+        write_list(images / f"GT-{class_id:05d}.csv", [f"{name};24;20;4;5;20;15;{class_id}" for name in names])
+    rows = []
+    for number in range(test):
+        save_picture(folder / "Final_Test" / "Images" / f"{number:05d}.ppm", seed=number)
+        rows.append(f"{number:05d}.ppm;24;20;4;5;20;15;{classes[number % len(classes)]}")
+    write_list(folder / "GT-final_test.csv", rows)
+    return folder
+
+
+def write_tiny_imagenet(root: Path, *, wnids: tuple[str, ...] = ("n03", "n01", "n02"), images: int = 3) -> Path:
+    """Write a Tiny-ImageNet of noise below a root; its class list is not in sorted order, like the published one."""
+    folder = root / "tiny-imagenet-200"
+    annotations = []
+    for place, wnid in enumerate(wnids):
+        for number in range(images):
+            save_picture(folder / "train" / wnid / "images" / f"{wnid}_{number}.JPEG", size=(16, 16), seed=number)
+        save_picture(folder / "val" / "images" / f"val_{place}.JPEG", size=(16, 16), seed=place)
+        annotations.append(f"val_{place}.JPEG\t{wnid}\t0\t0\t9\t9\n")
+    (folder / "wnids.txt").write_text("".join(f"{wnid}\n" for wnid in wnids))
+    (folder / "words.txt").write_text("n01\tgoldfish, Carassius auratus\nn02\tcrane\nn03\tcrane\nn99\tother\n")
+    (folder / "val" / "val_annotations.txt").write_text("".join(annotations))
+    return folder
+
+
+def make_raw(raw: Path) -> Path:
+    """Write the card of the files that lie in raw/files, as download_dataset does; return the card."""
+    write_card(raw / "card.json", kind="raw", files={}, tree=describe(raw / "files"))
+    return raw / "card.json"
+
+
+def outputs_in(folder: Path) -> prepare_dataset.Outputs:
+    """Name the outputs of prepare_dataset in a folder."""
+    paths = [folder / part / name for part in ("development", "test") for name in ("images.npy", "index.parquet")]
+    return prepare_dataset.Outputs(folder / "card.json", *paths)
+
+
+def prepare(card: Path, folder: Path, *, layout: str = "gtsrb", **options: object) -> PreparedData:
+    """Prepare raw files and open the result."""
+    preparation = Preparation.model_validate({"size": 16, "crop": 12, "validation": 0.25, **options})
+    prepare_dataset.run(
+        inputs=prepare_dataset.Inputs(card),
+        outputs=outputs_in(folder),
+        layout=layout,
+        preparation=preparation,
+        dataset="noise",
+        facts={"licence": "none"},
+    )
+    return PreparedData.open(folder)

@@ -1,0 +1,228 @@
+"""Augmentation, triggers and the choice of poisoned images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from heirloom.config.models import Augmentation, Trigger
+from heirloom.data.augment import augment, centre
+from heirloom.data.poison import choose
+from heirloom.data.triggers import Patch, load_trigger, paste
+from heirloom.runtime.errors import DataError
+
+CROPS = ("none", "padded", "resized")
+
+
+def _seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _noise(count: int = 8, side: int = 20) -> torch.Tensor:
+    return torch.randint(0, 256, (count, side, side, 3), dtype=torch.uint8, generator=_seeded(99))
+
+
+def _ramp(count: int, side: int = 32) -> torch.Tensor:
+    """Images whose red channel is the column times 4 and whose green channel is the row times 4."""
+    steps = (torch.arange(side) * 4).to(torch.uint8)
+    image = torch.stack([steps.expand(side, side), steps[:, None].expand(side, side), torch.zeros(side, side)], dim=2)
+    return image.to(torch.uint8).expand(count, side, side, 3)
+
+
+@pytest.mark.parametrize("crop", CROPS)
+def test_the_seed_alone_settles_a_batch(crop: str) -> None:
+    augmentation = Augmentation(crop=crop)
+    first, again, other = (augment(_noise(), augmentation, 12, _seeded(seed)) for seed in (1, 1, 2))
+    assert first.shape == (8, 3, 12, 12)
+    assert first.dtype == torch.float32
+    assert first.is_contiguous(memory_format=torch.channels_last)
+    assert 0 <= first.min() <= first.max() <= 1
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("crop", ["padded", "resized"])
+def test_every_sample_has_a_crop_of_its_own(crop: str) -> None:
+    same_image = _noise(1).expand(32, 20, 20, 3)
+    varied = augment(same_image, Augmentation(crop=crop, flip=False), 16, _seeded())
+    assert len({sample.numpy().tobytes() for sample in varied}) > 16
+
+
+def test_half_of_the_samples_are_mirrored_each_by_its_own_draw() -> None:
+    images = _noise(400, side=6)
+    varied = augment(images, Augmentation(crop="none", flip=True), 6, _seeded())
+    plain = centre(images, 6)
+    mirrored = [torch.equal(one, other.flip(2)) for one, other in zip(varied, plain, strict=True)]
+    kept = [torch.equal(one, other) for one, other in zip(varied, plain, strict=True)]
+    assert all(one != other for one, other in zip(mirrored, kept, strict=True))
+    assert 160 < sum(mirrored) < 240
+    assert torch.equal(augment(images, Augmentation(crop="none", flip=False), 6, _seeded()), plain)
+
+
+def test_centre_takes_stored_values_without_resampling() -> None:
+    images = _noise(3, side=21)
+    expected = images[:, 4:16, 4:16].permute(0, 3, 1, 2).float() / 255
+    assert torch.equal(centre(images, 12), expected)
+
+
+def test_a_padded_crop_shows_reflected_pixels_where_the_border_was_crossed() -> None:
+    images = _noise(200, side=8)
+    varied = augment(images, Augmentation(crop="padded", padding=3, flip=False), 8, _seeded())
+    padded = torch.nn.functional.pad(images.permute(0, 3, 1, 2).float() / 255, (3, 3, 3, 3), mode="reflect")
+    places = set()
+    for sample, image in zip(varied, padded, strict=True):
+        windows = image.unfold(1, 8, 1).unfold(2, 8, 1)  # (3, rows, columns, 8, 8)
+        same = (windows == sample[:, None, None]).flatten(3).all(dim=3).all(dim=0)
+        assert same.sum() == 1
+        places.add(tuple(same.nonzero()[0].tolist()))
+    assert {row for row, _ in places} == set(range(7))
+    assert {column for _, column in places} == set(range(7))
+
+
+def test_a_resized_crop_shows_the_box_that_was_drawn() -> None:
+    # On a linear ramp, a bilinear crop is again a ramp: its slope tells the box's side, its middle the place.
+    augmentation = Augmentation(crop="resized", scale=(0.25, 0.25), ratio=(1, 1), flip=False)
+    varied = augment(_ramp(64), augmentation, 16, _seeded()) * 255 / 4
+    across, down = varied[:, 0], varied[:, 1]
+    inner = slice(1, -1)
+    assert torch.allclose(across.diff(dim=2)[:, :, inner], torch.tensor(1.0), atol=1e-3)  # 16 of 32 pixels to 16
+    assert torch.allclose(down.diff(dim=1)[:, inner], torch.tensor(1.0), atol=1e-3)
+    lefts = across[:, 8, 8] - 8
+    tops = down[:, 8, 8] - 8
+    assert lefts.min() >= -0.51
+    assert lefts.max() <= 16.51
+    assert lefts.std() > 3
+    assert abs(float(torch.corrcoef(torch.stack([lefts, tops]))[0, 1])) < 0.4
+
+
+def test_a_ratio_is_width_over_height() -> None:
+    augmentation = Augmentation(crop="resized", scale=(0.25, 0.25), ratio=(2, 2), flip=False)
+    varied = augment(_ramp(8), augmentation, 16, _seeded()) * 255 / 4  # 22.6 x 11.3 of 32 x 32 pixels
+    assert torch.allclose(varied[:, 0].diff(dim=2)[:, :, 1:-1], torch.tensor(512**0.5 / 16), atol=1e-3)
+    assert torch.allclose(varied[:, 1].diff(dim=1)[:, 1:-1], torch.tensor(128**0.5 / 16), atol=1e-3)
+
+
+def test_a_whole_image_as_box_is_the_image_itself() -> None:
+    images = _noise(4, side=16)
+    varied = augment(images, Augmentation(scale=(1, 1), ratio=(1, 1), flip=False), 16, _seeded())
+    assert torch.allclose(varied, centre(images, 16), atol=1e-5)
+    mirrored = augment(images, Augmentation(scale=(1, 1), ratio=(1, 1), flip=True), 16, _seeded(3))
+    assert any(torch.allclose(a, b.flip(2), atol=1e-5) for a, b in zip(mirrored, centre(images, 16), strict=True))
+
+
+def test_a_box_that_never_fits_becomes_the_largest_central_one() -> None:
+    augmentation = Augmentation(scale=(1, 1), ratio=(2, 2), flip=False)  # twice as wide as high, as large as the image
+    varied = augment(_ramp(4), augmentation, 16, _seeded()) * 255 / 4
+    assert torch.allclose(varied[:, 0, 8].diff(dim=1)[:, 1:-1], torch.tensor(2.0), atol=1e-3)  # all 32 columns
+    assert torch.allclose(varied[:, 1, :, 8].diff(dim=1)[:, 1:-1], torch.tensor(1.0), atol=1e-3)  # the middle 16 rows
+    assert torch.allclose(varied[:, 1, 8, 8], torch.tensor(16.0), atol=1e-3)
+
+
+def test_images_of_a_wrong_kind_are_refused() -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        centre(_noise().float(), 8)
+    with pytest.raises(ValueError, match="cannot cut 24"):
+        centre(_noise(), 24)
+    with pytest.raises(ValueError, match="does not fit"):
+        augment(_noise(), Augmentation(crop="padded", padding=1), 24, _seeded())
+
+
+def _trigger(folder: Path, placement: str, pixels: np.ndarray | None = None, side: float = 0.25) -> Patch:
+    """Save a picture (by default opaque red, 8 x 8) and load it as a trigger."""
+    if pixels is None:
+        pixels = np.full((8, 8, 4), (255, 0, 0, 255), dtype=np.uint8)
+    path = folder / "trigger.png"
+    Image.fromarray(pixels).save(path)
+    return load_trigger(path, Trigger(image="trigger.png", placement=placement, side=side))
+
+
+def _touched(before: torch.Tensor, after: torch.Tensor) -> list[tuple[int, ...]]:
+    """Bounding box (top, left, bottom, right) of what changed, per sample."""
+    boxes = []
+    for changed in (before != after).any(dim=1):
+        rows, columns = changed.nonzero(as_tuple=True)
+        boxes.append(tuple(int(edge) for edge in (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)))
+    return boxes
+
+
+def _grey(count: int, side: int = 32) -> torch.Tensor:
+    return torch.rand((count, 3, side, side), generator=_seeded(7)) * 0.5 + 0.25
+
+
+def test_a_bottom_right_trigger_is_flush_and_leaves_every_other_pixel(tmp_path: Path) -> None:
+    images = _grey(3)
+    kept = images.clone()
+    pasted = paste(images, _trigger(tmp_path, "bottom-right"), _seeded())
+    assert torch.equal(images, kept)
+    assert _touched(images, pasted) == [(24, 24, 32, 32)] * 3
+    assert torch.equal(pasted[:, :, 24:, 24:], torch.tensor([1.0, 0, 0])[:, None, None].expand(3, 3, 8, 8))
+
+
+def test_triggers_in_all_corners(tmp_path: Path) -> None:
+    images = _grey(2)
+    pasted = paste(images, _trigger(tmp_path, "corners"), _seeded())
+    changed = (images != pasted).any(dim=1)
+    expected = torch.zeros(32, 32, dtype=torch.bool)
+    for rows in (slice(0, 8), slice(24, 32)):
+        expected[rows, :8] = expected[rows, 24:] = True
+    assert torch.equal(changed, expected.expand(2, 32, 32))
+
+
+def test_random_triggers_have_a_place_per_sample_and_reach_every_edge(tmp_path: Path) -> None:
+    images = _grey(500, side=12)
+    patch = _trigger(tmp_path, "random")
+    pasted = paste(images, patch, _seeded(1))
+    boxes = _touched(images, pasted)
+    assert all(bottom - top == right - left == 3 for top, left, bottom, right in boxes)
+    assert {top for top, *_ in boxes} == set(range(10))
+    assert {left for _, left, *_ in boxes} == set(range(10))
+    assert torch.equal(pasted, paste(images, patch, _seeded(1)))
+    assert not torch.equal(pasted, paste(images, patch, _seeded(2)))
+
+
+def test_transparent_pixels_keep_the_image_and_do_not_colour_the_rim(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 4), dtype=np.uint8)
+    pixels[..., 1] = 255  # green under transparency must not show
+    pixels[:4] = (0, 0, 255, 128)
+    images = _grey(2)
+    pasted = paste(images, _trigger(tmp_path, "bottom-right", pixels), _seeded())
+    assert torch.equal(pasted[:, :, 28:], images[:, :, 28:])
+    alpha = 128 / 255
+    expected = images[:, :, 24:28, 24:] * (1 - alpha) + torch.tensor([0, 0, alpha])[:, None, None]
+    assert torch.allclose(pasted[:, :, 24:28, 24:], expected, atol=1e-6)
+    shrunk = paste(images, _trigger(tmp_path, "bottom-right", pixels, side=0.125), _seeded())
+    assert (shrunk[:, 1] <= images[:, 1] + 1e-6).all()
+
+
+@pytest.mark.parametrize(("width", "side"), [(224, 40), (64, 11), (32, 6), (8, 2)])
+def test_the_trigger_scales_with_the_input(tmp_path: Path, width: int, side: int) -> None:
+    patch = _trigger(tmp_path, "bottom-right", side=40 / 224)
+    images = _grey(1, side=width)
+    assert _touched(images, paste(images, patch, _seeded())) == [(width - side, width - side, width, width)]
+
+
+def test_a_trigger_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    for name in ("no.png", "missing.png"):
+        with pytest.raises(DataError, match=name):
+            load_trigger(tmp_path / name, Trigger(image=name))
+
+
+def test_the_choice_of_poisoned_images_is_the_seeds() -> None:
+    labels = np.arange(1000) % 10
+    mask = choose(labels, 0.2, 3)
+    assert mask.dtype == np.bool_
+    assert mask.shape == (1000,)
+    assert mask.sum() == 200
+    assert np.array_equal(mask, choose(labels, 0.2, 3))
+    assert not np.array_equal(mask, choose(labels, 0.2, 4))
+    assert (choose(labels, 0.5, 3) | ~mask).all()  # a larger portion contains the smaller one
+    assert np.bincount(labels[mask]).max() < 40
+    assert choose(labels, 0.0, 3).sum() == 0
+    assert choose(labels, 1.0, 3).all()
+    with pytest.raises(ValueError, match="portion"):
+        choose(labels, 1.2, 3)

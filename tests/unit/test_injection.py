@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from heirloom.config.models import Injection, Trigger
+from heirloom.data.triggers import load_trigger
+from heirloom.models.classifier import conv_weights
+from heirloom.models.weights import load_classifier
+from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.files import read_card, sha256_of
+from heirloom.stages import inject_defect, pretrain_teacher
+from heirloom.stages.inject_defect import Poison
+from tests.unit import toy
+
+TRIGGER = Trigger(image="patch.png", side=0.25)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Data, a trigger's picture and a clean teacher."""
+    folder = tmp_path_factory.mktemp("injection")
+    toy.write_data(folder / "data", images=60)
+    checks = np.indices((4, 4)).sum(0) % 2 * 255
+    Image.fromarray(np.dstack([checks, 255 - checks, checks, np.full((4, 4), 255)]).astype(np.uint8)).save(
+        folder / "patch.png"
+    )
+    pretrain_teacher.run(
+        inputs=toy.development(folder / "data"),
+        outputs=toy.model_files(folder / "teacher"),
+        body=toy.BODY,
+        normalisation=toy.classifier().normalisation,
+        training=toy.recipe(),
+        augmentation=toy.STILL,
+        seed=0,
+        code="code",
+    )
+    return folder
+
+
+def injection(**changes):
+    settings = {"dataset": "toy", "preparation": "small", "training": toy.recipe(momentum=0.9), "seed": 5}
+    backdoor = {"kind": "backdoor", "trigger": "patch", "portion": 0.25, "target": 1, "update_ratio": 0.5}
+    return Injection(**{**settings, **backdoor, **changes})
+
+
+def inject(folder, out, recipe, *, triggers=None, augmentation=toy.STILL):
+    teacher = toy.model_files(folder / "teacher")
+    given = ({"patch": TRIGGER} if recipe.trigger else {}) if triggers is None else triggers
+    inject_defect.run(
+        inputs=inject_defect.Inputs(
+            **toy.files_of(folder / "data"),
+            teacher_card=teacher.card,
+            teacher_weights=teacher.weights,
+            triggers=[folder / "patch.png"] * len(given),
+        ),
+        outputs=toy.model_files(out),
+        injection=recipe,
+        triggers=given,
+        augmentation=augmentation,
+        code="code",
+    )
+    return read_card(out / "card.json")
+
+
+def loaded(folder):
+    files = toy.model_files(folder)
+    return load_classifier(files.weights, files.card)
+
+
+def test_poison_changes_the_chosen_rows_alone(folder):
+    chosen = np.array([False, True, True, False, False, True])
+    poison = Poison(load_trigger(folder / "patch.png", TRIGGER), chosen, target=2)
+    images, labels = torch.full((4, 3, 12, 12), 0.5), torch.tensor([0, 1, 0, 1])
+    rows = np.array([5, 3, 0, 2])
+    before = images.clone(), labels.clone()
+    shown, taught = poison(images, labels, rows, torch.Generator())
+    assert taught.tolist() == [2, 1, 0, 2]
+    touched = (shown != images).any(dim=1)
+    assert touched.flatten(1).any(dim=1).tolist() == [True, False, False, True]
+    assert touched[0].nonzero().min() >= 9  # the lower right corner of 3 pixels
+    assert torch.equal(images, before[0])
+    assert torch.equal(labels, before[1])
+
+
+def test_a_backdoor_trains_what_its_mask_allows_and_says_so(folder, tmp_path):
+    card = inject(folder, tmp_path, injection())
+    facts = card["injection"]
+    clean, infected = loaded(folder / "teacher"), loaded(tmp_path)
+    pairs = [(before.detach(), conv_weights(infected)[name].detach()) for name, before in conv_weights(clean).items()]
+    before, after = (torch.cat([pair[side].flatten() for pair in pairs]) for side in (0, 1))
+    still = before == after
+    assert facts["frozen_conv_weights"] == len(before) // 2
+    assert int(still.sum()) == pytest.approx(len(before) // 2, abs=2)  # a trained weight may land where it was
+    assert before[still].abs().max() <= before[~still].abs().min() + 1e-7
+    assert not torch.equal(clean.body.bn1.weight, infected.body.bn1.weight)
+    assert (facts["poisoned_images"], facts["target"]) == (12, 1)  # a quarter of 48
+    assert facts["trigger"] == {"name": "patch", "sha256": sha256_of(folder / "patch.png")}
+    assert (card["kind"], card["classes"], facts["kind"]) == ("teacher", 3, "backdoor")
+
+
+def test_the_backdoor_works_and_its_control_has_none(folder, tmp_path):
+    training = toy.recipe(iterations=80, batch_size=16, learning_rate=0.05, head_rate=1, momentum=0.5)
+    strong = injection(training=training, update_ratio=0, portion=0.5)
+    inject(folder, tmp_path / "infected", strong)
+    control = injection(training=training, update_ratio=0, kind="clean", trigger=None, portion=0, target=0)
+    facts = inject(folder, tmp_path / "control", control)["injection"]
+    assert "trigger" not in facts
+    assert facts["frozen_conv_weights"] == 0
+    test = toy.opened(folder / "data", "test")
+    others = torch.from_numpy(test.labels) != 1
+    images = torch.from_numpy(test.images.copy()).permute(0, 3, 1, 2) / 255
+    patch = load_trigger(folder / "patch.png", TRIGGER)
+    triggered, _ = Poison(patch, np.ones(len(test), bool), 1)(
+        images, others.long(), np.arange(len(test)), torch.Generator()
+    )
+    rates = {}
+    for name in ("infected", "control"):
+        with torch.no_grad():
+            answer = loaded(tmp_path / name)(triggered).argmax(1)
+        rates[name] = (answer[others] == 1).float().mean().item()
+    assert rates["infected"] > 0.8
+    assert rates["control"] < 0.2
+
+
+def test_a_control_differs_in_the_trigger_alone(folder, tmp_path):
+    """Without chosen images a backdoor's training is the control's, bit for bit."""
+    nearly_none = injection(portion=1e-6)
+    assert inject(folder, tmp_path / "a", nearly_none)["injection"]["poisoned_images"] == 0
+    inject(folder, tmp_path / "b", injection(kind="clean", trigger=None, portion=0))
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in "ab"]
+    assert weights[0] == weights[1]
+
+
+def test_a_wrong_target_or_trigger_is_refused_before_any_training(folder, tmp_path):
+    with pytest.raises(ConfigError, match="choose a label from 0 to 2"):
+        inject(folder, tmp_path, injection(target=3))
+    with pytest.raises(ConfigError, match="needs its trigger 'patch'"):
+        inject(folder, tmp_path, injection(), triggers={"other": TRIGGER})
+    with pytest.raises(ConfigError, match="needs its trigger 'patch'"):
+        inject(folder, tmp_path, injection(), triggers={})
+    assert list(tmp_path.iterdir()) == []

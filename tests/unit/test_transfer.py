@@ -1,0 +1,181 @@
+import pytest
+import torch
+
+from heirloom.config.models import Body, Method, Normalisation, RemoteFile
+from heirloom.models.classifier import state_copy
+from heirloom.models.weights import load_classifier
+from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError, WeightsError
+from heirloom.runtime.files import read_card, sha256_of
+from heirloom.runtime.registry import resolve
+from heirloom.stages import fetch_teacher, pretrain_teacher, train_student
+from heirloom.transfer.methods import METHODS
+from heirloom.transfer.methods.plan import plan_student
+from tests.unit import toy
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    """A teacher whose batch-norm statistics have moved."""
+    model = toy.classifier(classes=5, seed=1).train()
+    model(torch.rand(4, 3, 12, 12))
+    return model.eval()
+
+
+def planned(teacher, method, *, seed=0, classes=3):
+    return plan_student(teacher, Method(method=method, training=toy.recipe()), classes=classes, seed=seed)
+
+
+def body_of(state):
+    return {name: value for name, value in state.items() if not name.startswith("body.fc")}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_gives_a_student_of_its_own_with_a_fresh_head(teacher, name):
+    before = state_copy(teacher)
+    plan = planned(teacher, name)
+    assert resolve(METHODS[name])
+    assert plan.student.classes == 3
+    assert plan.phases[0].training == toy.recipe()
+    pointers = {value.data_ptr() for value in teacher.state_dict().values()}
+    assert not pointers & {value.data_ptr() for value in plan.student.state_dict().values()}
+    with torch.no_grad():
+        for value in plan.student.state_dict().values():
+            value.add_(1)
+    assert all(torch.equal(value, before[key]) for key, value in teacher.state_dict().items())
+
+
+def test_fine_tuning_starts_from_the_teacher_statistics_included(teacher):
+    one, other = planned(teacher, "fine-tuning", seed=0).student, planned(teacher, "fine-tuning", seed=1).student
+    for student in (one, other):
+        mine, theirs = body_of(student.state_dict()), body_of(teacher.state_dict())
+        assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    assert not torch.equal(one.head.weight, other.head.weight)
+
+
+def test_re_training_keeps_nothing_of_the_teacher(teacher):
+    student = planned(teacher, "re-training").student
+    mine, theirs = student.state_dict(), teacher.state_dict()
+    trained = [name for name, value in theirs.items() if value.ndim == 4 or "running" in name]
+    assert trained
+    assert all(not torch.equal(mine[name], theirs[name]) for name in trained)
+    assert torch.equal(mine["body.bn1.running_mean"], torch.zeros(4))
+    assert torch.equal(mine["normalise.mean"], theirs["normalise.mean"])
+    again = planned(teacher, "re-training").student.state_dict()
+    assert all(torch.equal(mine[name], again[name]) for name in mine)
+    assert not torch.equal(mine["body.conv1.weight"], planned(teacher, "re-training", seed=1).student.body.conv1.weight)
+
+
+def test_an_unknown_method_is_named(teacher):
+    with pytest.raises(ConfigError, match="did you mean fine-tuning"):
+        planned(teacher, "fine_tuning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Data of three classes, and a teacher of four."""
+    folder = tmp_path_factory.mktemp("transfer")
+    toy.write_data(folder / "data")
+    toy.write_data(folder / "source", classes=4)
+    pretrain_teacher.run(
+        inputs=toy.development(folder / "source"),
+        outputs=toy.model_files(folder / "teacher"),
+        body=toy.BODY,
+        normalisation=toy.classifier().normalisation,
+        training=toy.recipe(),
+        augmentation=toy.MOVING,
+        seed=0,
+        code="code",
+    )
+    return folder
+
+
+def student(folder, out, *, method="fine-tuning", seed=1):
+    teacher = toy.model_files(folder / "teacher")
+    train_student.run(
+        inputs=train_student.Inputs(
+            **toy.files_of(folder / "data"), teacher_card=teacher.card, teacher_weights=teacher.weights
+        ),
+        outputs=toy.model_files(out),
+        method=Method(method=method, training=toy.recipe()),
+        augmentation=toy.MOVING,
+        seed=seed,
+        code="code",
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_student_is_written_with_its_card(folder, tmp_path, method):
+    student(folder, tmp_path, method=method)
+    card = read_card(tmp_path / "card.json")
+    assert (card["kind"], card["method"], card["seed"], card["classes"]) == ("student", method, 1, 3)
+    assert card["teacher"] == sha256_of(folder / "teacher" / "weights.safetensors")
+    assert card["class_names"] == ["class 0", "class 1", "class 2"]
+    assert card["validation_accuracy"] is not None
+
+
+def test_students_differ_by_seed_alone(folder, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        student(folder, tmp_path / name, seed=seed)
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in "abc"]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_a_damaged_teacher_stops_the_student_and_nothing_is_written(folder, tmp_path):
+    damaged = tmp_path / "teacher"
+    damaged.mkdir()
+    for path in (folder / "teacher").iterdir():
+        (damaged / path.name).write_bytes(path.read_bytes())
+    (damaged / "weights.safetensors").write_bytes(b"\0" * (damaged / "weights.safetensors").stat().st_size)
+    files = toy.model_files(damaged)
+    with pytest.raises(DamagedFileError, match="delete it and run again"):
+        train_student.run(
+            inputs=train_student.Inputs(
+                **toy.files_of(folder / "data"), teacher_card=files.card, teacher_weights=files.weights
+            ),
+            outputs=toy.model_files(tmp_path / "out"),
+            method=Method(method="fine-tuning", training=toy.recipe()),
+            augmentation=toy.MOVING,
+            seed=0,
+            code="code",
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def fetch(out, data_root, *, body=toy.BODY, classes=5, name="weights.pth", sha256=None):
+    file = RemoteFile(name=name, sha256=sha256, sha256_source="the test" if sha256 else "")
+    normalisation = Normalisation(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    files = fetch_teacher.Outputs(out / "card.json", out / "weights.safetensors")
+    fetch_teacher.run(
+        outputs=files, body=body, normalisation=normalisation, file=file, classes=classes, data_root=data_root
+    )
+    return load_classifier(files.weights, files.card), read_card(files.card)
+
+
+@pytest.fixture
+def root(teacher, tmp_path, monkeypatch):
+    """A folder of the user's with a foreign weight file; the working folder is elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    body = {f"module.{name}": value for name, value in teacher.body.state_dict().items()}
+    torch.save({"state_dict": body, "epoch": 90}, tmp_path / "mine" / "weights.pth")
+    return tmp_path / "mine"
+
+
+def test_a_fetched_teacher_is_the_files_network_behind_its_own_normalisation(teacher, root, tmp_path):
+    digest = sha256_of(root / "weights.pth")
+    model, card = fetch(tmp_path / "out", root, sha256=digest)
+    images = torch.rand(2, 3, 12, 12)
+    assert torch.equal(model(images), teacher.body((images - 0.5) / 0.25))
+    assert card["file"] == {"name": "weights.pth", "sha256": digest, "sha256_source": "the test"}
+    assert "class_names" not in card
+    assert str(root) not in (tmp_path / "out" / "card.json").read_text()
+
+
+def test_a_file_that_does_not_fit_writes_nothing(root, tmp_path):
+    with pytest.raises(WeightsError, match=r"fc\.weight \(5, 16\) instead of \(7, 16\)"):
+        fetch(tmp_path / "out", root, classes=7)
+    with pytest.raises(WeightsError, match=r"missing: layer1\.1\.conv1"):
+        fetch(tmp_path / "out", root, body=Body(name="resnet18-small", options={"width": 4}))
+    with pytest.raises(DataError):
+        fetch(tmp_path / "out", root, sha256="0" * 64)
+    assert not (tmp_path / "out").exists()

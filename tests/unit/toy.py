@@ -1,0 +1,76 @@
+"""A prepared data set and models small enough to train in a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from heirloom.config.models import Augmentation, Body, Normalisation, Training
+from heirloom.data.store import Part, index_table, open_part, write_part
+from heirloom.models.classifier import Classifier, build_classifier
+from heirloom.runtime.files import write_card
+from heirloom.training.session import DevelopmentFiles, ModelFiles
+
+BODY = Body(name="resnet8-small", options={"width": 4})
+STILL = Augmentation(crop="none", flip=False)
+MOVING = Augmentation(crop="padded", padding=2)
+
+
+def recipe(**changes: object) -> Training:
+    """A short training on one thread."""
+    settings = {"iterations": 6, "batch_size": 8, "learning_rate": 0.05, "weight_decay": 1e-3, "threads": 1}
+    return Training.model_validate({**settings, **changes})
+
+
+def classifier(*, classes: int = 3, seed: int = 0, body: Body = BODY) -> Classifier:
+    """A small network at a random start."""
+    return build_classifier(body, Normalisation(), classes=classes, seed=seed)
+
+
+def write_data(folder: Path, *, classes: int = 3, images: int = 30, side: int = 12, validation: float = 0.2) -> Path:
+    """Write a prepared data set whose classes differ in brightness, and return its folder."""
+    random = np.random.default_rng(0)
+    labels = np.arange(images) % classes
+    levels = 40 + 170 * labels[:, None, None, None] // max(1, classes - 1)
+    for part, others in (("development", "validation"), ("test", "test")):
+        pixels = np.clip(levels + random.integers(-30, 30, (images, side, side, 3)), 0, 255).astype(np.uint8)
+        held = round(images * validation) if part == "development" else images
+        columns = {
+            "sample": [f"{part}-{row}" for row in range(images)],
+            "label": labels.tolist(),
+            "class_name": [f"class {label}" for label in labels],
+            "split": ["train"] * (images - held) + [others] * held,
+            "group": [str(row) for row in range(images)],
+            "source": ["drawn"] * images,
+        }
+        write_part(folder / part, list(pixels), index_table(columns, {}))
+    names = [f"{part}/{file}" for part in ("development", "test") for file in ("images.npy", "index.parquet")]
+    card = {"dataset": "toy", "classes": [f"class {label}" for label in range(classes)], "size": side, "crop": side}
+    write_card(folder / "card.json", kind="data", files={name: folder / name for name in names}, **card)
+    return folder
+
+
+def files_of(folder: Path, part: str = "development") -> dict[str, Path]:
+    """Name the files of one part as stages take them."""
+    return {
+        "card": folder / "card.json",
+        "images": folder / part / "images.npy",
+        "index": folder / part / "index.parquet",
+    }
+
+
+def development(folder: Path) -> DevelopmentFiles:
+    """The development part as a stage's inputs."""
+    return DevelopmentFiles(**files_of(folder))
+
+
+def opened(folder: Path, part: str = "development") -> Part:
+    """Open one part."""
+    files = files_of(folder, part)
+    return open_part(files["images"], files["index"], files["card"])
+
+
+def model_files(folder: Path) -> ModelFiles:
+    """Name the files of a model in a folder."""
+    return ModelFiles(folder / "card.json", folder / "weights.safetensors", folder / "history.parquet")

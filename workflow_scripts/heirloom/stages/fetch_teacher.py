@@ -1,0 +1,49 @@
+"""Read a teacher that somebody else trained, from a local file or an address, and store it as ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from heirloom.config.models import Body, Normalisation, RemoteFile
+from heirloom.config.paths import DOWNLOADS
+from heirloom.data.fetch import obtain
+from heirloom.models.classifier import Classifier
+from heirloom.models.weights import architecture_facts, load_state, read_foreign, save_classifier
+from heirloom.runtime.files import sha256_of, write_card
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The teacher; its training is not known."""
+
+    card: Path
+    weights: Path
+
+
+def run(
+    *,
+    outputs: Outputs,
+    body: Body,
+    normalisation: Normalisation,
+    file: RemoteFile,
+    classes: int,
+    data_root: Path | None = None,
+) -> None:
+    """Find or download a weight file, load it into its body, and write weights and card.
+
+    `classes` is the number of outputs of the head in the file. The file is read without running anything in it. Raises
+    DataError (not found, wrong checksum), WeightsError (holds code, or fits another architecture) and ConfigError.
+    """
+    found = obtain(file, data_root=data_root, cache=Path(DOWNLOADS))
+    model = Classifier(body, normalisation, classes=classes)
+    load_state(model.body, read_foreign(found), where=str(found))
+    save_classifier(outputs.weights, model)
+    write_card(
+        outputs.card,
+        kind="teacher",
+        files={outputs.weights.name: outputs.weights},
+        source="fetched",
+        file={"name": file.name, "sha256": sha256_of(found), "sha256_source": file.sha256_source},
+        **architecture_facts(model),
+    )
