@@ -140,6 +140,17 @@ def test_no_text_leaves_the_page(name):
     assert inside(draw_attack_success(given))
 
 
+def test_many_injections_wrap_instead_of_leaving_the_page():
+    given = [
+        row("probe", f"an-injection-with-a-long-name-{place}", metric, 0.9)
+        for place in range(7)
+        for metric in ("accuracy", "targeted_success")
+    ]
+    figure = draw_attack_success(given)
+    assert inside(figure)
+    assert len({text.get_position()[1] for text in figure.texts if "long-name" in text.get_text()}) > 1
+
+
 def draw(folder: Path, rows) -> tuple[bytes, bytes]:
     write_summary(folder / "summary.parquet", rows, study="s")
     outputs = draw_figures.Outputs(folder / "figures" / "a.png", folder / "figures" / "a.pdf")

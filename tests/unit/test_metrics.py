@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from heirloom.evaluation.metrics import Evaluation, Predictions, Setting, attack_outcomes, outcomes, read_predictions
 from heirloom.reporting.tables import KEYS, MEASUREMENTS, read_rows
 from heirloom.runtime.errors import DamagedFileError, DataError
-from heirloom.runtime.files import table_metadata, write_table
+from heirloom.runtime.files import read_table, table_metadata, write_table
 from heirloom.stages import collect_measurements
 
 #                  0  1  2  3  4  5  6  7
@@ -114,9 +114,7 @@ def test_predictions_are_read_whatever_the_order_of_their_rows(tmp_path):
 
 def test_dictionary_columns_read_the_same(tmp_path):
     plain = write_predictions(tmp_path / "a.parquet", {("tuned", 0, "none"): CLEAN})
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(plain)
+    table = read_table(plain)
     table = table.set_column(0, "method", table["method"].dictionary_encode())
     write_table(tmp_path / "b.parquet", table, metadata={})
     assert list(read_predictions(tmp_path / "b.parquet").settings) == list(read_predictions(plain).settings)
@@ -131,9 +129,7 @@ def test_models_that_judged_other_images_are_refused(tmp_path):
 
 def test_an_image_judged_twice_is_refused(tmp_path):
     path = write_predictions(tmp_path / "a.parquet", {("tuned", 0, "none"): CLEAN})
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(path)
+    table = read_table(path)
     write_table(path, pa.concat_tables([table, table.slice(0, 1)]), metadata={})
     with pytest.raises(DataError, match="each once"):
         read_predictions(path)

@@ -29,7 +29,7 @@ from heirloom.reporting.tables import (
     write_summary,
 )
 from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError
-from heirloom.runtime.files import table_metadata, write_table
+from heirloom.runtime.files import read_table, table_metadata, write_table
 from heirloom.stages import collect_costs, collect_measurements, summarise
 
 IMAGES = 60
@@ -88,9 +88,7 @@ ONE_SEED = ({("tuned", 0): (4, 40), ("teacher", 0): (2, 50)}, {("tuned", 0): (6,
 def test_the_summary_has_the_contracts_columns(tmp_path):
     rows = summary(*ONE_SEED)
     write_summary(tmp_path / "summary.parquet", rows, study="example")
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(tmp_path / "summary.parquet")
+    table = read_table(tmp_path / "summary.parquet")
     assert table.column_names == [
         *("study", "experiment", "teacher", "injection", "dataset", "split", "method", "attack", "budget", "condition"),
         *("metric", "seeds", "mean", "sd", "low", "high", "control", "difference", "difference_low"),

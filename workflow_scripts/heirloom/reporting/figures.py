@@ -38,7 +38,7 @@ STYLE: Mapping[Any, Any] = {
 # all lengths in inches
 WIDTH, RIGHT, GAP = 10.0, 0.25, 0.55
 HEAD, FOOT, BETWEEN, LANE, ROW_GAP, MARGIN = 0.88, 0.66, 0.2, 0.22, 0.16, 0.14
-CHARACTER = 0.085
+CHARACTER, SERIES_LINE = 0.085, 0.24
 DOTS_PER_INCH = 200
 SCALE = (-2, 116)  # percent, with room for a number behind an interval that ends at 100
 LEFT_OF_ZERO = -SCALE[0] / (SCALE[1] - SCALE[0])
@@ -64,6 +64,24 @@ class Block:
     injections: tuple[str, ...]
     colours: Mapping[str, str]
     controls: frozenset[str]
+
+    @property
+    def head(self) -> float:
+        """Height of its title and series in inches."""
+        return HEAD + SERIES_LINE * max(line for _, line, _ in self.series().values())
+
+    def series(self) -> dict[str, tuple[float, int, str]]:
+        """Place the injections' names: inches from the left, line, text; a name that would leave the page wraps."""
+        places: dict[str, tuple[float, int, str]] = {}
+        x, line = 0.17, 0
+        for name in self.injections:
+            text = f"{name} (control)" if name in self.controls else name
+            width = 0.45 + 0.092 * len(text)
+            if places and x + width > WIDTH:
+                x, line = 0.17, line + 1
+            places[name] = (x, line, text)
+            x += width
+        return places
 
     @property
     def height(self) -> float:
@@ -146,13 +164,13 @@ def draw_attack_success(rows: Sequence[Row]) -> Figure:
             figure = Figure(figsize=(WIDTH, 1.6))
             figure.text(0.5, 0.5, "No data: the summary has no rows.", ha="center", va="center", color=QUIET, size=12)
             return figure
-        height = sum(HEAD + block.height + FOOT for block in arranged) + BETWEEN * len(arranged) + MARGIN
+        height = sum(block.head + block.height + FOOT for block in arranged) + BETWEEN * len(arranged) + MARGIN
         figure = Figure(figsize=(WIDTH, height))
         left = 0.35 + CHARACTER * max(len(_method_title(method)) for block in arranged for method in block.methods)
         top = height - MARGIN
         for block in arranged:
             _draw_block(figure, block, left=left, top=top, height=height)
-            top -= HEAD + block.height + FOOT + BETWEEN
+            top -= block.head + block.height + FOOT + BETWEEN
         figure.text(0.12 / WIDTH, 0.14 / height, EXPLANATION, color=QUIET, size=8, va="center")
         return figure
 
@@ -161,24 +179,24 @@ def _draw_block(figure: Figure, block: Block, *, left: float, top: float, height
     """Draw one pair of panels below `top`, the first from `left` on (inches from the lower left corner)."""
     width = (WIDTH - left - RIGHT - GAP) / 2
     figure.text(0.12 / WIDTH, (top - 0.14) / height, block.title, weight="bold", size=11, va="center")
-    _draw_series(figure, block, y=(top - 0.42) / height)
+    _draw_series(figure, block, top=top, height=height)
     panels = [("accuracy", block.accuracy), (block.metric, block.attack)]
     for place, (metric, rows) in enumerate(panels):
         x = left + place * (width + GAP)
-        axes = figure.add_axes((x / WIDTH, (top - HEAD - block.height) / height, width / WIDTH, block.height / height))
+        axes = figure.add_axes(
+            (x / WIDTH, (top - block.head - block.height) / height, width / WIDTH, block.height / height)
+        )
         _prepare_panel(axes, block, named=place == 0)
         _draw_panel(axes, block, metric=metric, rows=rows)
 
 
-def _draw_series(figure: Figure, block: Block, *, y: float) -> None:
+def _draw_series(figure: Figure, block: Block, *, top: float, height: float) -> None:
     """Name each injection in its colour, behind its mark."""
-    x = 0.17
-    for name in block.injections:
+    for name, (x, line, text) in block.series().items():
+        y = (top - 0.42 - SERIES_LINE * line) / height
         control = name in block.controls
-        text = f"{name} (control)" if control else name
         figure.add_artist(_mark(x / WIDTH, y, colour=block.colours[name], control=control, figure=figure))
         figure.text((x + 0.12) / WIDTH, y, text, color=block.colours[name], weight="bold", va="center_baseline")
-        x += 0.45 + 0.092 * len(text)
 
 
 def _mark(x: float, y: float, *, colour: str, control: bool, figure: Figure) -> Any:

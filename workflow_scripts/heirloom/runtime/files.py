@@ -184,8 +184,10 @@ def read_table(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
+        # One thread and no read-ahead: Arrow's own threads, when still about at exit, abort the interpreter in some
+        # 3 % of processes (apache/arrow issues 34314 and 50482), and Snakemake would take the job for failed.
         with path.open("rb") as file:
-            return pq.read_table(file)
+            return pq.ParquetFile(file, pre_buffer=False).read(use_threads=False)
     except FileNotFoundError as error:
         raise DamagedFileError(path, found="the file is missing") from error
     except (pa.ArrowException, OSError) as error:

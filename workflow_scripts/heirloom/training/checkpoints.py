@@ -53,6 +53,7 @@ class Checkpoint:
             logger.info("the checkpoint %s %s: starting anew", self.path.name, why)
             self.remove()
             return None
+        logger.info("continuing from %s", self.path.name)
         content: dict[str, Any] = found["content"]
         return content
 
