@@ -179,6 +179,16 @@ def test_a_parameter_without_gradient_stays():
     assert weight.grad is None
 
 
+def test_a_velocity_is_no_gradient_that_somebody_else_may_change():
+    weight = nn.Parameter(torch.zeros(1))
+    optimiser = SGD([([weight], 1.0)], momentum=0.5, weight_decay=0)
+    weight.grad = torch.ones(1)
+    optimiser.step(1.0)
+    weight.grad.zero_()
+    optimiser.step(1.0)
+    assert weight.item() == -1.5
+
+
 # batches
 
 
@@ -325,7 +335,7 @@ def test_figures_do_not_depend_on_when_the_device_is_read():
 @pytest.mark.parametrize("seconds", MOMENTS)
 @pytest.mark.parametrize("stop", [0, 4, 9])
 def test_an_interrupted_training_ends_as_an_undisturbed_one(lesson, tmp_path, seconds, stop):
-    training = toy.recipe(iterations=6, momentum=0.9)
+    training = toy.recipe(iterations=6, momentum=0.9, validate_every=6)  # sums of six steps are carried over
 
     def phases(first=99, second=99):
         names = {"first": StopAt(first), "second": StopAt(second)}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from heirloom.runtime.errors import DamagedFileError
-from heirloom.runtime.files import verify_card
+from heirloom.runtime.files import read_card, verify_card
 
 EDGES: dict[str, tuple[bytes, bytes]] = {
     ".parquet": (b"PAR1", b"PAR1"),
@@ -38,15 +36,11 @@ def remove_damaged(results: Path, *, tell: Callable[[str], None]) -> list[Path]:
 def _by_card(results: Path) -> Iterator[Path]:
     for card in _own_files(results, "card.json"):
         try:
-            entries = json.loads(card.read_text(encoding="utf-8"))["files"]
-        except (ValueError, KeyError, TypeError):
+            names = [entry["file"] for entry in read_card(card)["files"].values()]
+        except (DamagedFileError, KeyError, TypeError):
             yield card
             continue
-        for entry in entries.values():
-            path = card.parent / entry["file"]
-            with suppress(FileNotFoundError):
-                if path.stat().st_size != entry["bytes"] or not _intact(card, entry["file"]):
-                    yield path
+        yield from (card.parent / name for name in names if (card.parent / name).exists() and not _intact(card, name))
 
 
 def _intact(card: Path, name: str) -> bool:
