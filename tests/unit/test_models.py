@@ -218,6 +218,7 @@ def test_what_does_not_fit_is_listed():
 
 def test_old_files_without_batch_counters_load():
     model, other = classifier(), classifier(seed=1)
+    model(IMAGES)  # counts a batch
     other(IMAGES)
     state = {name: value for name, value in state_copy(other).items() if "num_batches_tracked" not in name}
     load_state(model, state, where="old file")
