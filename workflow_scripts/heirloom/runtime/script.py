@@ -8,7 +8,6 @@ import inspect
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +35,6 @@ def run_stage(run: Callable[..., None], snakemake: Any) -> None:
     A HeirloomError is shown as its message and ends the process with status 1 (SystemExit). After any failure none of
     the rule's outputs is left. `snakemake` is the object that Snakemake puts into a script.
     """
-    _spare_pandas()
     outputs = [Path(output) for output in snakemake.output]
     log = Path(snakemake.log[0]) if snakemake.log else None
     with open_log(log), _terminable():
@@ -47,11 +45,6 @@ def run_stage(run: Callable[..., None], snakemake: Any) -> None:
             begun = time.monotonic()
             run(**arguments)
             logger.info("finished in %.1f s", time.monotonic() - begun)
-
-
-def _spare_pandas() -> None:
-    """Keep pyarrow from importing pandas, a second of every job that makes a table; a stage that imports it has it."""
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
 
 
 def arguments_of(run: Callable[..., None], snakemake: Any) -> dict[str, Any]:
