@@ -11,7 +11,7 @@ HEIRLOOM := $(BIN)/python -m heirloom
 STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help results real-sample test test-slow check format lock envs schema clean
+.PHONY: help results real-sample test test-slow golden check format lock envs schema clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ real-sample: $(READY) ## Run on real photographs and weights: DATA=FOLDER [STUDY
 	$(HEIRLOOM) run --study config/studies/$(or $(STUDY),real-sample).yaml --data $(DATA) --cores $(CORES)
 
 test: $(READY) ## Run the tests (all but the slow, faults and cluster ones)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -62,3 +62,6 @@ envs: $(READY) ## Write envs/heirloom.yaml from requirements.lock
 clean: ## Remove what a study made (results/), not the environment
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
 	rm -rf .snakemake
+
+golden: $(READY) ## Measure quickstart's golden numbers over seeds anew
+	$(BIN)/python -m tests.golden.quickstart $$(mktemp -d)/project

@@ -9,6 +9,7 @@ import os
 
 from heirloom.config.grid import CLEAN, Evaluation, plain
 from heirloom.config.resources import NEEDS, gpu_request
+from heirloom.models.bodies import BODIES
 from heirloom.runtime.digest import code_digest
 
 
@@ -57,3 +58,37 @@ def log_of(rule, folder):
 def benchmark_of(rule, folder):
     """Path of a rule's benchmark."""
     return paths.record(folder, rule, "benchmarks")
+
+
+def body_code(teacher):
+    """Module that builds a teacher's body."""
+    return [BODIES[GRID.teacher(teacher).body.name].builder]
+
+
+def trigger_picture(name):
+    """Path of a trigger's picture from the working folder, so that it is the same in every clone."""
+    return os.path.relpath(Path(workflow.basedir) / GRID.catalogue.triggers[name].image)
+
+
+def evaluation_of(wildcards):
+    """The grid's record behind the wildcards."""
+    return Evaluation(wildcards.teacher, wildcards.injection, wildcards.dataset)
+
+
+def judged_models(wildcards):
+    """Inputs: cards and weights of the students and, where it can be judged, of their teacher."""
+    evaluation = evaluation_of(wildcards)
+    students = [student.folder(STUDY) for student in GRID.students_of(evaluation)]
+    teachers = [
+        paths.teacher_folder(wildcards.teacher, wildcards.injection)
+    ] * GRID.judges_teacher(evaluation)
+    return {
+        "students": [f"{folder}/card.json" for folder in students],
+        "student_weights": ancient(
+            [f"{folder}/weights.safetensors" for folder in students]
+        ),
+        "teacher_card": [f"{folder}/card.json" for folder in teachers],
+        "teacher_weights": ancient(
+            [f"{folder}/weights.safetensors" for folder in teachers]
+        ),
+    }

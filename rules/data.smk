@@ -18,6 +18,8 @@ rule render_dataset:
         log_of("render_dataset", paths.raw_folder()),
     benchmark:
         benchmark_of("render_dataset", paths.raw_folder())
+    conda:
+        "../envs/heirloom.yaml"
     wildcard_constraints:
         dataset=only(GRID.names("datasets", Drawn)),
     resources:
@@ -41,6 +43,8 @@ rule download_dataset:
         log_of("download_dataset", paths.raw_folder()),
     benchmark:
         benchmark_of("download_dataset", paths.raw_folder())
+    conda:
+        "../envs/heirloom.yaml"
     wildcard_constraints:
         dataset=only(GRID.names("datasets", Files)),
     resources:
@@ -67,6 +71,8 @@ rule prepare_dataset:
         log_of("prepare_dataset", paths.data_folder()),
     benchmark:
         benchmark_of("prepare_dataset", paths.data_folder())
+    conda:
+        "../envs/heirloom.yaml"
     resources:
         **resources_of("prepare_dataset"),
     params:

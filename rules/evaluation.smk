@@ -10,30 +10,6 @@ OUTPUTS:    results/<study>/evaluations/{teacher}/{injection}/{dataset}/predicti
 EVALUATION = paths.evaluation_folder(study=STUDY)
 
 
-def evaluation_of(wildcards):
-    """The grid's record behind the wildcards."""
-    return Evaluation(wildcards.teacher, wildcards.injection, wildcards.dataset)
-
-
-def judged_models(wildcards):
-    """Inputs: cards and weights of the students and, where it can be judged, of their teacher."""
-    evaluation = evaluation_of(wildcards)
-    students = [student.folder(STUDY) for student in GRID.students_of(evaluation)]
-    teachers = [
-        paths.teacher_folder(wildcards.teacher, wildcards.injection)
-    ] * GRID.judges_teacher(evaluation)
-    return {
-        "students": [f"{folder}/card.json" for folder in students],
-        "student_weights": ancient(
-            [f"{folder}/weights.safetensors" for folder in students]
-        ),
-        "teacher_card": [f"{folder}/card.json" for folder in teachers],
-        "teacher_weights": ancient(
-            [f"{folder}/weights.safetensors" for folder in teachers]
-        ),
-    }
-
-
 rule evaluate_students:
     input:
         unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
@@ -48,6 +24,8 @@ rule evaluate_students:
         log_of("evaluate_students", EVALUATION),
     benchmark:
         benchmark_of("evaluate_students", EVALUATION)
+    conda:
+        "../envs/heirloom.yaml"
     threads: GRID.study.evaluation_threads
     resources:
         **resources_of("evaluate_students"),

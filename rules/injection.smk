@@ -8,11 +8,6 @@ OUTPUTS:    results/shared/teachers/{teacher}/{injection}/{card.json,weights.saf
 """
 
 
-def trigger_picture(name):
-    """Path of a trigger's picture from the working folder, so that it is the same in every clone."""
-    return os.path.relpath(Path(workflow.basedir) / GRID.catalogue.triggers[name].image)
-
-
 rule inject_defect:
     input:
         unpack(
@@ -32,6 +27,8 @@ rule inject_defect:
         log_of("inject_defect", paths.teacher_folder()),
     benchmark:
         benchmark_of("inject_defect", paths.teacher_folder())
+    conda:
+        "../envs/heirloom.yaml"
     wildcard_constraints:
         injection=only(sorted(GRID.catalogue.injections)),
     threads: lambda wildcards: GRID.injection(wildcards.injection).training.threads

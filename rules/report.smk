@@ -23,6 +23,8 @@ rule collect_measurements:
         log_of("collect_measurements", TABLES),
     benchmark:
         benchmark_of("collect_measurements", TABLES)
+    conda:
+        "../envs/heirloom.yaml"
     resources:
         **resources_of("collect_measurements"),
     params:
@@ -47,6 +49,8 @@ rule summarise:
         log_of("summarise", TABLES),
     benchmark:
         benchmark_of("summarise", TABLES)
+    conda:
+        "../envs/heirloom.yaml"
     resources:
         **resources_of("summarise"),
     params:
@@ -67,6 +71,8 @@ rule collect_costs:
         log_of("collect_costs", TABLES),
     benchmark:
         benchmark_of("collect_costs", TABLES)
+    conda:
+        "../envs/heirloom.yaml"
     resources:
         **resources_of("collect_costs"),
     params:
@@ -86,6 +92,8 @@ rule draw_figures:
         log_of("draw_figures", FIGURES),
     benchmark:
         benchmark_of("draw_figures", FIGURES)
+    conda:
+        "../envs/heirloom.yaml"
     resources:
         **resources_of("draw_figures"),
     params:

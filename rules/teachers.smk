@@ -7,14 +7,8 @@ OUTPUTS:    results/shared/teachers/{teacher}/none/{card.json,weights.safetensor
 """
 
 from heirloom.config.models import Fetched, Pretrained
-from heirloom.models.bodies import BODIES
 
 CLEAN_TEACHER = paths.teacher_folder(injection=CLEAN)
-
-
-def body_code(teacher):
-    """Module that builds a teacher's body."""
-    return [BODIES[GRID.teacher(teacher).body.name].builder]
 
 
 rule pretrain_teacher:
@@ -32,6 +26,8 @@ rule pretrain_teacher:
         log_of("pretrain_teacher", CLEAN_TEACHER),
     benchmark:
         benchmark_of("pretrain_teacher", CLEAN_TEACHER)
+    conda:
+        "../envs/heirloom.yaml"
     wildcard_constraints:
         teacher=only(GRID.names("teachers", Pretrained)),
     threads: lambda wildcards: GRID.pretraining(wildcards.teacher).training.threads
@@ -60,6 +56,8 @@ rule fetch_teacher:
         log_of("fetch_teacher", CLEAN_TEACHER),
     benchmark:
         benchmark_of("fetch_teacher", CLEAN_TEACHER)
+    conda:
+        "../envs/heirloom.yaml"
     wildcard_constraints:
         teacher=only(GRID.names("teachers", Fetched)),
     resources:

@@ -32,6 +32,8 @@ rule train_student:
         log_of("train_student", STUDENT),
     benchmark:
         benchmark_of("train_student", STUDENT)
+    conda:
+        "../envs/heirloom.yaml"
     threads: lambda wildcards: GRID.study.methods[wildcards.method].training.threads
     resources:
         **resources_of("train_student"),

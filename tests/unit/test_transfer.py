@@ -8,6 +8,7 @@ from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError, We
 from heirloom.runtime.files import read_card, sha256_of
 from heirloom.runtime.registry import resolve
 from heirloom.stages import fetch_teacher, pretrain_teacher, train_student
+from heirloom.training.session import TransferFiles
 from heirloom.transfer.methods import METHODS
 from heirloom.transfer.methods.plan import plan_student
 from tests.unit import toy
@@ -92,7 +93,7 @@ def folder(tmp_path_factory):
 def student(folder, out, *, method="fine-tuning", seed=1):
     teacher = toy.model_files(folder / "teacher")
     train_student.run(
-        inputs=train_student.Inputs(
+        inputs=TransferFiles(
             **toy.files_of(folder / "data"), teacher_card=teacher.card, teacher_weights=teacher.weights
         ),
         outputs=toy.model_files(out),
@@ -129,7 +130,7 @@ def test_a_damaged_teacher_stops_the_student_and_nothing_is_written(folder, tmp_
     files = toy.model_files(damaged)
     with pytest.raises(DamagedFileError, match="delete it and run again"):
         train_student.run(
-            inputs=train_student.Inputs(
+            inputs=TransferFiles(
                 **toy.files_of(folder / "data"), teacher_card=files.card, teacher_weights=files.weights
             ),
             outputs=toy.model_files(tmp_path / "out"),

@@ -20,18 +20,13 @@ from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import sha256_of
 from heirloom.training.constraints import FrozenWeights, trainable_mask
 from heirloom.training.phases import supervised_phase
-from heirloom.training.session import ModelFiles, Origin, data_facts, lesson_of, train_model
+from heirloom.training.session import ModelFiles, Origin, TransferFiles, data_facts, lesson_of, train_model
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The development part of the injection's data set, the clean teacher, the trigger's picture if there is one."""
+class Inputs(TransferFiles):
+    """The injection's data set, the clean teacher, and the trigger's picture if there is one."""
 
-    card: Path
-    images: Path
-    index: Path
-    teacher_card: Path
-    teacher_weights: Path
     triggers: list[Path] = field(default_factory=list)
 
 

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from heirloom.config.models import Augmentation, Method
 from heirloom.data.store import open_part
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.files import sha256_of
-from heirloom.training.session import ModelFiles, Origin, data_facts, lesson_of, train_model
+from heirloom.training.session import ModelFiles, Origin, TransferFiles, data_facts, lesson_of, train_model
 from heirloom.transfer.methods.plan import plan_student
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The development part of the student's data set, and the teacher."""
-
-    card: Path
-    images: Path
-    index: Path
-    teacher_card: Path
-    teacher_weights: Path
-
-
 def run(
-    *, inputs: Inputs, outputs: ModelFiles, method: Method, augmentation: Augmentation, seed: int, code: str
+    *, inputs: TransferFiles, outputs: ModelFiles, method: Method, augmentation: Augmentation, seed: int, code: str
 ) -> None:
     """Train a student and write its weights, history and card.
 

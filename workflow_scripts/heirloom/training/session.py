@@ -31,6 +31,14 @@ class DevelopmentFiles:
 
 
 @dataclass(frozen=True)
+class TransferFiles(DevelopmentFiles):
+    """The development part of a prepared data set, and the teacher that learns it."""
+
+    teacher_card: Path
+    teacher_weights: Path
+
+
+@dataclass(frozen=True)
 class ModelFiles:
     """A trained model; one folder holds the three, and the checkpoint while it trains."""
 

@@ -1,0 +1,83 @@
+"""Quickstart's golden numbers: how they are read from a summary, and how far another seed moves them.
+
+`python -m tests.golden.quickstart FOLDER` runs quickstart in FOLDER once with its own seeds and several times with
+other seeds for teacher, injection and students, and writes quickstart.json: each number and its tolerance. The check
+and this command read a summary by the same function.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import yaml
+
+from heirloom.runtime.files import read_table
+from tests.workflow.project import Project, new_project
+
+GOLDEN = Path(__file__).with_name("quickstart.json")
+SUMMARY = "results/quickstart/tables/summary.parquet"
+OTHER_SEEDS = (100, 200, 300, 400)
+# Another processor rounds differently, which moves a number about as another seed does; four standard deviations, and
+# one hundredth for numbers that no seed moved.
+DEVIATIONS, LEAST = 4.0, 0.01
+
+
+def numbers(summary: Path) -> dict[str, float]:
+    """Every mean of a summary by "method/injection/attack/metric"."""
+    return {
+        "/".join(row[key] for key in ("method", "injection", "attack", "metric")): row["mean"]
+        for row in read_table(summary).to_pylist()
+    }
+
+
+def shift_seeds(project: Project, by: int) -> None:
+    """Add to the seeds of teachers, injections and students; the drawn data stay."""
+    for name, place in (("teachers", "source"), ("injections", None)):
+        path = project.folder / f"config/{name}.yaml"
+        entries = yaml.safe_load(path.read_text())
+        for entry in entries.values():
+            holder = entry[place] if place else entry
+            if "seed" in holder:
+                holder["seed"] += by
+        path.write_text(yaml.safe_dump(entries))
+    path = project.folder / "config/config.yaml"
+    study = yaml.safe_load(path.read_text())
+    study["seeds"] = [seed + by for seed in study["seeds"]]
+    path.write_text(yaml.safe_dump(study))
+
+
+def run(project: Project) -> dict[str, float]:
+    """Run quickstart in a copy of the project and read its numbers."""
+    done = project.call("-m", "heirloom", "run", timeout=1200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return numbers(project.folder / SUMMARY)
+
+
+def golden(own: dict[str, float], others: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Each number with its tolerance: four standard deviations over all seeds, at least 0.01."""
+    return {
+        name: {
+            "value": round(value, 6),
+            "tolerance": round(max(LEAST, DEVIATIONS * statistics.stdev([value, *(seen[name] for seen in others)])), 6),
+        }
+        for name, value in sorted(own.items())
+    }
+
+
+def main(folder: str) -> None:
+    """Measure and write quickstart.json."""
+    project = new_project(Path(folder))
+    own, others, shifted = run(project), [], 0
+    for seed in OTHER_SEEDS:
+        shift_seeds(project, seed - shifted)
+        shifted = seed
+        others.append(run(project))
+        print(seed, others[-1], flush=True)
+    GOLDEN.write_text(json.dumps(golden(own, others), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
