@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from heirloom.config.models import Preparation
+from heirloom.config.models import Preparation, RemoteFile
 from heirloom.data.store import PreparedData
 from heirloom.data.trees import describe
 from heirloom.runtime.files import write_card
-from heirloom.stages import prepare_dataset
+from heirloom.stages import download_dataset, prepare_dataset
 
+REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 HEADER = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
 
 
@@ -64,6 +66,56 @@ def write_tiny_imagenet(root: Path, *, wnids: tuple[str, ...] = ("n03", "n01", "
     return folder
 
 
+def write_mit67(root: Path, *, classes: tuple[str, ...] = ("pantry", "bar"), training: int = 4, test: int = 2) -> Path:
+    """Write a MIT67 of noise below a root: names with blanks, lists in no order, and a picture that no list names."""
+    folder = root / "MIT_67"
+    lists: dict[str, list[str]] = {"TrainImages.txt": [], "TestImages.txt": []}
+    for place, name in enumerate(classes):
+        for number in range(training + test):
+            entry = f"{name}/{name}'s view {number}.jpg"
+            save_picture(folder / "Images" / entry, seed=100 * place + number)
+            lists["TrainImages.txt" if number < training else "TestImages.txt"].insert(0, entry)
+        save_picture(folder / "Images" / name / "unlisted.jpg", seed=99)
+    for table, entries in lists.items():
+        (folder / table).write_text("\n".join(entries))
+    return folder
+
+
+def write_cub200(
+    root: Path, *, classes: tuple[str, ...] = ("001.Auklet", "002.Bunting"), training: int = 4, test: int = 2
+) -> Path:
+    """Write a CUB-200-2011 of noise below a root; every bird has the box (4, 5, 20, 15)."""
+    folder = root / "CUB_200_2011"
+    lists: dict[str, list[str]] = {
+        name: [] for name in ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt")
+    }
+    places = [(class_id, n) for class_id in range(1, len(classes) + 1) for n in range(training + test)]
+    for number, (class_id, n) in enumerate(places, start=1):
+        entry = f"{classes[class_id - 1]}/Bird_{n:04d}_{number}.jpg"
+        save_picture(folder / "images" / entry, seed=number)
+        values = (entry, class_id, int(n < training), "4.0 5.0 16.0 10.0")
+        for lines, value in zip(lists.values(), values, strict=True):
+            lines.append(f"{number} {value}")
+    lists["classes.txt"] = [f"{class_id} {name}" for class_id, name in enumerate(classes, start=1)]
+    for name, lines in lists.items():
+        (folder / name).write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def write_classes(folder: Path, *, classes: tuple[str, ...] = ("b", "a"), images: int = 5, seed: int = 0) -> Path:
+    """Write class folders of noise; no two pictures are the same."""
+    for place, name in enumerate(classes):
+        for number in range(images):
+            save_picture(folder / name / f"{number}.png", seed=seed + 100 * place + number)
+    return folder
+
+
+def shuffle_listings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make folders list their entries backwards, as some file systems do."""
+    original = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(original(self), reverse=True)))
+
+
 def make_raw(raw: Path) -> Path:
     """Write the card of the files that lie in raw/files, as download_dataset does; return the card."""
     write_card(raw / "card.json", kind="raw", files={}, tree=describe(raw / "files"))
@@ -76,7 +128,9 @@ def outputs_in(folder: Path) -> prepare_dataset.Outputs:
     return prepare_dataset.Outputs(folder / "card.json", *paths)
 
 
-def prepare(card: Path, folder: Path, *, layout: str = "gtsrb", **options: object) -> PreparedData:
+def prepare(
+    card: Path, folder: Path, *, layout: str = "gtsrb", dataset: str = "noise", **options: object
+) -> PreparedData:
     """Prepare raw files and open the result."""
     preparation = Preparation.model_validate({"size": 16, "crop": 12, "validation": 0.25, **options})
     prepare_dataset.run(
@@ -84,7 +138,17 @@ def prepare(card: Path, folder: Path, *, layout: str = "gtsrb", **options: objec
         outputs=outputs_in(folder),
         layout=layout,
         preparation=preparation,
-        dataset="noise",
+        dataset=dataset,
         facts={"licence": "none"},
     )
     return PreparedData.open(folder)
+
+
+def brought(folder: Path, name: str) -> Path:
+    """Unpack a real archive as download_dataset does; returns the card."""
+    if not (REAL / name).is_file():
+        pytest.skip(f"no real pictures here: {name} is not in shared/real beside the repository")
+    card = folder / "raw" / "card.json"
+    files = [RemoteFile(name=name)]
+    download_dataset.run(outputs=download_dataset.Outputs(card), files=files, folders=[], dataset=name, data_root=REAL)
+    return card

@@ -6,21 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from heirloom.data.layouts import LAYOUTS, gtsrb, tiny_imagenet
+from heirloom.data.layouts import LAYOUTS, cub200, folder, gtsrb, mit67, pubfig83, tiny_imagenet
 from heirloom.data.layouts.listing import find_folder
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.registry import resolve
-from tests.unit.data_samples import HEADER, save_picture, write_gtsrb, write_list, write_tiny_imagenet
-
-
-def _shuffled_listing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make folders list their entries backwards, as some file systems do."""
-    original = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(original(self), reverse=True)))
+from tests.unit.data_samples import HEADER, save_picture, shuffle_listings, write_gtsrb, write_list, write_tiny_imagenet
 
 
 def test_every_layout_resolves() -> None:
-    assert [resolve(reference) for reference in LAYOUTS.values()] == [gtsrb.read, tiny_imagenet.read]
+    readers = [cub200.read, folder.read, gtsrb.read, mit67.read, pubfig83.read, tiny_imagenet.read]
+    assert [resolve(LAYOUTS[name]) for name in sorted(LAYOUTS)] == readers
 
 
 def test_gtsrb_is_listed(tmp_path: Path) -> None:
@@ -45,7 +40,7 @@ def test_the_order_is_not_the_folders(tmp_path: Path, monkeypatch: pytest.Monkey
     write_gtsrb(tmp_path)
     write_tiny_imagenet(tmp_path)
     before = gtsrb.read(tmp_path), tiny_imagenet.read(tmp_path)
-    _shuffled_listing(monkeypatch)
+    shuffle_listings(monkeypatch)
     assert (gtsrb.read(tmp_path), tiny_imagenet.read(tmp_path)) == before
 
 
@@ -149,3 +144,11 @@ def test_a_folder_is_searched_three_levels_deep_and_named_when_absent(tmp_path: 
     (deep / "d" / "mark").mkdir()
     with pytest.raises(DataError, match="no X found"):
         find_folder(tmp_path, marks=["mark"], title="X")
+
+
+def test_the_first_of_several_folders_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("b", "a", "c"):
+        (tmp_path / name / "mark").mkdir(parents=True)
+    for _ in range(2):
+        assert find_folder(tmp_path, marks=["mark"], title="X") == tmp_path / "a"
+        shuffle_listings(monkeypatch)

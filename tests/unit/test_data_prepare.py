@@ -59,14 +59,17 @@ def test_a_prepared_data_set_is_complete(raw: Path, tmp_path: Path) -> None:
     ]
     assert card["facts"] == {"licence": "none"}
     assert card["departures"] == []
+    assert card["test_split"] == "official"
     assert str(tmp_path) not in (tmp_path / "prepared" / "card.json").read_text()
     table = read_table(tmp_path / "prepared" / "development" / "index.parquet")
-    assert table.column_names == ["sample", "label", "class_name", "split", "group", "source", "region_sign"]
+    names = ["sample", "label", "class_name", "split", "group", "source", "width", "height", "region_sign"]
+    assert table.column_names == names
     assert table.schema.field("label").type == pa.int32()
     assert table.schema.field("region_sign").type == pa.list_(pa.float32(), 4)
     row = table.slice(0, 1).to_pylist()[0]
     assert row["source"] == f"GTSRB/Final_Training/Images/{row['sample']}.ppm"
     assert (row["class_name"], row["label"], row["split"]) == ("60 km/h", 0, "train")
+    assert (row["width"], row["height"]) == (24, 20)
 
 
 def test_images_and_index_tell_of_the_same_pictures(raw: Path, tmp_path: Path) -> None:

@@ -10,34 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from heirloom.config.models import RemoteFile
 from heirloom.data.layouts import gtsrb, tiny_imagenet
 from heirloom.data.layouts.listing import Listing
 from heirloom.data.splits import split
-from heirloom.stages import download_dataset
-from tests.unit.data_samples import make_raw, prepare
-
-REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
-
-
-def _brought(folder: Path, name: str) -> Path:
-    """Unpack a real archive as download_dataset does; returns the card."""
-    if not (REAL / name).is_file():
-        pytest.skip(f"no real pictures here: {name} is not in shared/real beside the repository")
-    card = folder / "raw" / "card.json"
-    files = [RemoteFile(name=name)]
-    download_dataset.run(outputs=download_dataset.Outputs(card), files=files, folders=[], dataset=name, data_root=REAL)
-    return card
+from tests.unit.data_samples import brought, make_raw, prepare
 
 
 @pytest.fixture(scope="session")
 def signs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _brought(tmp_path_factory.mktemp("gtsrb"), "gtsrb.tar.xz")
+    return brought(tmp_path_factory.mktemp("gtsrb"), "gtsrb.tar.xz")
 
 
 @pytest.fixture(scope="session")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _brought(tmp_path_factory.mktemp("tiny-imagenet"), "tiny-imagenet-200_subset.tar.xz")
+    return brought(tmp_path_factory.mktemp("tiny-imagenet"), "tiny-imagenet-200_subset.tar.xz")
 
 
 def _per_class(listed: Listing, part: str) -> Counter[int]:

@@ -38,14 +38,16 @@ class Decoder:
     """Decode samples to arrays of side `size`, collecting what goes wrong.
 
     `fit`: "crop" brings the short side to `size` and keeps the centre square, "stretch" both sides to `size`. Filled
-    while decoding: `problems`, one line a picture; `regions`, per sample its boxes in pixels of the result; `low` and
-    `high`, the smallest and largest value met.
+    while decoding: `problems`, one line a picture; `regions`, per sample its boxes in pixels of the result; `sizes`,
+    per sample the width and height of its picture (0, 0 for one that cannot be read); `low` and `high`, the smallest
+    and largest value met.
     """
 
     size: int
     fit: str
     problems: list[str] = field(default_factory=list)
     regions: list[dict[str, Box | None]] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
     low: int = 255
     high: int = 0
 
@@ -54,13 +56,14 @@ class Decoder:
         with _bombs_are_errors():
             for sample in samples:
                 try:
-                    image, regions = prepare(sample, size=self.size, fit=self.fit)
+                    image, regions, picture = _prepared(sample, self.size, self.fit)
                 except UNREADABLE as error:
                     self.problems.append(f"{sample.path}: {_reason(error, sample.path)}")
-                    image, regions = np.zeros((self.size, self.size, 3), dtype=np.uint8), {}
+                    image, regions, picture = np.zeros((self.size, self.size, 3), dtype=np.uint8), {}, (0, 0)
                 else:
                     self.low, self.high = min(self.low, int(image.min())), max(self.high, int(image.max()))
                 self.regions.append(regions)
+                self.sizes.append(picture)
                 yield image
 
 
@@ -70,20 +73,34 @@ def prepare(sample: Sample, *, size: int, fit: str) -> tuple[NDArray[np.uint8], 
     Bilinear with a low-pass filter where it shrinks (PIL's). Raises one of UNREADABLE when the picture is missing, cut
     short, of no 8-bit kind, or does not contain its regions.
     """
+    image, regions, _ = _prepared(sample, size, fit)
+    return image, regions
+
+
+def _prepared(sample: Sample, size: int, fit: str) -> tuple[NDArray[np.uint8], dict[str, Box | None], tuple[int, int]]:
+    """Read one picture as `prepare` does, and its own width and height."""
     with Image.open(sample.path) as opened:
         if opened.mode not in MODES:
             raise ValueError(f"a picture of mode {opened.mode}, which has no 8-bit colours")
         window = _WINDOWS[fit](opened.size)
-        regions = {name: _transformed(box, opened.size, window, size) for name, box in sample.regions.items()}
+        boxes = {name: _inside(box, opened.size, cut=sample.cut_regions) for name, box in sample.regions.items()}
+        regions = {name: _transformed(box, window, size) for name, box in boxes.items()}
         resized = opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=window)
-    return np.asarray(resized), regions
+        return np.asarray(resized), regions, opened.size
 
 
-def _transformed(box: Box, picture: tuple[int, int], window: Box, size: int) -> Box | None:
+def _inside(box: Box, picture: tuple[int, int], *, cut: bool) -> Box:
+    """Return a box that lies in its picture (width, height), cut to it on demand; raises ValueError otherwise."""
+    width, height = picture
+    x1, y1, x2, y2 = (max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)) if cut else box
+    if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
+        raise ValueError(f"its region {box} does not lie in its {width} x {height} pixels")
+    return x1, y1, x2, y2
+
+
+def _transformed(box: Box, window: Box, size: int) -> Box | None:
     """Move a box from a picture's pixels into those of its window, scaled to `size`, and cut it there."""
     x1, y1, x2, y2 = box
-    if not (0 <= x1 < x2 <= picture[0] and 0 <= y1 < y2 <= picture[1]):
-        raise ValueError(f"its region {box} does not lie in its {picture[0]} x {picture[1]} pixels")
     scale_x, scale_y = size / (window[2] - window[0]), size / (window[3] - window[1])
     xs = [min(max((x - window[0]) * scale_x, 0.0), float(size)) for x in (x1, x2)]
     ys = [min(max((y - window[1]) * scale_y, 0.0), float(size)) for y in (y1, y2)]

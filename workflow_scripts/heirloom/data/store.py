@@ -26,6 +26,7 @@ Split = Literal["train", "validation", "test"]
 PartName = Literal["development", "test"]
 Box = tuple[float, float, float, float]
 REGION = "region_"
+SOURCE_SIZE = ("width", "height")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,13 @@ class Part:
     def sources(self) -> list[str]:
         """Files the images were decoded from, relative to the raw files."""
         return self._texts("source")
+
+    @property
+    def source_sizes(self) -> NDArray[np.int64] | None:
+        """Width and height of the files the images were decoded from, pixels: int64 (N, 2); None if not recorded."""
+        if not set(SOURCE_SIZE) <= set(self.table.column_names):
+            return None
+        return np.stack([self.table.column(name).to_numpy() for name in SOURCE_SIZE], axis=1).astype(np.int64)
 
     @property
     def regions(self) -> dict[str, list[Box | None]]:
@@ -195,11 +203,12 @@ def _write_header(file: Any, shape: tuple[int, ...]) -> None:
 def index_table(columns: Mapping[str, Sequence[Any]], regions: Mapping[str, Sequence[Box | None]]) -> pa.Table:
     """Build the table of a part.
 
-    `columns`: sample, label, class_name, split, group, source. `regions`: name to boxes (x1, y1, x2, y2) in pixels of
-    the stored image, None where a sample has none.
+    `columns`: sample, label, class_name, split, group, source; width and height of the source where known. `regions`:
+    name to boxes (x1, y1, x2, y2) in pixels of the stored image, None where a sample has none.
     """
-    types = {"label": pa.int32()}
-    names = ("sample", "label", "class_name", "split", "group", "source")
+    types = dict.fromkeys(("label", *SOURCE_SIZE), pa.int32())
+    names = ["sample", "label", "class_name", "split", "group", "source"]
+    names += [name for name in SOURCE_SIZE if name in columns]
     arrays = {name: pa.array(columns[name], types.get(name, pa.string())) for name in names}
     box = pa.list_(pa.float32(), 4)
     arrays |= {f"{REGION}{name}": pa.array(regions[name], box) for name in sorted(regions)}

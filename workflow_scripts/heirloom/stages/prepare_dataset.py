@@ -96,6 +96,7 @@ def run(
         counts=_counts(development, test),
         pixel_range={part.name: [part.decoder.low, part.decoder.high] for part in (development, test)},
         departures=_departures(chosen, listing.classes),
+        test_split=listing.test_split,
         facts=facts,
     )
 
@@ -113,9 +114,10 @@ def _test(listing: Listing, preparation: Preparation) -> _Part:
 
 
 def _refuse_empty(listing: Listing, files: Path) -> None:
-    """Ask for samples in both parts."""
+    """Ask for samples in both parts; where there are none, problems tell why."""
     for part in ("development", "test"):
-        if not any(sample.part == part for sample in listing.samples) and not listing.problems:
+        if not any(sample.part == part for sample in listing.samples):
+            _refuse_problems(listing.problems, files)
             raise DataError(f"the data set has no {part} picture", where=str(files), mend="unpack it again")
 
 
@@ -163,6 +165,8 @@ def _write_index(path: Path, part: _Part, classes: Sequence[str], files: Path) -
         "split": part.splits,
         "group": [sample.group for sample in samples],
         "source": [sample.path.relative_to(files).as_posix() for sample in samples],
+        "width": [width for width, _ in part.decoder.sizes],
+        "height": [height for _, height in part.decoder.sizes],
     }
     names = sorted({name for sample in samples for name in sample.regions})
     regions = {name: [boxes.get(name) for boxes in part.decoder.regions] for name in names}

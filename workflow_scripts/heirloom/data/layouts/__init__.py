@@ -8,7 +8,11 @@ from types import MappingProxyType
 
 LAYOUTS: Mapping[str, str] = MappingProxyType(
     {
+        "cub200": "heirloom.data.layouts.cub200:read",
+        "folder": "heirloom.data.layouts.folder:read",
         "gtsrb": "heirloom.data.layouts.gtsrb:read",
+        "mit67": "heirloom.data.layouts.mit67:read",
+        "pubfig83": "heirloom.data.layouts.pubfig83:read",
         "tiny-imagenet": "heirloom.data.layouts.tiny_imagenet:read",
     }
 )

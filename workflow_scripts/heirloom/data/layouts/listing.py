@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from heirloom.runtime.errors import DataError
 
 Box = tuple[float, float, float, float]
 SEARCH_DEPTH = 3
+OFFICIAL = "official"
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Sample:
 
     `identifier`: unique in the data set. `label`: position in the listing's classes. `group`: what no split may cut,
     such as the frames of one physical object; the identifier where pictures are independent. `regions`: boxes
-    (x1, y1, x2, y2) in pixels of the picture, x to the right and y down, edges (not pixel centres).
+    (x1, y1, x2, y2) in pixels of the picture, x to the right and y down, edges (not pixel centres). `cut_regions`: the
+    owner's boxes are known to reach beyond their pictures, so they are cut there; elsewhere such a box is an error.
     """
 
     identifier: str
@@ -28,6 +31,7 @@ class Sample:
     part: Literal["development", "test"]
     group: str
     regions: Mapping[str, Box] = field(default_factory=dict)
+    cut_regions: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,22 @@ class Listing:
     """A data set's classes and samples, in an order that never depends on a folder's.
 
     `problems` names the entries that cannot be used ("FILE: why"), so that one message can list them together with the
-    pictures that do not open.
+    pictures that do not open. `test_split` says who chose the test part: OFFICIAL, or by which rule the reader did.
     """
 
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     problems: tuple[str, ...] = ()
+    test_split: str = OFFICIAL
 
 
-def listing(classes: Iterable[str], samples: Iterable[Sample], problems: Iterable[str]) -> Listing:
-    """Put samples in order (development first, then by identifier), and report those that share an identifier."""
+def listing(
+    classes: Iterable[str], samples: Iterable[Sample], problems: Iterable[str], *, test_split: str = OFFICIAL
+) -> Listing:
+    """Put samples in order (development first, then by identifier).
+
+    Samples that share an identifier, and names that no table can hold, join the problems.
+    """
     ordered = sorted(samples, key=lambda sample: (sample.part, sample.identifier))
     seen: set[str] = set()
     found = list(problems)
@@ -52,35 +62,92 @@ def listing(classes: Iterable[str], samples: Iterable[Sample], problems: Iterabl
         if sample.identifier in seen:
             found.append(f"{sample.path}: listed twice")
         seen.add(sample.identifier)
-    return Listing(tuple(classes), tuple(ordered), tuple(found))
+        if _printable(sample.identifier) != sample.identifier:
+            found.append(f"{sample.path}: its name is no UTF-8: rename it")
+    return Listing(tuple(classes), tuple(ordered), tuple(map(_printable, found)), test_split)
 
 
-def find_folder(root: Path, *, marks: Iterable[str], title: str) -> Path:
+def _printable(text: str) -> str:
+    """Show the bytes of a file's name that are no UTF-8 as escapes, which any log can hold."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def find_folder(root: Path, *, marks: Iterable[str], title: str, capitals: bool = True) -> Path:
     """Return the first folder at or below `root` (three levels at most, in sorted order) that holds all of `marks`.
 
-    Raises DataError when there is none, naming what was looked for.
+    Without `capitals`, marks may be written in others. Raises DataError when there is no such folder, naming what was
+    looked for.
     """
     marks = tuple(marks)
-    for folder in _folders(root):
-        if all((folder / mark).exists() for mark in marks):
+    spelling = Spelling()
+    for folder in (folder for level in levels(root) for folder in level):
+        if all((folder / mark if capitals else spelling.find(folder, mark)).exists() for mark in marks):
             return folder
     wanted = ", ".join(marks)
     mend = f"give a folder that holds {wanted}, or an archive of one"
     raise DataError(f"no {title} found: no folder holds {wanted}", where=str(root), mend=mend)
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """Yield a folder and those below it, level by level, hidden ones left out."""
+def levels(root: Path) -> Iterator[list[Path]]:
+    """Yield a folder alone, then its sub-folders, then theirs: three levels down, in sorted order."""
     level = [root]
     for _ in range(SEARCH_DEPTH + 1):
-        yield from level
-        level = [
-            child
-            for folder in level
-            if folder.is_dir()
-            for child in sorted(folder.iterdir())
-            if child.is_dir() and not child.name.startswith(".")
-        ]
+        yield level
+        level = [child for folder in level for child in subfolders(folder)]
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders of a folder by name, hidden ones and those of macOS's archives left out."""
+    if not folder.is_dir():
+        return []
+    found = (child for child in folder.iterdir() if not child.name.startswith(".") and child.name != "__MACOSX")
+    return sorted(child for child in found if child.is_dir())
+
+
+class Spelling:
+    """Finds entries of folders whatever their capitals and their way to write accents."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Path, dict[str, list[str]]] = {}
+
+    def find(self, folder: Path, name: str) -> Path:
+        """Return the entry of that name, else the only one that differs in capitals alone, else folder/name."""
+        if folder not in self._entries:
+            self._entries[folder] = self._read(folder)
+        candidates = self._entries[folder].get(_folded(name), [])
+        return folder / (candidates[0] if len(candidates) == 1 and name not in candidates else name)
+
+    @staticmethod
+    def _read(folder: Path) -> dict[str, list[str]]:
+        entries: dict[str, list[str]] = {}
+        for path in folder.iterdir() if folder.is_dir() else ():
+            entries.setdefault(_folded(path.name), []).append(path.name)
+        return entries
+
+
+def _folded(name: str) -> str:
+    """Return what names have in common that differ in capitals or in the way to write accents."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def lines(path: Path, *, title: str) -> list[str]:
+    """Read the lines of a list that hold something, stripped; raises DataError when there are none."""
+    mend = "unpack the data set again"
+    try:
+        found = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"a list of {title} is missing or unreadable", where=str(path), mend=mend) from error
+    if not found:
+        raise DataError(f"a list of {title} is empty", where=str(path), mend=mend)
+    return found
+
+
+def class_and_picture(entry: str) -> tuple[str, str] | None:
+    """Split a list's "class/picture"; None for anything else, such as a path that leads elsewhere."""
+    match entry.replace("\\", "/").split("/"):
+        case [folder, picture] if not {folder, picture} & {"", ".", ".."}:
+            return folder, picture
+    return None
 
 
 def pictures(folder: Path, *suffixes: str) -> list[Path]:

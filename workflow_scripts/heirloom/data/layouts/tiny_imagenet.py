@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from heirloom.data.layouts.listing import Listing, Sample, find_folder, listing, pictures
-from heirloom.runtime.errors import DataError
+from heirloom.data.layouts.listing import Listing, Sample, find_folder, lines, listing, pictures
 
+TITLE = "Tiny-ImageNet"
 CLASS_LIST = "wnids.txt"
 WORDS = "words.txt"
 TEST_LIST = "val/val_annotations.txt"
@@ -27,8 +27,8 @@ def read(root: Path) -> Listing:
     Every picture is a group of its own. Raises DataError when there is no such folder or a list is unreadable; entries
     that cannot be used are the listing's `problems`.
     """
-    folder = find_folder(root, marks=(CLASS_LIST, "train", "val"), title="Tiny-ImageNet")
-    ids = sorted({line.strip() for line in _lines(folder / CLASS_LIST)})
+    folder = find_folder(root, marks=(CLASS_LIST, "train", "val"), title=TITLE)
+    ids = sorted(set(lines(folder / CLASS_LIST, title=TITLE)))
     labels = {wnid: label for label, wnid in enumerate(ids)}
     problems = [
         f"{path}: a training folder that {CLASS_LIST} does not name"
@@ -39,21 +39,9 @@ def read(root: Path) -> Listing:
     return listing(_names(folder / WORDS, ids), samples, problems)
 
 
-def _lines(path: Path) -> list[str]:
-    """Read the lines of a list that hold something; raises DataError when there are none."""
-    mend = "unpack the data set again"
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (FileNotFoundError, UnicodeDecodeError) as error:
-        raise DataError("a list of Tiny-ImageNet is missing or unreadable", where=str(path), mend=mend) from error
-    if not lines:
-        raise DataError("a list of Tiny-ImageNet is empty", where=str(path), mend=mend)
-    return lines
-
-
 def _names(words: Path, ids: list[str]) -> list[str]:
     """Return the words of each WordNet id; an id without words stands for itself, equal words are told apart by ids."""
-    known = dict(line.partition("\t")[::2] for line in _lines(words))
+    known = dict(line.partition("\t")[::2] for line in lines(words, title=TITLE))
     names = [known.get(wnid, wnid).strip() for wnid in ids]
     return [name if names.count(name) == 1 else f"{name} ({wnid})" for name, wnid in zip(names, ids, strict=True)]
 
@@ -71,7 +59,7 @@ def _training(folder: Path, labels: Mapping[str, int], problems: list[str]) -> I
 def _test(folder: Path, labels: Mapping[str, int], problems: list[str]) -> Iterator[Sample]:
     """Yield the validation pictures, which are the test part here, and report those without an annotation."""
     unlisted = set(pictures(folder / "val" / "images", *SUFFIXES))
-    for line in _lines(folder / TEST_LIST):
+    for line in lines(folder / TEST_LIST, title=TITLE):
         name, wnid, *_ = [*line.split("\t"), ""]
         path = folder / "val" / "images" / name
         unlisted.discard(path)

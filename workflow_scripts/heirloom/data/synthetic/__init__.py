@@ -10,5 +10,8 @@ WRITERS: Mapping[str, str] = MappingProxyType(
     {
         "signs": "heirloom.data.synthetic.signs:write",
         "objects": "heirloom.data.synthetic.objects:write",
+        "rooms": "heirloom.data.synthetic.rooms:write",
+        "birds": "heirloom.data.synthetic.birds:write",
+        "faces": "heirloom.data.synthetic.faces:write",
     }
 )

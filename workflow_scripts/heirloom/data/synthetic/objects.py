@@ -4,7 +4,7 @@ Each class is a shape that varies from picture to picture in proportions, hand, 
 rings, triangles, arrows and strokes of letters are among them, so that features learnt here are of use for signs.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, sin
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
+from heirloom.data.synthetic.files import check_classes, save_jpeg, write_lines
 from heirloom.data.synthetic.scene import (
     Box,
     Colour,
@@ -42,7 +43,6 @@ Marks: TypeAlias = tuple[Mark, ...]
 Maker: TypeAlias = Callable[[np.random.Generator], Marks]
 
 SUBJECT_SIDE = 120
-JPEG_QUALITY = 95
 _TRAINING, _VALIDATION, _ORDER = range(3)
 _LIMITS = Limits(
     gain=(0.45, 1.3), share=(0.75, 0.95), turn=18, slant=0.12, shift=0.06, blur=(0.002, 0.018), grain=(1, 7)
@@ -432,13 +432,12 @@ def write(
     bytes; what is drawn for a class and number depends on the seed alone, not on how many others there are. Raises
     ValueError for a count or side out of range, FileExistsError if root/tiny-imagenet-200 exists.
     """
-    if not 1 <= classes <= len(KINDS):
-        raise ValueError(f"classes is {classes}, but drawn objects have from 1 to {len(KINDS)} classes")
+    check_classes(classes, len(KINDS), "drawn objects")
     check_counts(train_images=(train_images, 1), val_images=(val_images, 1), side=(side, 16))
     folder = root / "tiny-imagenet-200"
     folder.mkdir(parents=True)
-    _write_lines(folder / "wnids.txt", (wnid(index) for index in range(classes)))
-    _write_lines(folder / "words.txt", (f"{wnid(index)}\t{KINDS[index].word}" for index in range(classes)))
+    write_lines(folder / "wnids.txt", (wnid(index) for index in range(classes)))
+    write_lines(folder / "words.txt", (f"{wnid(index)}\t{KINDS[index].word}" for index in range(classes)))
     for index in range(classes):
         _write_class(folder / "train" / wnid(index), index, seed, train_images, side)
     _write_validation(folder / "val", classes, seed, val_images, side)
@@ -448,7 +447,7 @@ def _write_class(folder: Path, class_index: int, seed: int, count: int, side: in
     (folder / "images").mkdir(parents=True)
     names = [f"{folder.name}_{number}.JPEG" for number in range(count)]
     boxes = [_save(folder / "images" / name, (seed, _TRAINING, class_index, k), side) for k, name in enumerate(names)]
-    _write_lines(
+    write_lines(
         folder / f"{folder.name}_boxes.txt", (f"{name}\t{area}" for name, area in zip(names, boxes, strict=True))
     )
 
@@ -461,15 +460,11 @@ def _write_validation(folder: Path, classes: int, seed: int, count: int, side: i
         name = f"val_{position}.JPEG"
         area = _save(folder / "images" / name, (seed, _VALIDATION, class_index, number), side)
         rows.append(f"{name}\t{wnid(class_index)}\t{area}")
-    _write_lines(folder / "val_annotations.txt", rows)
+    write_lines(folder / "val_annotations.txt", rows)
 
 
 def _save(path: Path, place: tuple[int, int, int, int], side: int) -> str:
     """Draw the object of a place (seed, part, class, number), write it and return its box as annotations have it."""
     image, area = draw_object(place[2], stream(*place), side)
-    image.save(path, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+    save_jpeg(image, path)
     return "\t".join(map(str, area))
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode("ascii"))

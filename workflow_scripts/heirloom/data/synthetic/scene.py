@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass, replace
 from math import cos, log, radians, sin
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +18,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Point: TypeAlias = tuple[float, float]
 Colour: TypeAlias = tuple[int, int, int]
-Palette: TypeAlias = Mapping[str, Colour]
+Tint: TypeAlias = tuple[int, int, int, int]
+Palette: TypeAlias = Mapping[str, Colour | Tint]
 Box: TypeAlias = tuple[int, int, int, int]
 Pixels: TypeAlias = NDArray[np.float32]
 Range: TypeAlias = tuple[float, float]
@@ -180,7 +182,8 @@ def text(
 def rasterise(marks: Iterable[Mark], palette: Palette, side: int, oversample: int = OVERSAMPLE) -> Image.Image:
     """Draw marks, first to last, on a transparent square and smooth their edges.
 
-    Returns RGBA, side x side. Raises KeyError if a mark's ink is not in the palette.
+    A tint, whose fourth number is opacity, takes the place of what was drawn before it, so that what lies behind the
+    whole drawing shows through. Returns RGBA, side x side. Raises KeyError if a mark's ink is not in the palette.
     """
     image = Image.new("RGBA", (side * oversample, side * oversample), (0, 0, 0, 0))
     pen = ImageDraw.Draw(image)
@@ -189,7 +192,7 @@ def rasterise(marks: Iterable[Mark], palette: Palette, side: int, oversample: in
     return image.reduce(oversample)
 
 
-def _draw(pen: ImageDraw.ImageDraw, mark: Mark, colour: Colour, unit: float) -> None:
+def _draw(pen: ImageDraw.ImageDraw, mark: Mark, colour: Colour | Tint, unit: float) -> None:
     points = [((x + 1) * unit, (y + 1) * unit) for x, y in mark.points]
     if not mark.width:
         pen.polygon(points, fill=colour)
@@ -258,7 +261,10 @@ def _haze(rng: np.random.Generator) -> Pixels:
     return _mixed(one, two, _clouds(rng, 5))
 
 
-_BACKDROPS: tuple[Callable[[np.random.Generator], Pixels], ...] = (_sky, _foliage, _building, _road, _haze)
+BACKDROPS: Mapping[str, Callable[[np.random.Generator], Pixels]] = MappingProxyType(
+    {"sky": _sky, "foliage": _foliage, "building": _building, "road": _road, "haze": _haze}
+)
+"""Drawers of what may lie behind a subject."""
 
 
 def _clutter(rng: np.random.Generator) -> tuple[list[Mark], dict[str, Colour]]:
@@ -285,9 +291,9 @@ def any_colour(
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def draw_backdrop(rng: np.random.Generator) -> Image.Image:
-    """Draw sky, foliage, a building, a road or blurred haze with clutter before it: RGB, BACKDROP_SIDE a side."""
-    pixels = _BACKDROPS[rng.integers(len(_BACKDROPS))](rng)
+def draw_backdrop(rng: np.random.Generator, kinds: Sequence[str] = tuple(BACKDROPS)) -> Image.Image:
+    """Draw one of the kinds of backdrop (keys of BACKDROPS) with clutter before it: RGB, BACKDROP_SIDE a side."""
+    pixels = BACKDROPS[kinds[int(rng.integers(len(kinds)))]](rng)
     image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
     clutter = rasterise(*_clutter(rng), side=BACKDROP_SIDE, oversample=2)
     image.paste(clutter, mask=clutter)
@@ -345,13 +351,17 @@ class Setting:
     grain: float
 
 
-def draw_setting(rng: np.random.Generator, limits: Limits) -> Setting:
+def draw_setting(rng: np.random.Generator, limits: Limits, backdrops: Sequence[str] = tuple(BACKDROPS)) -> Setting:
     """Draw the place, light, pose and camera under which a subject is looked at, within a data set's limits."""
     slants = rng.uniform(-limits.slant, limits.slant, 3)
     shift = rng.uniform(-limits.shift, limits.shift, 2)
     pose = Pose(rng.uniform(*limits.share), rng.uniform(-limits.turn, limits.turn), *slants, *shift)
     return Setting(
-        draw_backdrop(rng), _draw_light(rng, limits.gain), pose, rng.uniform(*limits.blur), rng.uniform(*limits.grain)
+        draw_backdrop(rng, backdrops),
+        _draw_light(rng, limits.gain),
+        pose,
+        rng.uniform(*limits.blur),
+        rng.uniform(*limits.grain),
     )
 
 
@@ -397,8 +407,35 @@ def photograph(
         large, Image.Transform.PERSPECTIVE, _homography(corners, subject.width), Image.Resampling.BILINEAR
     )
     canvas.paste(placed, mask=placed)
-    image = _blurred(canvas.reduce(OVERSAMPLE), setting.blur * size[0], rng)
-    return _developed(image, setting, rng), _extent(placed.getchannel("A").reduce(OVERSAMPLE))
+    image = _finished(canvas.reduce(OVERSAMPLE), setting, rng)
+    return image, _extent(placed.getchannel("A").reduce(OVERSAMPLE))
+
+
+def portray(
+    layers: Sequence[Iterable[Mark]],
+    palette: Palette,
+    setting: Setting,
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    subject: int = 0,
+) -> tuple[Image.Image, Box]:
+    """Take one picture of a scene that fills it: layers of marks, back to front, in the picture's own square.
+
+    The setting's pose is not used: the marks lie where they shall be seen. The picture is RGB of the given (width,
+    height), to which the square is stretched. The box is that of the layer numbered `subject`, whatever stands before
+    it, as x1, y1, x2, y2, the last pixels included. Raises KeyError if a mark's ink is not in the palette.
+    """
+    side = OVERSAMPLE * max(size)
+    canvas = _look(setting.backdrop, rng, (side, side))
+    drawn = [rasterise(marks, palette, side, oversample=1) for marks in layers]
+    for layer in drawn:
+        canvas.paste(layer, mask=layer)
+    image = _finished(canvas.resize(size, Image.Resampling.BOX), setting, rng)
+    return image, _extent(drawn[subject].getchannel("A").resize(size, Image.Resampling.BOX))
+
+
+def _finished(image: Image.Image, setting: Setting, rng: np.random.Generator) -> Image.Image:
+    return _developed(_blurred(image, setting.blur * image.width, rng), setting, rng)
 
 
 def _look(backdrop: Image.Image, rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:

@@ -1,0 +1,87 @@
+"""Every layout goes the whole way from files to arrays, also with few shots."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heirloom.data.layouts import LAYOUTS
+from heirloom.stages import render_dataset
+from tests.unit.data_samples import (
+    make_raw,
+    prepare,
+    write_classes,
+    write_cub200,
+    write_gtsrb,
+    write_mit67,
+    write_tiny_imagenet,
+)
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "cub200": lambda root: write_cub200(root, training=8),
+    "folder": lambda root: write_classes(root / "own", images=10),
+    "gtsrb": lambda root: write_gtsrb(root, tracks=4, frames=2),
+    "mit67": lambda root: write_mit67(root, training=8),
+    "pubfig83": lambda root: write_classes(root / "PubFig83", images=10),
+    "tiny-imagenet": lambda root: write_tiny_imagenet(root, images=8),
+}
+SHOTS = 3
+
+
+def test_every_layout_has_a_sample_here() -> None:
+    assert sorted(WRITERS) == sorted(LAYOUTS)
+
+
+@pytest.mark.parametrize("layout", sorted(WRITERS))
+def test_shots_are_kept_for_every_layout(tmp_path: Path, layout: str) -> None:
+    WRITERS[layout](tmp_path / "raw" / "files")
+    card = make_raw(tmp_path / "raw")
+    whole, few = (prepare(card, tmp_path / str(shots), layout=layout, shots=shots) for shots in (None, SHOTS))
+    labels = range(len(whole.classes))
+    assert Counter(few.split("train").labels.tolist()) == dict.fromkeys(labels, SHOTS)
+    assert min(Counter(whole.split("train").labels.tolist()).values()) > SHOTS
+    assert set(few.split("train").samples) < set(whole.split("train").samples)
+    for name in ("validation", "test"):
+        assert few.split(name).samples == whole.split(name).samples
+        assert set(few.split(name).labels.tolist()) == set(labels)
+    assert not set(whole.split("train").groups) & set(whole.split("test").groups)
+    assert few.classes == whole.classes
+
+
+@pytest.mark.parametrize("layout", sorted(WRITERS))
+def test_the_index_keeps_what_the_reader_chose(tmp_path: Path, layout: str) -> None:
+    WRITERS[layout](tmp_path / "raw" / "files")
+    data = prepare(make_raw(tmp_path / "raw"), tmp_path / "prepared", layout=layout)
+    sizes = data.test.source_sizes
+    assert sizes is not None
+    assert sizes.tolist() == [[16, 16] if layout == "tiny-imagenet" else [24, 20]] * len(data.test)
+    assert list(data.test.regions) == {"cub200": ["bird"], "gtsrb": ["sign"]}.get(layout, [])
+    made = layout in ("folder", "pubfig83")
+    assert data.card["test_split"].startswith("20% of each class" if made else "official")
+    if layout == "cub200":
+        box = np.array(data.test.regions["bird"][0])
+        assert np.allclose(box, (np.array([4, 5, 20, 15]) - [2, 0, 2, 0]) * 16 / 20)
+
+
+@pytest.mark.parametrize(
+    ("writer", "layout", "images", "counts"),
+    [
+        ("rooms", "mit67", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
+        ("birds", "cub200", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
+        ("faces", "pubfig83", {"images": 10}, (9, 6, 6)),
+    ],
+)
+def test_drawn_sets_are_read_as_the_published_ones(
+    tmp_path: Path, writer: str, layout: str, images: dict[str, int], counts: tuple[int, int, int]
+) -> None:
+    card = tmp_path / "raw" / "card.json"
+    options = {"classes": 3, "side": 32, **images}
+    render_dataset.run(outputs=render_dataset.Outputs(card), writer=writer, seed=0, options=options)
+    data = prepare(card, tmp_path / "prepared", layout=layout, size=32, crop=32, shots=SHOTS)
+    assert data.card["counts"] == dict(zip(("train", "validation", "test"), counts, strict=True))
+    for boxes in data.test.regions.values():
+        assert None not in boxes

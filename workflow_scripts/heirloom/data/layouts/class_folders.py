@@ -1,0 +1,142 @@
+"""What the layouts of one folder per class share: finding them, listing them, and making a test part by seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from heirloom.data.layouts.listing import Listing, Sample, levels, listing, pictures, subfolders
+from heirloom.data.splits import split
+from heirloom.runtime.errors import DataError
+from heirloom.runtime.files import sha256_of
+from heirloom.runtime.seeds import derive_seed
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+NOTES = (".txt", ".md", ".csv", ".json", ".xml", ".html", ".url", ".db", ".ini")  # what may lie beside pictures
+TEST_SHARE = 0.2
+
+Classes = dict[str, list[Path]]
+
+
+def has_classes(folder: Path) -> bool:
+    """Tell whether a folder has two sub-folders or more that hold pictures.
+
+    One alone may be a data set with a stray picture beside its classes, to be looked into.
+    """
+    return sum(bool(pictures(child, *SUFFIXES)) for child in subfolders(folder)) > 1
+
+
+def find(root: Path, *, title: str, fits: Callable[[Path], bool] = has_classes) -> Path:
+    """Return the folder at or below `root` (three levels at most) that fits, on the first level that has one.
+
+    Raises DataError when there is none, or when a level has several, since taking one would leave the others out.
+    """
+    for level in levels(root):
+        found = [folder for folder in level if fits(folder)]
+        if len(found) > 1:
+            names = ", ".join(folder.relative_to(root).as_posix() for folder in found)
+            mend = "leave one of them, or put all class folders into one folder (below train and test, if need be)"
+            raise DataError(f"several folders could be the {title}: {names}", where=str(root), mend=mend)
+        if found:
+            return found[0]
+    mend = "give a folder that holds one sub-folder of pictures for each class"
+    raise DataError(f"no {title} found: no folder holds two class folders with pictures", where=str(root), mend=mend)
+
+
+def scan(folder: Path, problems: list[str]) -> Classes:
+    """Return the pictures of each class folder, both in sorted order.
+
+    What would be left out silently is reported: an empty class, pictures beside or below class folders, files that are
+    no picture of a known kind.
+    """
+    problems += [f"{path}: lies in no class folder" for path in pictures(folder, *SUFFIXES)]
+    classes = {child.name: pictures(child, *SUFFIXES) for child in subfolders(folder)}
+    for name, found in classes.items():
+        problems += _strays(folder / name, known=set(found))
+        if not found:
+            problems.append(f"{folder / name}: no picture in this class folder")
+    return classes
+
+
+def _strays(folder: Path, *, known: set[Path]) -> Iterator[str]:
+    """Report what lies in a class folder and is no picture."""
+    for path in sorted(folder.iterdir()):
+        if path in known or path.name.startswith(".") or path.suffix.lower() in NOTES:
+            continue
+        yield f"{path}: {'a folder inside a class folder' if path.is_dir() else 'no picture of a known kind'}"
+
+
+def samples(
+    classes: Classes,
+    labels: Mapping[str, int],
+    *,
+    base: Path,
+    part: Literal["development", "test"],
+    problems: list[str],
+) -> Iterator[Sample]:
+    """Yield a sample for each picture, named by its place below `base`; report classes that `labels` does not have."""
+    for name, found in classes.items():
+        if name not in labels:
+            problems.append(f"{(found or [base / name])[0].parent}: a class that the training folder does not have")
+            continue
+        for path in found:
+            identifier = path.relative_to(base).as_posix()
+            yield Sample(identifier, path, labels[name], part, identifier)
+
+
+def number(classes: Iterable[str], *, folder: Path) -> dict[str, int]:
+    """Return labels, positions among the sorted names; raises DataError for fewer than two classes."""
+    labels = {name: label for label, name in enumerate(sorted(classes))}
+    if len(labels) < 2:
+        mend = "a classifier needs two class folders or more"
+        raise DataError(f"the data set has one class only: {', '.join(labels)}", where=str(folder), mend=mend)
+    return labels
+
+
+def join_copies(found: list[Sample], problems: list[str]) -> list[Sample]:
+    """Give the samples whose files are the same, byte by byte, one group, so that no split comes between them.
+
+    The same file in two classes is a problem: one of them is mislabelled.
+    """
+    joined = {sample.identifier: sample for sample in found}
+    for copies in _copies(found):
+        first, *others = sorted(copies, key=lambda sample: sample.identifier)
+        for other in others:
+            if other.label != first.label:
+                problems.append(f"{other.path}: the same file as {first.identifier}, which is of another class")
+            else:
+                joined[other.identifier] = replace(other, group=first.group)
+    return list(joined.values())
+
+
+def _copies(found: Iterable[Sample]) -> Iterator[list[Sample]]:
+    """Yield the samples that share one file's content; only files of one size are read."""
+    by_size: defaultdict[int, list[Sample]] = defaultdict(list)
+    for sample in found:
+        if sample.path.is_file():
+            by_size[sample.path.stat().st_size].append(sample)
+    for size, alike in by_size.items():
+        by_content: defaultdict[str, list[Sample]] = defaultdict(list)
+        for sample in alike if size and len(alike) > 1 else ():
+            by_content[sha256_of(sample.path)].append(sample)
+        yield from (copies for copies in by_content.values() if len(copies) > 1)
+
+
+def hold_out(classes: Classes, labels: Mapping[str, int], *, base: Path, seed: int, problems: list[str]) -> Listing:
+    """List classes that have no test part of their own: TEST_SHARE of each class becomes it, chosen by `seed`.
+
+    The choice depends on the seed and the names of a class's pictures alone, copies of one file stay on one side, and
+    at least one picture of each class is on either side (a class with a single one is a problem).
+    """
+    found = join_copies(list(samples(classes, labels, base=base, part="development", problems=problems)), problems)
+    divided = split(found, validation=TEST_SHARE, shots=None, seed=derive_seed(seed, "test part"))
+    names = list(labels)
+    problems += [
+        f"{base / names[label]}: one picture only, which cannot both train and test" for label in divided.undivided
+    ]
+    chosen = [*divided.train, *(replace(sample, part="test") for sample in divided.validation)]
+    rule = f"{TEST_SHARE:.0%} of each class, by seed {seed}"
+    return listing(labels, chosen, problems, test_split=rule)
