@@ -52,7 +52,6 @@ rule download_dataset:
     params:
         files=lambda wildcards: plain(GRID.files(wildcards.dataset))["files"],
         folders=lambda wildcards: plain(GRID.files(wildcards.dataset))["folders"],
-        instructions=lambda wildcards: GRID.files(wildcards.dataset).instructions,
         code=code_of("download_dataset"),
     script:
         "../workflow_scripts/download_dataset.py"
@@ -80,7 +79,6 @@ rule prepare_dataset:
         preparation=lambda wildcards: plain(
             GRID.dataset(wildcards.dataset).preparations[wildcards.preparation]
         ),
-        facts=lambda wildcards: GRID.facts_of(wildcards.dataset),
         code=code_of(
             "prepare_dataset",
             lambda wildcards: [LAYOUTS[GRID.dataset(wildcards.dataset).layout]],

@@ -85,6 +85,5 @@ def prepare(card: Path, folder: Path, *, layout: str = "gtsrb", **options: objec
         layout=layout,
         preparation=preparation,
         dataset="noise",
-        facts={"licence": "none"},
     )
     return PreparedData.open(folder)

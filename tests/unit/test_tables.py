@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from heirloom.evaluation.metrics import CLEAN, Evaluation, Predictions, Setting
+from heirloom.evaluation.metrics import CLEAN, Evaluation, Predictions, Scope, Setting
 from heirloom.evaluation.statistics import compare, holm, mcnemar_exact, t_interval, wilson
 from heirloom.reporting import formats
 from heirloom.reporting.tables import (
@@ -54,7 +54,7 @@ def predictions(models: dict[tuple[str, int], tuple[int, int]], *, samples=None)
 
 
 def evaluations(*, experiments=("main",), target: int | None = TARGET, control: str | None = "twin"):
-    common = {"experiments": list(experiments), "targets": {"mark": target}}
+    common = {"experiments": {name: Scope() for name in experiments}, "targets": {"mark": target}}
     return [
         Evaluation("net", "infected", "signs", control=control, **common),
         Evaluation("net", "twin", "signs", **common),

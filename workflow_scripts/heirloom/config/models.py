@@ -20,7 +20,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 def as_number(value: object) -> object:
     """Read a fraction such as "8/255" or "40/224" as a float; leave anything else to pydantic."""
     if isinstance(value, str) and "/" in value:
-        return float(Fraction(value.replace(" ", "")))
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except ZeroDivisionError:
+            raise ValueError("a fraction needs a denominator that is not 0") from None
     return value
 
 
@@ -141,7 +144,6 @@ class Training(Strict):
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast in training, never in evaluation")
     threads: int = Field(2, ge=1, description="CPU threads; part of the recipe, since sums depend on them")
     validate_every: int = Field(0, ge=0, description="iterations between validations; 0: only at the end")
-    checkpoint_seconds: float = Field(60.0, gt=0, description="wall time between checkpoints, seconds")
 
 
 class Pretrained(Strict):
@@ -197,8 +199,10 @@ class Injection(Strict):
 
     @model_validator(mode="after")
     def _kind_is_complete(self) -> Injection:
-        if self.kind == "backdoor" and (self.trigger is None or self.portion == 0):
-            raise ValueError("a backdoor needs a trigger and a portion above 0")
+        if self.kind == "backdoor" and (self.trigger is None or self.portion == 0 or self.control is None):
+            raise ValueError(
+                "a backdoor needs a trigger, a portion above 0 and a control: the clean injection beside it"
+            )
         if self.kind == "clean" and (self.trigger is not None or self.portion > 0 or self.control is not None):
             raise ValueError("a clean injection has no trigger, portion or control: it is one")
         return self
@@ -236,6 +240,7 @@ class Study(Strict):
     experiments: dict[Name, Experiment] = Field(min_length=1, description="grids")
     evaluation_batch: int = Field(256, ge=1, description="images a batch when predicting")
     evaluation_threads: int = Field(2, ge=1, description="CPU threads when predicting")
+    checkpoint_seconds: float = Field(60.0, gt=0, description="wall time between checkpoints of a training, seconds")
     bootstrap_seed: int = Field(0, ge=0, description="seed of the paired bootstrap")
 
 
