@@ -218,9 +218,11 @@ def test_pairing_is_by_image():
     full = np.ones_like(hits)
     from heirloom.evaluation.statistics import Pair
 
-    same, apart = (compare([Pair(full, hits, full, other)], seed=0)[0] for other in (hits, ~hits))
-    assert same.difference == apart.difference == 0
-    assert (same.low, same.high) == (0, 0)
+    nearly = hits.copy()
+    nearly[0, [0, -1]] = ~nearly[0, [0, -1]]
+    close, apart = (compare([Pair(full, hits, full, other)], seed=0)[0] for other in (nearly, ~hits))
+    assert close.difference == apart.difference == 0
+    assert close.high - close.low < 0.12
     assert apart.high - apart.low > 0.3
 
 
