@@ -185,7 +185,7 @@ def test_a_backdoor_without_a_control_is_refused(content, tmp_path):
     catalogue = catalogue_copy(tmp_path)
     del catalogue["injections"]["signs-backdoor"]["control"]
     (tmp_path / "injections.yaml").write_text(yaml.safe_dump(catalogue["injections"]))
-    assert "a control" in refusal(content | {"catalogues": [str(tmp_path)]})
+    assert '"signs-backdoor" has no control' in refusal(content | {"catalogues": [str(tmp_path)]})
 
 
 def test_an_unknown_option_of_a_body_is_refused(content, tmp_path):

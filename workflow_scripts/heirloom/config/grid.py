@@ -136,6 +136,12 @@ class Grid:
         self._check_preparation(injection.dataset, injection.preparation, key)
         if injection.trigger is not None:
             self._require(injection.trigger, self.catalogue.triggers, "trigger", f"{key}.trigger")
+        if injection.kind != "clean" and injection.control is None:
+            raise ConfigError(
+                f'the injection "{name}" has no control, so no rate of it could be judged',
+                where=f"{self.where}, {key}",
+                mend="add an injection of kind clean with the same recipe, and name it as control",
+            )
         if injection.control is not None:
             self._require(injection.control, self.catalogue.injections, "injection", f"{key}.control")
             self._check_control(name, injection, self.catalogue.injections[injection.control])

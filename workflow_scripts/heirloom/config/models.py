@@ -199,10 +199,8 @@ class Injection(Strict):
 
     @model_validator(mode="after")
     def _kind_is_complete(self) -> Injection:
-        if self.kind == "backdoor" and (self.trigger is None or self.portion == 0 or self.control is None):
-            raise ValueError(
-                "a backdoor needs a trigger, a portion above 0 and a control: the clean injection beside it"
-            )
+        if self.kind == "backdoor" and (self.trigger is None or self.portion == 0):
+            raise ValueError("a backdoor needs a trigger and a portion above 0")
         if self.kind == "clean" and (self.trigger is not None or self.portion > 0 or self.control is not None):
             raise ValueError("a clean injection has no trigger, portion or control: it is one")
         return self
