@@ -11,7 +11,7 @@ HEIRLOOM := $(BIN)/python -m heirloom
 STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help results real-sample test test-slow golden check format lock envs schema clean
+.PHONY: help results real-sample test test-slow test-faults golden check format lock envs schema clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ format: $(READY) ## Bring every file into the house style
 	$(BIN)/snakefmt Snakefile rules
 
 lock: $(READY) ## Resolve requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --no-annotate --extra dev pyproject.toml --output-file requirements.lock
 
 schema: $(READY) ## Write config/schema.json from the models
@@ -59,9 +59,11 @@ schema: $(READY) ## Write config/schema.json from the models
 envs: $(READY) ## Write envs/heirloom.yaml from requirements.lock
 	$(HEIRLOOM) envs > envs/heirloom.yaml
 
-clean: ## Remove what a study made (results/), not the environment
-	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
-	rm -rf .snakemake
+clean: $(READY) ## Remove what studies made (results/), not the environment
+	$(HEIRLOOM) clean
+
+test-faults: $(READY) ## Run the tests that kill and damage
+	$(BIN)/python -m pytest -m faults
 
 golden: $(READY) ## Measure quickstart's golden numbers over seeds anew
 	$(BIN)/python -m tests.golden.quickstart $$(mktemp -d)/project

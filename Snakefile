@@ -17,8 +17,10 @@ try:
 except HeirloomError as error:
     raise WorkflowError(str(error)) from None
 
-# data_root says where files lie on this machine; stages read it from here, so it is no parameter and reruns nothing.
+# No output depends on these, so they are no parameters and rerun nothing: stages read them from here.
 config["data_root"] = GRID.study.data_root
+config["checkpoint_seconds"] = GRID.study.checkpoint_seconds
+config["instructions"] = GRID.instructions
 STUDY = GRID.study.name
 
 
@@ -44,6 +46,7 @@ rule all:
     input:
         paths.table(STUDY, "summary.parquet"),
         paths.table(STUDY, "costs.parquet"),
+        paths.table(STUDY, "data_check.parquet"),
         paths.figure(STUDY, "attack_success.png"),
 
 
@@ -73,6 +76,7 @@ rule tables:
     input:
         paths.table(STUDY, "summary.parquet"),
         paths.table(STUDY, "costs.parquet"),
+        paths.table(STUDY, "data_check.parquet"),
 
 
 include: "rules/common.smk"

@@ -4,6 +4,7 @@ Pictures: drawn, or unpacked from a user's own or downloaded archives, then deco
 INPUTS:     entries of the data set catalogue; data_root for local files
 OUTPUTS:    results/shared/data/{dataset}/raw/card.json (and files/ beside it)
             results/shared/data/{dataset}/{preparation}/card.json, {development,test}/{images.npy,index.parquet}
+            results/<study>/tables/data_check.parquet
 """
 
 from heirloom.config.models import Drawn, Files
@@ -52,7 +53,6 @@ rule download_dataset:
     params:
         files=lambda wildcards: plain(GRID.files(wildcards.dataset))["files"],
         folders=lambda wildcards: plain(GRID.files(wildcards.dataset))["folders"],
-        instructions=lambda wildcards: GRID.files(wildcards.dataset).instructions,
         code=code_of("download_dataset"),
     script:
         "../workflow_scripts/download_dataset.py"
@@ -80,10 +80,36 @@ rule prepare_dataset:
         preparation=lambda wildcards: plain(
             GRID.dataset(wildcards.dataset).preparations[wildcards.preparation]
         ),
-        facts=lambda wildcards: GRID.facts_of(wildcards.dataset),
         code=code_of(
             "prepare_dataset",
             lambda wildcards: [LAYOUTS[GRID.dataset(wildcards.dataset).layout]],
         ),
     script:
         "../workflow_scripts/prepare_dataset.py"
+
+
+PREPARED = [paths.data_folder(*names) for names in GRID.prepared_data]
+
+
+rule check_datasets:
+    input:
+        cards=[f"{folder}/card.json" for folder in PREPARED],
+        development_images=ancient([f"{folder}/development/images.npy" for folder in PREPARED]),
+        development_indices=ancient([f"{folder}/development/index.parquet" for folder in PREPARED]),
+        test_images=ancient([f"{folder}/test/images.npy" for folder in PREPARED]),
+        test_indices=ancient([f"{folder}/test/index.parquet" for folder in PREPARED]),
+    output:
+        data_check=paths.table(STUDY, "data_check.parquet"),
+    log:
+        log_of("check_datasets", f"{paths.RESULTS}/{STUDY}/tables"),
+    benchmark:
+        benchmark_of("check_datasets", f"{paths.RESULTS}/{STUDY}/tables")
+    conda:
+        "../envs/heirloom.yaml"
+    params:
+        origins=[GRID.origin_of(*names) for names in GRID.prepared_data],
+        code=code_of("check_datasets"),
+    resources:
+        **resources_of("check_datasets"),
+    script:
+        "../workflow_scripts/check_datasets.py"

@@ -35,7 +35,7 @@ rule evaluate_students:
             for student in GRID.students_of(evaluation_of(wildcards))
         ],
         triggers=lambda wildcards: {
-            name: plain(GRID.catalogue.triggers[name])
+            name: GRID.trigger_recipe(name)
             for name in GRID.triggers_of(evaluation_of(wildcards))
         },
         batch_size=GRID.study.evaluation_batch,

@@ -139,7 +139,6 @@ def prepare(
         layout=layout,
         preparation=preparation,
         dataset=dataset,
-        facts={"licence": "none"},
     )
     return PreparedData.open(folder)
 

@@ -29,6 +29,15 @@ def grid_of(content):
     return Grid(*load_study(content, project=PROJECT, where="study.yaml"), "study.yaml")
 
 
+def catalogue_copy(folder):
+    """Copy the catalogues into a folder and return their content."""
+    names = ("datasets", "teachers", "triggers", "injections")
+    catalogue = {name: yaml.safe_load((PROJECT / f"config/{name}.yaml").read_text()) for name in names}
+    for name, entries in catalogue.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(entries))
+    return catalogue
+
+
 def refusal(content):
     with pytest.raises(ConfigError) as caught:
         grid_of(content)
@@ -122,13 +131,9 @@ def test_controls_join_the_experiment_of_their_injection(content):
 
 
 def test_a_control_that_differs_in_more_than_the_defect_is_refused(content, tmp_path):
-    catalogue = {
-        name: yaml.safe_load((PROJECT / f"config/{name}.yaml").read_text())
-        for name in ("datasets", "teachers", "triggers", "injections")
-    }
+    catalogue = catalogue_copy(tmp_path)
     catalogue["injections"]["signs-clean"]["seed"] = 99
-    for name, entries in catalogue.items():
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(entries))
+    (tmp_path / "injections.yaml").write_text(yaml.safe_dump(catalogue["injections"]))
     message = refusal(content | {"catalogues": [str(tmp_path)]})
     assert '"signs-backdoor" and its control "signs-clean" differ in "seed"' in message
 
@@ -157,7 +162,43 @@ def test_students_shared_by_two_experiments_are_trained_once(content):
     content["experiments"]["again"] = content["experiments"]["same-data-set"]
     grid = grid_of(content)
     assert grid.students == once
-    assert grid.description_of(grid.evaluations[0])["experiments"] == ["again", "same-data-set"]
+    assert sorted(grid.description_of(grid.evaluations[0])["experiments"]) == ["again", "same-data-set"]
+
+
+def test_an_experiment_answers_only_for_its_own_methods(content):
+    content["experiments"]["narrow"] = content["experiments"]["same-data-set"] | {"methods": ["fine-tuning"]}
+    grid = grid_of(content)
+    scopes = grid.description_of(grid.evaluations[0])["experiments"]
+    assert scopes["narrow"] == {"attacks": ["pinwheel"], "methods": ["fine-tuning"]}
+    assert scopes["same-data-set"]["methods"] == ["fine-tuning", "re-training"]
+
+
+def test_one_trigger_with_two_targets_is_refused(content, tmp_path):
+    catalogue = catalogue_copy(tmp_path)
+    other = catalogue["injections"]["signs-backdoor"] | {"target": 5}
+    (tmp_path / "injections.yaml").write_text(yaml.safe_dump(catalogue["injections"] | {"other-backdoor": other}))
+    content["experiments"]["same-data-set"]["injections"].append("other-backdoor")
+    assert '"pinwheel" with two different targets' in refusal(content | {"catalogues": [str(tmp_path)]})
+
+
+def test_a_backdoor_without_a_control_is_refused(content, tmp_path):
+    catalogue = catalogue_copy(tmp_path)
+    del catalogue["injections"]["signs-backdoor"]["control"]
+    (tmp_path / "injections.yaml").write_text(yaml.safe_dump(catalogue["injections"]))
+    assert '"signs-backdoor" has no control' in refusal(content | {"catalogues": [str(tmp_path)]})
+
+
+def test_an_unknown_option_of_a_body_is_refused(content, tmp_path):
+    catalogue = catalogue_copy(tmp_path)
+    catalogue["teachers"]["narrow-objects"]["body"]["options"] = {"widht": 8}
+    (tmp_path / "teachers.yaml").write_text(yaml.safe_dump(catalogue["teachers"]))
+    assert 'did you mean "width"' in refusal(content | {"catalogues": [str(tmp_path)]})
+
+
+def test_words_and_intervals_are_no_parameters(content):
+    grid = grid_of(content)
+    assert "title" not in grid.trigger_recipe("pinwheel")
+    assert grid_of(content | {"checkpoint_seconds": 5}).digest == grid.digest
 
 
 def test_a_control_s_name_is_no_parameter_of_the_training(content):

@@ -221,6 +221,12 @@ def test_a_damaged_cached_file_is_downloaded_again(server: Server, tmp_path: Pat
     assert len(server.requests) == 2
 
 
+def test_a_date_in_an_archive_s_name_is_no_hash(tmp_path: Path) -> None:
+    (tmp_path / "GTSRB-20110427.zip").write_bytes(CONTENT)
+    file = RemoteFile(name="GTSRB-20110427.zip")
+    assert obtain(file, data_root=tmp_path, cache=tmp_path / "cache").read_bytes() == CONTENT
+
+
 def test_the_hash_in_a_name_is_checked(server: Server, tmp_path: Path) -> None:
     server.places["/a"] = Place()
     good = _file(server.url("/a"), name=f"resnet18-{SHA256[:8]}.pth", sha256=None)
@@ -381,7 +387,7 @@ def test_what_is_missing_is_told_before_anything_is_downloaded(server: Server, o
     with pytest.raises(
         DataError, match=r"signs is not at hand.*no address is known for training\.tar\.gz\n"
     ) as refused:
-        _download(tmp_path, own, files=files, instructions="ask the owner")
+        _download(tmp_path, own, files=files, instructions={"signs": "ask the owner", "others": "ask nobody"})
     message = str(refused.value)
     for part in ("the folder GTSRB or the files training.tar.gz, test.tar.gz", str(own), "ask the owner"):
         assert part in message

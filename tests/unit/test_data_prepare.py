@@ -57,7 +57,6 @@ def test_a_prepared_data_set_is_complete(raw: Path, tmp_path: Path) -> None:
         int(data.development.images.min()),
         int(data.development.images.max()),
     ]
-    assert card["facts"] == {"licence": "none"}
     assert card["departures"] == []
     assert card["test_split"] == "official"
     assert str(tmp_path) not in (tmp_path / "prepared" / "card.json").read_text()

@@ -9,7 +9,15 @@ import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter
 
-from heirloom.evaluation.metrics import Evaluation, Predictions, Setting, attack_outcomes, outcomes, read_predictions
+from heirloom.evaluation.metrics import (
+    Evaluation,
+    Predictions,
+    Scope,
+    Setting,
+    attack_outcomes,
+    outcomes,
+    read_predictions,
+)
 from heirloom.reporting.tables import KEYS, MEASUREMENTS, read_rows
 from heirloom.runtime.errors import DamagedFileError, DataError
 from heirloom.runtime.files import read_table, table_metadata, write_table
@@ -162,7 +170,7 @@ def test_an_attack_without_a_stated_target_is_refused():
 def collect(folder: Path, *, experiments=("first",), target: int | None = 0, models=None) -> Path:
     models = models or {("tuned", 0, "none"): CLEAN, ("tuned", 0, "mark"): ATTACKED, ("teacher", 0, "none"): LABELS}
     path = write_predictions(folder / "predictions.parquet", models)
-    evaluations = [Evaluation("net", "infected", "signs", list(experiments), {"mark": target})]
+    evaluations = [Evaluation("net", "infected", "signs", {name: Scope() for name in experiments}, {"mark": target})]
     output = folder / "tables" / "measurements.parquet"
     collect_measurements.run(
         inputs=collect_measurements.Inputs(predictions=[path]),
@@ -221,10 +229,28 @@ def test_an_evaluation_is_read_from_the_rules_plain_parameters():
     given = {
         "control": None,
         "dataset": "rooms",
-        "experiments": ["backdoor"],
+        "experiments": {"backdoor": {"methods": ["fine-tuning"], "attacks": ["pinwheel"]}},
         "injection": "none",
         "targets": {"mark": None},
         "teacher": "net",
     }
     evaluation = TypeAdapter(list[Evaluation]).validate_python([given])[0]
-    assert evaluation == Evaluation("net", "none", "rooms", ["backdoor"], {"mark": None})
+    assert evaluation == Evaluation(
+        "net", "none", "rooms", {"backdoor": Scope(["fine-tuning"], ["pinwheel"])}, {"mark": None}
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "attack", "held"),
+    [
+        ("fine-tuning", "none", True),
+        ("fine-tuning", "mark", True),
+        ("teacher", "mark", True),
+        ("re-training", "mark", False),
+        ("fine-tuning", "other", False),
+    ],
+)
+def test_an_experiment_holds_its_own_methods_and_attacks(method, attack, held):
+    scope = Scope(methods=["fine-tuning"], attacks=["mark"])
+    assert scope.holds(Setting(method, 1, attack, "{}", "")) is held
+    assert Scope().holds(Setting(method, 1, attack, "{}", ""))

@@ -28,51 +28,64 @@ def weights(results):
 
 
 def test_intact_results_are_left_alone(results):
-    assert damaged_files(results) == []
+    assert damaged_files([results]) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"weigh", b"wEights"], ids=["empty", "cut", "altered"])
 def test_a_file_that_is_not_what_its_card_says_is_damaged(results, content):
     weights(results).write_bytes(content)
-    assert damaged_files(results) == [weights(results)]
+    assert damaged_files([results]) == [weights(results)]
 
 
 def test_a_missing_file_is_missing_and_not_damaged(results):
     weights(results).unlink()
-    assert damaged_files(results) == []
+    assert damaged_files([results]) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"files": 3}'])
 def test_a_card_that_is_no_card_is_damaged(results, content):
     card = weights(results).with_name("card.json")
     card.write_bytes(content)
-    assert damaged_files(results) == [card]
+    assert damaged_files([results]) == [card]
 
 
 @pytest.mark.parametrize("keep", [0, 3, 100, -1])
 def test_a_table_that_was_cut_is_damaged(results, keep):
     table = results / "tables" / "summary.parquet"
     os.truncate(table, keep if keep >= 0 else table.stat().st_size - 1)
-    assert damaged_files(results) == [table]
+    assert damaged_files([results]) == [table]
 
 
 def test_an_empty_text_is_damaged(results):
     text = results / "tables" / "summary.csv"
     text.write_bytes(b"")
-    assert damaged_files(results) == [text]
+    assert damaged_files([results]) == [text]
 
 
 def test_pictures_of_a_data_set_are_not_judged_here(results):
     picture = results / "shared/data/d/raw/files/a/broken.png"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"")
-    assert damaged_files(results) == []
+    assert damaged_files([results]) == []
+
+
+def test_what_a_job_is_writing_is_not_judged(results):
+    for name in (".files.partial/a/empty.csv", "tables/.summary.csv.partial"):
+        path = results / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    assert damaged_files([results]) == []
+
+
+def test_other_folders_are_not_judged(results):
+    weights(results).write_bytes(b"")
+    assert damaged_files([results / "tables"]) == []
 
 
 def test_removing_tells_and_removes(results):
     weights(results).write_bytes(b"")
     lines: list[str] = []
-    assert remove_damaged(results, tell=lines.append) == [weights(results)]
+    assert remove_damaged([results], tell=lines.append) == [weights(results)]
     assert not weights(results).exists()
     assert len(lines) == 1
     assert "weights.safetensors is damaged" in lines[0]

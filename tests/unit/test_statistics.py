@@ -262,6 +262,15 @@ def test_a_rate_of_one_claims_no_certainty():
     assert found.low < 0.97
 
 
+def test_models_that_agree_on_every_image_claim_no_certainty():
+    counted = np.ones((1, 100), dtype=bool)
+    hit = (np.arange(100) % 5 > 0)[None]
+    same = compare([Pair(counted, hit, counted, hit)], seed=0)[0]
+    assert same.difference == 0
+    assert same.low < 0 < same.high
+    assert same.p_value == 1
+
+
 def test_a_pair_needs_images_that_count():
     with pytest.raises(ValueError, match="counted image"):
         pair_of([0, 0], [0, 0], [1, 1], [0, 1])

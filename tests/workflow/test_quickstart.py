@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from heirloom.evaluation.metrics import attack_outcomes, read_predictions
+from heirloom.evaluation.statistics import mcnemar_exact
 from heirloom.reporting.tables import read_summary
 from tests.golden.quickstart import GOLDEN, SUMMARY, run
 from tests.workflow.project import new_project
@@ -40,4 +42,21 @@ def test_the_trigger_works_is_inherited_and_is_weaker_after_re_training(quicksta
     assert rows["teacher"]["control"] < 0.1
     assert rows["fine-tuning"]["p_value"] < 0.05
     assert rows["fine-tuning"]["difference_low"] > 0
-    assert rows["re-training"]["high"] < rows["fine-tuning"]["low"]
+    assert weaker_p_value(project, "re-training", "fine-tuning") < 0.05
+
+
+def weaker_p_value(project, weaker, stronger):
+    """McNemar's p-value for one student's targeted success being below the other's, on images that count for both."""
+    folder = project.folder / "results/quickstart/evaluations/narrow-objects/signs-backdoor/signs"
+    found = read_predictions(folder / "predictions.parquet")
+    outcome = {
+        setting.method: attack_outcomes(labels=found.labels, clean=found.clean(setting), attacked=attacked, target=0)[
+            "targeted_success"
+        ]
+        for setting, attacked in found.settings.items()
+        if setting.attack == "pinwheel"
+    }
+    low, high = outcome[weaker], outcome[stronger]
+    both = low.counted & high.counted
+    only_high, only_low = int((both & high.hit & ~low.hit).sum()), int((both & low.hit & ~high.hit).sum())
+    return mcnemar_exact(only_high, only_low) if only_high > only_low else 1.0

@@ -8,8 +8,8 @@ import time
 METHOD = "workflow_scripts/heirloom/transfer/methods/fine_tuning.py"
 SHARED_TRANSFER = "workflow_scripts/heirloom/transfer/methods/plan.py"
 LOOP = "workflow_scripts/heirloom/training/loop.py"
-TABLES = {"collect_measurements", "summarise", "collect_costs", "draw_figures"}
-AFTER_STUDENTS = {"evaluate_students", *TABLES}
+TABLES = {"check_datasets", "collect_measurements", "summarise", "collect_costs", "draw_figures"}
+AFTER_STUDENTS = {"evaluate_students", *TABLES} - {"check_datasets"}
 STATEMENT = "\n\nADDED_BY_A_TEST = 1\n"
 
 
@@ -110,8 +110,30 @@ def test_a_question_concerns_the_summary_alone(project):
     assert rules <= TABLES
 
 
-def test_where_the_data_lie_is_no_parameter(project):
-    assert project.plan("--config", "data_root=elsewhere") == []
+def test_cores_resources_and_profiles_rerun_nothing(project):
+    project.edit("profiles/default/profile.yaml", "gpu: 1", "gpu: 2")
+    project.change_study(checkpoint_seconds=7)
+    assert project.plan("--cores", "1", "--set-resources", "train_student:mem_mb=123") == []
+
+
+def test_a_title_reruns_no_training(project):
+    project.edit("study/triggers.yaml", "title: pinwheel", "title: whirl")
+    project.edit("study/datasets.yaml", "title: drawn signs", "title: signs")
+    assert project.rules() <= TABLES
+
+
+def test_a_trigger_s_picture_reruns_what_sees_it(project):
+    picture = project.folder / "config/triggers/pinwheel.png"
+    picture.write_bytes((project.folder / "config/triggers/pinwheel.png").read_bytes() + b"changed")
+    jobs = project.plan()
+    injected = {job.wildcards["injection"] for job in jobs if job.rule == "inject_defect"}
+    assert injected == {"signs-backdoor"}
+    assert "evaluate_students" in {job.rule for job in jobs}
+
+
+def test_a_line_of_another_body_reruns_nothing(project):
+    project.append("workflow_scripts/heirloom/models/torchvision_bodies.py", STATEMENT)
+    assert project.plan() == []
 
 
 def test_touching_results_reruns_nothing(project):

@@ -49,7 +49,7 @@ def test_nothing_that_trains_or_selects_sees_a_test_file(fresh):
 
 
 def test_a_job_is_a_model_or_a_suite_never_a_batch(fresh):
-    renderings, preparations, teachers, students, evaluations, tables = 2, 2, 3, 4, 2, 4
+    renderings, preparations, teachers, students, evaluations, tables = 2, 2, 3, 4, 2, 5
     assert len(fresh.plan()) == renderings + preparations + teachers + students + evaluations + tables
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from heirloom.config.resources import gpus_visible
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import open_grid
 from heirloom.runtime.errors import HeirloomError
+from heirloom.runtime.guardian import is_snakemake
 from heirloom.runtime.locks import exclusive
 from heirloom.runtime.repair import remove_damaged
 
@@ -39,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("run", run_study, "verify what exists, compute what is missing, print the answers"),
         ("summary", show_summary, "print the summary table of a finished study"),
-        ("verify", verify_results, "remove damaged results"),
+        ("verify", verify_results, "remove a study's damaged results"),
+        ("clean", clean_results, "remove all results"),
         ("schema", show_schema, "print the JSON schema of a study"),
         ("envs", show_environment, "print the conda environment that matches requirements.lock"),
     ):
@@ -56,20 +58,26 @@ def run_study(options: argparse.Namespace) -> int:
     """Compute a study under a kernel lock, so that a killed run leaves nothing that stops the next one."""
     grid = _grid(options)
     with exclusive(RUN_LOCK, wait=False) as lock:
-        if MARKER.exists():
-            # The lock is ours and held by snakemake too, so whoever left Snakemake's own lock is gone.
+        if MARKER.exists() and not _snakemake_runs_here():
+            # Our lock, which a snakemake of ours holds with us, is free: whoever left Snakemake's own lock is gone.
             _snakemake(options, ["--unlock", "--quiet", "all"], lock)
         MARKER.touch()
-        damaged = [str(path) for path in remove_damaged(Path(paths.RESULTS), tell=_tell)]
-        status = _mend(options, grid, damaged, lock) or _snakemake(options, options.snakemake, lock)
+        damaged = [str(path) for path in remove_damaged(map(Path, grid.folders), tell=_tell)]
+        # Damaged files are first made by themselves: once their content is back, nothing downstream has changed.
+        status = (_snakemake(options, damaged, lock) if damaged else 0) or _snakemake(options, options.snakemake, lock)
         MARKER.unlink(missing_ok=True)
     return status or show_summary(options)
 
 
-def _mend(options: argparse.Namespace, grid: Grid, damaged: list[str], lock: int) -> int:
-    """Make damaged files again by themselves: once their content is back, nothing downstream has changed."""
-    mine = [path for path in damaged if path.startswith((paths.SHARED, f"{paths.RESULTS}/{grid.study.name}/"))]
-    return _snakemake(options, mine, lock) if mine else 0
+def _snakemake_runs_here() -> bool:
+    """Whether somebody's own snakemake works in this folder: then its lock is no leftover."""
+    import psutil
+
+    here = str(Path.cwd())
+    return any(
+        process.info["cwd"] == here and is_snakemake(process.info["cmdline"] or [])
+        for process in psutil.process_iter(["cwd", "cmdline"])
+    )
 
 
 def show_summary(options: argparse.Namespace) -> int:
@@ -84,11 +92,22 @@ def show_summary(options: argparse.Namespace) -> int:
     return 0
 
 
-def verify_results(_options: argparse.Namespace) -> int:
-    """Remove damaged results; the next run makes them again."""
+def verify_results(options: argparse.Namespace) -> int:
+    """Remove a study's damaged results; the next run makes them again."""
+    grid = _grid(options)
     with exclusive(RUN_LOCK, wait=False):
-        found = remove_damaged(Path(paths.RESULTS), tell=_tell)
+        found = remove_damaged(map(Path, grid.folders), tell=_tell)
     print(f"{len(found)} damaged files" if found else "all results are intact")
+    return 0
+
+
+def clean_results(_options: argparse.Namespace) -> int:
+    """Remove everything under results/ but its README and the locks, unless a run is at work there."""
+    with exclusive(RUN_LOCK, wait=False):
+        for path in Path(paths.RESULTS).iterdir():
+            if path.is_dir() and path.name != RUN_LOCK.parent.name:
+                shutil.rmtree(path)
+        shutil.rmtree(".snakemake", ignore_errors=True)
     return 0
 
 
@@ -122,7 +141,12 @@ def _snakemake(options: argparse.Namespace, arguments: Sequence[str], lock: int)
     if gpus_visible() > 1:
         command += ["--resources", f"gpu={gpus_visible()}"]
     # The descriptor keeps the lock held while snakemake lives, even when this process is killed.
-    return subprocess.run(command, pass_fds=[lock], check=False, env={**os.environ}).returncode  # noqa: S603
+    with subprocess.Popen(command, pass_fds=[lock]) as process:  # noqa: S603
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # snakemake got it too: let it end its jobs in order
+                _tell("stopping; what is finished stays, and the same command continues")
 
 
 def _tell(line: str) -> None:

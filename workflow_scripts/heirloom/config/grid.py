@@ -102,6 +102,8 @@ class Grid:
             self._check_teacher(name)
         for name in self.dataset_names:
             self._check_dataset(name)
+        for evaluation in self.evaluations:
+            self.targets_of(evaluation)
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
@@ -134,6 +136,12 @@ class Grid:
         self._check_preparation(injection.dataset, injection.preparation, key)
         if injection.trigger is not None:
             self._require(injection.trigger, self.catalogue.triggers, "trigger", f"{key}.trigger")
+        if injection.kind != "clean" and injection.control is None:
+            raise ConfigError(
+                f'the injection "{name}" has no control, so no rate of it could be judged',
+                where=f"{self.where}, {key}",
+                mend="add an injection of kind clean with the same recipe, and name it as control",
+            )
         if injection.control is not None:
             self._require(injection.control, self.catalogue.injections, "injection", f"{key}.control")
             self._check_control(name, injection, self.catalogue.injections[injection.control])
@@ -157,7 +165,10 @@ class Grid:
 
     def _check_teacher(self, name: str) -> None:
         entry = self.catalogue.teachers[name]
-        self._require(entry.body.name, resolve(BODIES), "body", f"teachers.{name}.body.name")
+        bodies = resolve(BODIES)
+        self._require(entry.body.name, bodies, "body", f"teachers.{name}.body.name")
+        for option in entry.body.options:
+            self._require(option, bodies[entry.body.name].options, "option", f"teachers.{name}.body.options")
         if isinstance(entry.source, Pretrained):
             self._check_preparation(entry.source.dataset, entry.source.preparation, f"teachers.{name}")
 
@@ -252,10 +263,17 @@ class Grid:
         entries: Mapping[str, Any] = getattr(self.catalogue, section)
         return sorted(name for name, entry in entries.items() if isinstance(entry.source, kind))
 
-    def facts_of(self, dataset: str) -> dict[str, str]:
-        """What a prepared data set's card says of its origin."""
-        entry = self.dataset(dataset)
-        return {"homepage": entry.homepage, "licence": entry.licence, "overlaps": entry.overlaps, "title": entry.title}
+    @property
+    def instructions(self) -> dict[str, str]:
+        """How to get each data set whose owner asks for a login or a form."""
+        sources = {name: entry.source for name, entry in self.catalogue.datasets.items()}
+        return {name: source.instructions for name, source in sources.items() if isinstance(source, Files)}
+
+    def trigger_recipe(self, name: str) -> dict[str, Any]:
+        """What a trigger does to an image: all but its title, which is for readers."""
+        recipe = plain(self.catalogue.triggers[name])
+        del recipe["title"]
+        return recipe
 
     def augmentation_of(self, dataset: str) -> dict[str, Any]:
         """How a data set's training images are varied, as parameters."""
@@ -284,7 +302,7 @@ class Grid:
     def triggers_in(self, injection: str) -> dict[str, dict[str, Any]]:
         """The trigger an injection plants, by name; empty for a clean one."""
         name = self.injection(injection).trigger
-        return {} if name is None else {name: plain(self.catalogue.triggers[name])}
+        return {} if name is None else {name: self.trigger_recipe(name)}
 
     @property
     def questions(self) -> dict[str, str]:
@@ -317,15 +335,26 @@ class Grid:
         return sorted(self.targets_of(evaluation))
 
     def targets_of(self, evaluation: Evaluation) -> dict[str, int | None]:
-        """Target label of each trigger; None where the student's classes are not those the trigger was made for."""
+        """Target label of each trigger; None where the student's classes are not those the trigger was made for.
+
+        Raises ConfigError when two injections give one trigger two meanings: a rate could not say which it counts.
+        """
         targets: dict[str, int | None] = {}
         for experiment in self._experiments_with[evaluation]:
             for name in self.injections_of(self.study.experiments[experiment]):
                 injection = None if name == CLEAN else self.injection(name)
                 if injection is not None and injection.trigger is not None:
-                    same = injection.dataset == evaluation.dataset
-                    targets[injection.trigger] = injection.target if same else None
+                    target = injection.target if injection.dataset == evaluation.dataset else None
+                    if targets.setdefault(injection.trigger, target) != target:
+                        raise self._two_targets(injection.trigger, name)
         return targets
+
+    def _two_targets(self, trigger: str, injection: str) -> ConfigError:
+        return ConfigError(
+            f'the students of one evaluation see the trigger "{trigger}" with two different targets',
+            where=f"{self.where}, injections.{injection}.trigger",
+            mend="add an entry to triggers.yaml with the same picture and another name, and name it in one of them",
+        )
 
     @cached_property
     def _experiments_with(self) -> dict[Evaluation, list[str]]:
@@ -341,17 +370,23 @@ class Grid:
         return {
             "control": injection.control if injection else None,
             "dataset": evaluation.dataset,
-            "experiments": self._experiments_with[evaluation],
+            "experiments": {name: self._scope(name) for name in self._experiments_with[evaluation]},
             "injection": evaluation.injection,
             "targets": dict(sorted(self.targets_of(evaluation).items())),
             "teacher": evaluation.teacher,
         }
 
+    def _scope(self, experiment: str) -> dict[str, list[str]]:
+        """What an experiment asks of the evaluations that it shares with others."""
+        entry = self.study.experiments[experiment]
+        triggers = {self.injection(name).trigger for name in self.injections_of(entry) if name != CLEAN}
+        return {"attacks": sorted(name for name in triggers if name), "methods": sorted(entry.methods)}
+
     @cached_property
     def digest(self) -> str:
-        """sha256 of everything the study's numbers depend on: the study and the entries it uses."""
+        """sha256 of the study and the catalogue entries it uses, without where files lie; code is not in it."""
         used = {
-            "study": plain(self.study) | {"data_root": None},
+            "study": plain(self.study) | {"data_root": None, "checkpoint_seconds": None},
             "datasets": {name: plain(self.dataset(name)) for name in self.dataset_names},
             "teachers": {name: plain(self.teacher(name)) for name in self.teacher_names},
             "injections": {name: plain(self.injection(name)) for name in self.injection_names},
@@ -376,6 +411,28 @@ class Grid:
         of_users = {user.preparation for user in users if user.dataset == dataset}
         of_students = {self.study.preparations[dataset]} if dataset in self.study.preparations else set()
         return sorted(of_users | of_students)
+
+    @property
+    def prepared_data(self) -> list[tuple[str, str]]:
+        """Every (data set, preparation) that the study uses."""
+        return [(name, preparation) for name in self.dataset_names for preparation in self.preparations_of(name)]
+
+    def origin_of(self, dataset: str, preparation: str) -> dict[str, str]:
+        """What the catalogue says of a prepared data set, for the table of data checks."""
+        entry = self.dataset(dataset)
+        return {"licence": entry.licence, "overlaps": entry.overlaps, "preparation": preparation}
+
+    @property
+    def folders(self) -> list[str]:
+        """Every folder whose files this study makes or uses."""
+        data = [
+            folder
+            for name in self.dataset_names
+            for folder in (paths.raw_folder(name), *(paths.data_folder(name, p) for p in self.preparations_of(name)))
+        ]
+        clean = [paths.teacher_folder(name, CLEAN) for name in self.teacher_names]
+        infected = [paths.teacher_folder(*names) for names in self.infected_teachers]
+        return sorted({*data, *clean, *infected, f"{paths.RESULTS}/{self.study.name}"})
 
     @property
     def benchmarks(self) -> dict[str, dict[str, Any]]:

@@ -20,7 +20,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 def as_number(value: object) -> object:
     """Read a fraction such as "8/255" or "40/224" as a float; leave anything else to pydantic."""
     if isinstance(value, str) and "/" in value:
-        return float(Fraction(value.replace(" ", "")))
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except ZeroDivisionError:
+            raise ValueError("a fraction needs a denominator that is not 0") from None
     return value
 
 
@@ -141,7 +144,6 @@ class Training(Strict):
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast in training, never in evaluation")
     threads: int = Field(2, ge=1, description="CPU threads; part of the recipe, since sums depend on them")
     validate_every: int = Field(0, ge=0, description="iterations between validations; 0: only at the end")
-    checkpoint_seconds: float = Field(60.0, gt=0, description="wall time between checkpoints, seconds")
 
 
 class Pretrained(Strict):
@@ -236,6 +238,7 @@ class Study(Strict):
     experiments: dict[Name, Experiment] = Field(min_length=1, description="grids")
     evaluation_batch: int = Field(256, ge=1, description="images a batch when predicting")
     evaluation_threads: int = Field(2, ge=1, description="CPU threads when predicting")
+    checkpoint_seconds: float = Field(60.0, gt=0, description="wall time between checkpoints of a training, seconds")
     bootstrap_seed: int = Field(0, ge=0, description="seed of the paired bootstrap")
 
 

@@ -23,6 +23,7 @@ NEEDS = {
     "render_dataset": Need(gpu=0, mem_mb=1000, runtime=30),
     "download_dataset": Need(gpu=0, mem_mb=2000, runtime=720),
     "prepare_dataset": Need(gpu=0, mem_mb=4000, runtime=120),
+    "check_datasets": Need(gpu=0, mem_mb=4000, runtime=60),
     "fetch_teacher": Need(gpu=0, mem_mb=3000, runtime=60),
     "pretrain_teacher": Need(gpu=1, mem_mb=4000, runtime=720),
     "inject_defect": Need(gpu=1, mem_mb=4000, runtime=240),

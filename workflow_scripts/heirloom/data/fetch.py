@@ -28,7 +28,7 @@ ATTEMPTS = 4  # for each address
 PAUSE = 2.0  # seconds before the second attempt, doubled for each further one
 TIMEOUT = 60.0  # seconds without a byte
 CHUNK = 1 << 20
-HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.")
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.(?:pth|pt|safetensors)$")  # of weight files; elsewhere it may be a date
 PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 451})
 
 

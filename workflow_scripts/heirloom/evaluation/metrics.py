@@ -23,17 +23,32 @@ COLUMNS = ("method", "seed", "attack", "budget", "condition", "sample", "label",
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What one experiment asks of an evaluation that it may share with others; None stands for everything."""
+
+    methods: list[str] | None = None
+    attacks: list[str] | None = None
+
+    def holds(self, setting: Setting) -> bool:
+        """Tell whether the experiment is about a model under an attack; the teacher belongs to all."""
+        of_method = self.methods is None or setting.method in (TEACHER, *self.methods)
+        of_attack = self.attacks is None or setting.attack in (CLEAN, *self.attacks)
+        return of_method and of_attack
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What the tables must know of one predictions file.
 
-    `experiments` are those that list it; `targets` gives each attack's target class, or None where the model's classes
-    are not those the attack was made for; `control` names the injection that this one is compared with.
+    `experiments` are those that list it, each with its share; `targets` gives each attack's target class, or None where
+    the model's classes are not those the attack was made for; `control` names the injection that this one is compared
+    with.
     """
 
     teacher: str
     injection: str
     dataset: str
-    experiments: list[str]
+    experiments: dict[str, Scope]
     targets: dict[str, int | None] = field(default_factory=dict)
     control: str | None = None
 

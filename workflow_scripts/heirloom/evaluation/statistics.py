@@ -228,7 +228,8 @@ def _over_images(pair: Pair, bootstrap: tuple[float, float]) -> Comparison:
     """Compare by what differs from image to image."""
     rates = np.concatenate([pair.rates, pair.control_rates])
     extreme = bool(((rates == 0) | (rates == 1)).any())
-    low, high = _mean_newcombe(pair) if extreme else bootstrap
+    # resampling cannot tell how sure it is of rates that no resample moves
+    low, high = _mean_newcombe(pair) if extreme or bootstrap[0] == bootstrap[1] else bootstrap
     both = pair.counted & pair.control_counted
     return Comparison(
         control=float(pair.control_rates.mean()),

@@ -16,9 +16,6 @@ from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import known, resolve
 
 if TYPE_CHECKING:
-    from torch import nn
-
-if TYPE_CHECKING:
     from torch import nn  # the Snakefile reads this registry and must not pay for torch
 
 

@@ -79,6 +79,8 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], *, where: str) ->
     found = [f"{kind}: {_some(names)}" for kind, names in faults.items() if names]
     if found:
         mend = "name the body and the number of classes that these weights were made for"
+        if list(found) == [found[-1]] and faults["not finite"]:
+            mend = "get the file again: it was damaged, or its training diverged"
         raise WeightsError(f"these weights do not fit; {'; '.join(found)}", where=where, mend=mend)
     module.load_state_dict({**{name: torch.zeros_like(own[name]) for name in absent}, **state})
 

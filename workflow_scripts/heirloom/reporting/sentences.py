@@ -115,8 +115,8 @@ def _student(row: Row, teacher: Row | None) -> str:
 def verdict(row: Row, teacher: Row | None) -> str:
     """Word a student's comparison with its control, by its test and the interval of the difference.
 
-    "weaker" claims a size, not a test against the teacher: the whole interval of the student's excess over its control
-    lies below half of the teacher's excess.
+    "less than half" claims a size, not a test against the teacher: even the upper end of the student's excess over its
+    control lies below half of the lower end of the teacher's.
     """
     if not detectable(row):
         return "no detectable difference"
@@ -129,5 +129,6 @@ def verdict(row: Row, teacher: Row | None) -> str:
         return "a detectable difference, though the teacher shows none"
     # the interval excludes 0, so the end of larger magnitude is the most that the excess can be
     largest = max(abs(row["difference_low"]), abs(row["difference_high"]))
-    weaker = largest < MUCH_WEAKER * abs(teacher["difference"])
+    least = min(abs(teacher["difference_low"]), abs(teacher["difference_high"]))
+    weaker = largest < MUCH_WEAKER * least
     return "inherited, but less than half of the teacher's excess" if weaker else "inherited"

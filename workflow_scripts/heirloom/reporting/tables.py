@@ -102,13 +102,14 @@ def measurement_rows(evaluation: Evaluation, predictions: Predictions, *, study:
     A rate without an image that counts is null with count 0. `credible` is null: no check of these rates is defined.
     """
     measured = [
-        _place(evaluation, study=study) | setting._asdict() | {"metric": metric} | _rate(outcome)
+        (setting, _place(evaluation, study=study) | setting._asdict() | {"metric": metric} | _rate(outcome))
         for setting, metric, outcome in outcomes(predictions, evaluation.targets)
     ]
     return [
         row | {"experiment": experiment, "credible": None, "config_digest": config_digest}
-        for experiment in evaluation.experiments
-        for row in measured
+        for experiment, scope in evaluation.experiments.items()
+        for setting, row in measured
+        if scope.holds(setting)
     ]
 
 

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _FOR_SNAKEMAKE_ALONE = frozenset({"code"})  # parameters that exist so that Snakemake notices their change
 _FILES = {"inputs": "input", "outputs": "output"}
+# What a stage may be told without its output depending on it: where files lie, words for messages, how often to save
+_FROM_CONFIG = frozenset({"checkpoint_seconds", "data_root", "instructions"})
 
 
 def run_stage(run: Callable[..., None], snakemake: Any) -> None:
@@ -51,7 +53,7 @@ def arguments_of(run: Callable[..., None], snakemake: Any) -> dict[str, Any]:
     """Find and convert the arguments of a stage's `run`; raises ConfigError that lists all that is wrong with them.
 
     `inputs` and `outputs` come from the rule's named files; any other name from its params, else its wildcards, else
-    `threads` from the rule and `data_root` from the config, else the parameter's default. A param that `run` does not
+    `threads` from the rule and _FROM_CONFIG from the config, else the parameter's default. A param that `run` does not
     take is an error (but `code`, which only makes Snakemake rerun the job).
     """
     hints = get_type_hints(run, include_extras=True)
@@ -94,7 +96,7 @@ def _find(name: str, snakemake: Any) -> tuple[bool, Any]:
             return True, named[name]
     if name == "threads":
         return True, snakemake.threads
-    if name == "data_root" and name in snakemake.config:
+    if name in _FROM_CONFIG and name in snakemake.config:
         return True, snakemake.config[name]
     return False, None
 

@@ -37,51 +37,59 @@ class Outputs:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What the catalogue says of a prepared data set."""
+
+    preparation: str
+    licence: str = ""
+    overlaps: str = ""
+
+
+@dataclass(frozen=True)
 class _Prepared:
-    """One prepared data set: what its card says, and what was found in its images."""
+    """One prepared data set: what its card and the catalogue say, and what was found in its images."""
 
     card: dict[str, Any]
-    preparation: str
+    origin: Origin
     survey: Survey
 
 
-def run(*, inputs: Inputs, outputs: Outputs, preparations: list[str]) -> None:
+def run(*, inputs: Inputs, outputs: Outputs, origins: list[Origin]) -> None:
     """Write data_check.parquet, by data set, preparation, split (train, validation, test), whole split, then class.
 
-    `preparations` names each card's preparation. Reads uint8 images (N, H, W, 3). Nothing is refused here: a test image
+    `origins` runs parallel to the cards. Reads uint8 images (N, H, W, 3). Nothing is refused here: a test image
     that also trains is a finding, which the table holds and the log repeats. Raises DamagedFileError.
     """
     development = zip(inputs.development_images, inputs.development_indices, inputs.cards, strict=True)
     test = zip(inputs.test_images, inputs.test_indices, inputs.cards, strict=True)
     found = [
-        _surveyed(card, preparation, [open_part(*first), open_part(*second)])
-        for card, preparation, first, second in zip(inputs.cards, preparations, development, test, strict=True)
+        _surveyed(card, origin, [open_part(*first), open_part(*second)])
+        for card, origin, first, second in zip(inputs.cards, origins, development, test, strict=True)
     ]
-    found.sort(key=lambda prepared: (prepared.card["dataset"], prepared.preparation))
+    found.sort(key=lambda prepared: (prepared.card["dataset"], prepared.origin.preparation))
     table = [row for prepared in found for row in _rows(prepared, found)]
     _warn(table)
     write_rows(outputs.data_check, table, columns=DATA_CHECK, schema="data_check")
 
 
-def _surveyed(card: Path, preparation: str, parts: Sequence[Part]) -> _Prepared:
+def _surveyed(card: Path, origin: Origin, parts: Sequence[Part]) -> _Prepared:
     """Look at all images of one data set."""
     facts = read_card(card)
     with Progress(sum(map(len, parts)), f"checking {facts['dataset']}", "images") as progress:
-        return _Prepared(facts, preparation, survey(parts, advance=partial(progress.advance)))
+        return _Prepared(facts, origin, survey(parts, advance=partial(progress.advance)))
 
 
 def _rows(prepared: _Prepared, everything: Sequence[_Prepared]) -> list[Row]:
     """Return the rows of one data set."""
     card = prepared.card
-    origin = card.get("facts", {})
     facts = {
         "dataset": card["dataset"],
-        "preparation": prepared.preparation,
+        "preparation": prepared.origin.preparation,
         "size": card["size"],
         "crop": card["crop"],
-        "licence": origin.get("licence", ""),
-        "overlaps": origin.get("overlaps", ""),
-        "test_split": card.get("test_split", ""),
+        "licence": prepared.origin.licence,
+        "overlaps": prepared.origin.overlaps,
+        "test_split": card["test_split"],
     }
     others = [other.survey for other in everything if other.card["dataset"] != card["dataset"]]
     return rows(prepared.survey, classes=card["classes"], others=others, facts=facts)

@@ -29,19 +29,20 @@ def run(
     folders: list[str],
     dataset: str,
     data_root: Path | None = None,
-    instructions: str = "",
+    instructions: dict[str, str] | None = None,
 ) -> None:
     """Put a data set's files into `files` beside the card, replacing earlier ones as a whole.
 
     A folder of `data_root` whose name is among `folders` (the first of them that exists) is linked, not copied;
     otherwise all of `files` are found or downloaded, archives are unpacked and other files copied. `instructions` tell
-    a user how to get them. Raises DataError that says what to put where when there is neither. The card names the
-    archives with their sha256 and holds no path of this machine.
+    a user, for each data set, how to get them. Raises DataError that says what to put where when there is neither. The
+    card names the archives with their sha256 and holds no path of this machine.
     """
     target = outputs.card.parent / "files"
     folder = next((found for name in folders if (found := _folder(name, data_root))), None)
     if folder is None:
-        _refuse_absent(files, folders, data_root=data_root, dataset=dataset, instructions=instructions)
+        advice = (instructions or {}).get(dataset, "")
+        _refuse_absent(files, folders, data_root=data_root, dataset=dataset, instructions=advice)
         archives = [obtain(file, data_root=data_root, cache=cache_for(outputs.card)) for file in files]
     else:
         archives = []

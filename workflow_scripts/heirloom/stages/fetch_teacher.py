@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heirloom.config.models import Body, Normalisation, RemoteFile
-from heirloom.config.paths import DOWNLOADS
-from heirloom.data.fetch import obtain
+from heirloom.data.fetch import cache_for, obtain
 from heirloom.models.classifier import Classifier
 from heirloom.models.weights import architecture_facts, load_state, read_foreign, save_classifier
 from heirloom.runtime.files import sha256_of, write_card
@@ -35,7 +34,7 @@ def run(
     `classes` is the number of outputs of the head in the file. The file is read without running anything in it. Raises
     DataError (not found, wrong checksum), WeightsError (holds code, or fits another architecture) and ConfigError.
     """
-    found = obtain(file, data_root=data_root, cache=Path(DOWNLOADS))
+    found = obtain(file, data_root=data_root, cache=cache_for(outputs.card))
     model = Classifier(body, normalisation, classes=classes)
     load_state(model.body, read_foreign(found), where=str(found))
     save_classifier(outputs.weights, model)

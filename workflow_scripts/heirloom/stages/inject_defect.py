@@ -60,6 +60,7 @@ def run(
     triggers: dict[str, Trigger],
     augmentation: Augmentation,
     code: str,
+    checkpoint_seconds: float = 60.0,
 ) -> None:
     """Train the teacher on the injection's data and write its weights, history and card.
 
@@ -81,6 +82,7 @@ def run(
         phases=(supervised_phase(injection.training, name="injection", hooks=(frozen,)),),
         seed=injection.seed,
         origin=_origin(inputs, injection, triggers, augmentation=augmentation, code=code),
+        checkpoint_seconds=checkpoint_seconds,
         kind="teacher",
         facts={**data_facts(inputs.card, part), "injection": _facts(inputs, injection, frozen, poison)},
     )

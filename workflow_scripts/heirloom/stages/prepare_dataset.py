@@ -54,12 +54,10 @@ class _Part:
     decoder: Decoder
 
 
-def run(
-    *, inputs: Inputs, outputs: Outputs, layout: str, preparation: Preparation, dataset: str, facts: dict[str, str]
-) -> None:
+def run(*, inputs: Inputs, outputs: Outputs, layout: str, preparation: Preparation, dataset: str) -> None:
     """Write uint8 images (N, size, size, 3) and an index for each part, then the card.
 
-    Training images lie before validation images, each by identifier. `facts` (licence, homepage) go into the card.
+    Training images lie before validation images, each by identifier.
     Raises DataError that names all missing, damaged and mislabelled pictures at once; then nothing is written. Method:
     METHODS 1.1; validation by whole groups, since no published script has one (PUBLISHED B8, B19).
     """
@@ -97,7 +95,6 @@ def run(
         pixel_range={part.name: [part.decoder.low, part.decoder.high] for part in (development, test)},
         departures=_departures(chosen, listing.classes),
         test_split=listing.test_split,
-        facts=facts,
     )
 
 

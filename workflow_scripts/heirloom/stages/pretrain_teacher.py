@@ -19,6 +19,7 @@ def run(
     augmentation: Augmentation,
     seed: int,
     code: str,
+    checkpoint_seconds: float = 60.0,
 ) -> None:
     """Train a teacher from torch's own random start and write its weights, history and card.
 
@@ -34,6 +35,7 @@ def run(
         phases=(supervised_phase(training, name="pretraining"),),
         seed=seed,
         origin=Origin(settings, inputs=[inputs.card], code=code),
+        checkpoint_seconds=checkpoint_seconds,
         kind="teacher",
         facts={**data_facts(inputs.card, part), "source": "pretrained", "seed": seed},
     )

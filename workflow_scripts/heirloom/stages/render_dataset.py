@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from heirloom.data.synthetic import WRITERS
 from heirloom.data.trees import content_digest, describe, replaced
+from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import write_card
 from heirloom.runtime.registry import known, resolve
 
@@ -21,13 +24,18 @@ class Outputs:
 def run(*, outputs: Outputs, writer: str, seed: int, options: dict[str, int]) -> None:
     """Let a writer of heirloom.data.synthetic.WRITERS draw its data set, replacing an earlier one as a whole.
 
-    The card holds a digest of all names and contents, so it changes exactly when a picture does.
+    The card holds a digest of all names and contents, so it changes exactly when a picture does. Raises ConfigError for
+    an option or a value that the writer does not take.
     """
     write = resolve(known(WRITERS, writer, kind="writer"))
+    _check_options(write, options, writer=writer)
     files = outputs.card.parent / "files"
     outputs.card.unlink(missing_ok=True)
     with replaced(files) as folder:
-        write(folder, seed=seed, **options)
+        try:
+            write(folder, seed=seed, **options)
+        except ValueError as error:
+            raise ConfigError(str(error), where=f"source.options {options}", mend="correct the option") from error
     write_card(
         outputs.card,
         kind="raw",
@@ -38,3 +46,10 @@ def run(*, outputs: Outputs, writer: str, seed: int, options: dict[str, int]) ->
         seed=seed,
         options=options,
     )
+
+
+def _check_options(write: Callable[..., None], options: Mapping[str, int], *, writer: str) -> None:
+    """Refuse what the writer has no parameter for."""
+    taken = {name: name for name in inspect.signature(write).parameters if name not in {"root", "seed"}}
+    for option in options:
+        known(taken, option, kind=f"option of the writer {writer}")

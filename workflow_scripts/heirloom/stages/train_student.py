@@ -11,7 +11,14 @@ from heirloom.transfer.methods.plan import plan_student
 
 
 def run(
-    *, inputs: TransferFiles, outputs: ModelFiles, method: Method, augmentation: Augmentation, seed: int, code: str
+    *,
+    inputs: TransferFiles,
+    outputs: ModelFiles,
+    method: Method,
+    augmentation: Augmentation,
+    seed: int,
+    code: str,
+    checkpoint_seconds: float = 60.0,
 ) -> None:
     """Train a student and write its weights, history and card.
 
@@ -30,6 +37,7 @@ def run(
         origin=Origin(
             {"method": method, "augmentation": augmentation}, inputs=[inputs.card, inputs.teacher_card], code=code
         ),
+        checkpoint_seconds=checkpoint_seconds,
         kind="student",
         facts={
             **data_facts(inputs.card, part),

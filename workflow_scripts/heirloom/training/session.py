@@ -91,18 +91,19 @@ def train_model(
     phases: Sequence[Phase],
     seed: int,
     origin: Origin,
+    checkpoint_seconds: float,
     kind: str,
     facts: Mapping[str, object],
 ) -> None:
     """Train a model and write its weights, its history and, last, the card that vouches for both.
 
-    A killed call leaves a checkpoint, from which the same call continues to the same bytes. The threads, the precision
-    and the checkpoints' interval are the first phase's. Raises TrainingError.
+    A killed call leaves a checkpoint, from which the same call continues to the same bytes. The threads and the
+    precision are the first phase's. Raises TrainingError.
     """
     recipe = phases[0].training
     with compute(recipe.threads, recipe.precision) as resources:
         identity = {**origin.identity(resources.device.type), "seed": seed}
-        checkpoint = Checkpoint(outputs.weights.parent, seconds=recipe.checkpoint_seconds, identity=identity)
+        checkpoint = Checkpoint(outputs.weights.parent, seconds=checkpoint_seconds, identity=identity)
         rows = fit(model, lesson, phases=phases, compute=resources, seed=seed, checkpoint=checkpoint)
     save_classifier(outputs.weights, model)
     write_table(outputs.history, history_table(rows), metadata={"kind": "history"})
@@ -111,6 +112,8 @@ def train_model(
         kind=kind,
         files={path.name: path for path in (outputs.weights, outputs.history)},
         validation_accuracy=rows[-1]["validation_accuracy"],
+        device=resources.device.type,
+        training=[{"phase": phase.name, **phase.training.model_dump(mode="json")} for phase in phases],
         **architecture_facts(model),
         **facts,
     )

@@ -84,7 +84,9 @@ def find_folder(root: Path, *, marks: Iterable[str], title: str, capitals: bool 
         if all((folder / mark if capitals else spelling.find(folder, mark)).exists() for mark in marks):
             return folder
     wanted = ", ".join(marks)
-    mend = f"give a folder that holds {wanted}, or an archive of one"
+    mend = (
+        f"give a folder or an archive that holds {wanted}; if one was there before, delete {root.parent} and run again"
+    )
     raise DataError(f"no {title} found: no folder holds {wanted}", where=str(root), mend=mend)
 
 
