@@ -336,8 +336,10 @@ def test_drawn_files_are_replaced_as_a_whole(tmp_path: Path) -> None:
 
 def test_what_a_failed_writer_leaves_is_removed(tmp_path: Path) -> None:
     outputs = render_dataset.Outputs(tmp_path / "raw" / "card.json")
-    with pytest.raises(ValueError, match="side"):
+    with pytest.raises(ConfigError, match="side is 1, but must be at least"):
         render_dataset.run(outputs=outputs, writer="signs", seed=0, options={"side": 1})
+    with pytest.raises(ConfigError, match="did you mean classes"):
+        render_dataset.run(outputs=outputs, writer="signs", seed=0, options={"clases": 12})
     assert list((tmp_path / "raw").iterdir()) == []
 
 

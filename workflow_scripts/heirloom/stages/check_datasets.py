@@ -89,7 +89,7 @@ def _rows(prepared: _Prepared, everything: Sequence[_Prepared]) -> list[Row]:
         "crop": card["crop"],
         "licence": prepared.origin.licence,
         "overlaps": prepared.origin.overlaps,
-        "test_split": card["test_split"],
+        "test_split": card.get("test_split", "official"),
     }
     others = [other.survey for other in everything if other.card["dataset"] != card["dataset"]]
     return rows(prepared.survey, classes=card["classes"], others=others, facts=facts)
