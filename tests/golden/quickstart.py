@@ -20,9 +20,9 @@ from tests.workflow.project import Project, new_project
 GOLDEN = Path(__file__).with_name("quickstart.json")
 SUMMARY = "results/quickstart/tables/summary.parquet"
 OTHER_SEEDS = (100, 200, 300, 400)
-# Another processor rounds differently, which moves a number about as another seed does; four standard deviations, and
-# one hundredth for numbers that no seed moved.
-DEVIATIONS, LEAST = 4.0, 0.01
+# Another processor rounds differently, which moves a number about as another seed does; three standard deviations (what
+# fine-tuning leaves of the trigger varies so much that four would let every rate pass), at least one hundredth.
+DEVIATIONS, LEAST = 3.0, 0.01
 
 
 def numbers(summary: Path) -> dict[str, float]:
@@ -57,7 +57,7 @@ def run(project: Project) -> dict[str, float]:
 
 
 def golden(own: dict[str, float], others: list[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Each number with its tolerance: four standard deviations over all seeds, at least 0.01."""
+    """Each number with its tolerance: three standard deviations over all seeds, at least 0.01."""
     return {
         name: {
             "value": round(value, 6),
