@@ -11,9 +11,7 @@ from heirloom.runtime.errors import HeirloomError
 min_version("9.20")
 
 try:
-    GRID = open_grid(
-        config, config_files=workflow.configfiles, project=Path(workflow.basedir)
-    )
+    GRID = open_grid(config, config_files=workflow.configfiles, project=Path(workflow.basedir))
 except HeirloomError as error:
     raise WorkflowError(str(error)) from None
 
@@ -61,10 +59,7 @@ rule data:
 
 rule teachers:
     input:
-        [
-            f"{paths.teacher_folder(teacher, injection)}/card.json"
-            for teacher, injection in GRID.infected_teachers
-        ],
+        [f"{paths.teacher_folder(teacher, injection)}/card.json" for teacher, injection in GRID.infected_teachers],
 
 
 rule students:

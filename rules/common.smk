@@ -79,16 +79,10 @@ def judged_models(wildcards):
     """Inputs: cards and weights of the students and, where it can be judged, of their teacher."""
     evaluation = evaluation_of(wildcards)
     students = [student.folder(STUDY) for student in GRID.students_of(evaluation)]
-    teachers = [
-        paths.teacher_folder(wildcards.teacher, wildcards.injection)
-    ] * GRID.judges_teacher(evaluation)
+    teachers = [paths.teacher_folder(wildcards.teacher, wildcards.injection)] * GRID.judges_teacher(evaluation)
     return {
         "students": [f"{folder}/card.json" for folder in students],
-        "student_weights": ancient(
-            [f"{folder}/weights.safetensors" for folder in students]
-        ),
+        "student_weights": ancient([f"{folder}/weights.safetensors" for folder in students]),
         "teacher_card": [f"{folder}/card.json" for folder in teachers],
-        "teacher_weights": ancient(
-            [f"{folder}/weights.safetensors" for folder in teachers]
-        ),
+        "teacher_weights": ancient([f"{folder}/weights.safetensors" for folder in teachers]),
     }

@@ -19,10 +19,10 @@ rule render_dataset:
         log_of("render_dataset", paths.raw_folder()),
     benchmark:
         benchmark_of("render_dataset", paths.raw_folder())
-    conda:
-        "../envs/heirloom.yaml"
     wildcard_constraints:
         dataset=only(GRID.names("datasets", Drawn)),
+    conda:
+        "../envs/heirloom.yaml"
     resources:
         **resources_of("render_dataset"),
     params:
@@ -44,10 +44,10 @@ rule download_dataset:
         log_of("download_dataset", paths.raw_folder()),
     benchmark:
         benchmark_of("download_dataset", paths.raw_folder())
-    conda:
-        "../envs/heirloom.yaml"
     wildcard_constraints:
         dataset=only(GRID.names("datasets", Files)),
+    conda:
+        "../envs/heirloom.yaml"
     resources:
         **resources_of("download_dataset"),
     params:
@@ -77,9 +77,7 @@ rule prepare_dataset:
         **resources_of("prepare_dataset"),
     params:
         layout=lambda wildcards: GRID.dataset(wildcards.dataset).layout,
-        preparation=lambda wildcards: plain(
-            GRID.dataset(wildcards.dataset).preparations[wildcards.preparation]
-        ),
+        preparation=lambda wildcards: plain(GRID.dataset(wildcards.dataset).preparations[wildcards.preparation]),
         code=code_of(
             "prepare_dataset",
             lambda wildcards: [LAYOUTS[GRID.dataset(wildcards.dataset).layout]],
@@ -106,10 +104,10 @@ rule check_datasets:
         benchmark_of("check_datasets", f"{paths.RESULTS}/{STUDY}/tables")
     conda:
         "../envs/heirloom.yaml"
+    resources:
+        **resources_of("check_datasets"),
     params:
         origins=[GRID.origin_of(*names) for names in GRID.prepared_data],
         code=code_of("check_datasets"),
-    resources:
-        **resources_of("check_datasets"),
     script:
         "../workflow_scripts/check_datasets.py"

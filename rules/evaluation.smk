@@ -14,10 +14,7 @@ rule evaluate_students:
     input:
         unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
         unpack(judged_models),
-        triggers=lambda wildcards: [
-            trigger_picture(name)
-            for name in GRID.triggers_of(evaluation_of(wildcards))
-        ],
+        triggers=lambda wildcards: [trigger_picture(name) for name in GRID.triggers_of(evaluation_of(wildcards))],
     output:
         predictions=f"{EVALUATION}/predictions.parquet",
     log:
@@ -31,17 +28,13 @@ rule evaluate_students:
         **resources_of("evaluate_students"),
     params:
         students=lambda wildcards: [
-            {"method": student.method, "seed": student.seed}
-            for student in GRID.students_of(evaluation_of(wildcards))
+            {"method": student.method, "seed": student.seed} for student in GRID.students_of(evaluation_of(wildcards))
         ],
         triggers=lambda wildcards: {
-            name: GRID.trigger_recipe(name)
-            for name in GRID.triggers_of(evaluation_of(wildcards))
+            name: GRID.trigger_recipe(name) for name in GRID.triggers_of(evaluation_of(wildcards))
         },
         batch_size=GRID.study.evaluation_batch,
         threads=GRID.study.evaluation_threads,
-        code=code_of(
-            "evaluate_students", lambda wildcards: body_code(wildcards.teacher)
-        ),
+        code=code_of("evaluate_students", lambda wildcards: body_code(wildcards.teacher)),
     script:
         "../workflow_scripts/evaluate_students.py"

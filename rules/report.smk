@@ -6,9 +6,7 @@ OUTPUTS:    results/<study>/tables/{measurements,summary,costs}.parquet, summary
             results/<study>/figures/attack_success.{png,pdf}
 """
 
-PREDICTIONS = [
-    f"{evaluation.folder(STUDY)}/predictions.parquet" for evaluation in GRID.evaluations
-]
+PREDICTIONS = [f"{evaluation.folder(STUDY)}/predictions.parquet" for evaluation in GRID.evaluations]
 DESCRIPTIONS = [GRID.description_of(evaluation) for evaluation in GRID.evaluations]
 TABLES = f"{paths.RESULTS}/{STUDY}/tables"
 FIGURES = f"{paths.RESULTS}/{STUDY}/figures"

@@ -13,11 +13,7 @@ CLEAN_TEACHER = paths.teacher_folder(injection=CLEAN)
 
 rule pretrain_teacher:
     input:
-        unpack(
-            lambda wildcards: prepared(
-                GRID.pretraining_data(wildcards.teacher), "development"
-            )
-        ),
+        unpack(lambda wildcards: prepared(GRID.pretraining_data(wildcards.teacher), "development")),
     output:
         card=f"{CLEAN_TEACHER}/card.json",
         weights=f"{CLEAN_TEACHER}/weights.safetensors",
@@ -26,22 +22,18 @@ rule pretrain_teacher:
         log_of("pretrain_teacher", CLEAN_TEACHER),
     benchmark:
         benchmark_of("pretrain_teacher", CLEAN_TEACHER)
-    conda:
-        "../envs/heirloom.yaml"
     wildcard_constraints:
         teacher=only(GRID.names("teachers", Pretrained)),
+    conda:
+        "../envs/heirloom.yaml"
     threads: lambda wildcards: GRID.pretraining(wildcards.teacher).training.threads
     resources:
         **resources_of("pretrain_teacher"),
     params:
         body=lambda wildcards: plain(GRID.teacher(wildcards.teacher).body),
-        normalisation=lambda wildcards: plain(
-            GRID.teacher(wildcards.teacher).normalisation
-        ),
+        normalisation=lambda wildcards: plain(GRID.teacher(wildcards.teacher).normalisation),
         training=lambda wildcards: plain(GRID.pretraining(wildcards.teacher).training),
-        augmentation=lambda wildcards: GRID.augmentation_of(
-            GRID.pretraining(wildcards.teacher).dataset
-        ),
+        augmentation=lambda wildcards: GRID.augmentation_of(GRID.pretraining(wildcards.teacher).dataset),
         seed=lambda wildcards: GRID.pretraining(wildcards.teacher).seed,
         code=code_of("pretrain_teacher", lambda wildcards: body_code(wildcards.teacher)),
     script:
@@ -56,17 +48,15 @@ rule fetch_teacher:
         log_of("fetch_teacher", CLEAN_TEACHER),
     benchmark:
         benchmark_of("fetch_teacher", CLEAN_TEACHER)
-    conda:
-        "../envs/heirloom.yaml"
     wildcard_constraints:
         teacher=only(GRID.names("teachers", Fetched)),
+    conda:
+        "../envs/heirloom.yaml"
     resources:
         **resources_of("fetch_teacher"),
     params:
         body=lambda wildcards: plain(GRID.teacher(wildcards.teacher).body),
-        normalisation=lambda wildcards: plain(
-            GRID.teacher(wildcards.teacher).normalisation
-        ),
+        normalisation=lambda wildcards: plain(GRID.teacher(wildcards.teacher).normalisation),
         file=lambda wildcards: plain(GRID.fetching(wildcards.teacher))["file"],
         classes=lambda wildcards: GRID.fetching(wildcards.teacher).classes,
         code=code_of("fetch_teacher", lambda wildcards: body_code(wildcards.teacher)),

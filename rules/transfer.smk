@@ -14,16 +14,8 @@ STUDENT = paths.student_folder(study=STUDY)
 
 rule train_student:
     input:
-        unpack(
-            lambda wildcards: prepared(
-                GRID.student_data(wildcards.dataset), "development"
-            )
-        ),
-        unpack(
-            lambda wildcards: model(
-                paths.teacher_folder(wildcards.teacher, wildcards.injection)
-            )
-        ),
+        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "development")),
+        unpack(lambda wildcards: model(paths.teacher_folder(wildcards.teacher, wildcards.injection))),
     output:
         card=f"{STUDENT}/card.json",
         weights=f"{STUDENT}/weights.safetensors",
