@@ -53,7 +53,7 @@ class Project:
         )
 
     def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
-        return self.call("-m", "snakemake", "--cores", str(cores), "--configfile", STUDY, *arguments)
+        return self.call("-m", "snakemake", *arguments, "--cores", str(cores), "--configfile", STUDY)
 
     def heirloom(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.call("-m", "heirloom", command, "--study", STUDY, "--cores", "2", *arguments)

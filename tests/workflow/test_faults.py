@@ -63,7 +63,7 @@ def longer(project):
 def test_a_killed_training_continues_to_the_same_bytes(longer, tmp_path):
     calm = longer.copy(tmp_path / "calm")
     assert calm.snakemake(f"{STUDENT}/card.json").returncode == 0
-    run = started(longer, "-m", "snakemake", "--cores", "1", "--configfile", "study/tiny.yaml", f"{STUDENT}/card.json")
+    run = started(longer, "-m", "snakemake", f"{STUDENT}/card.json", "--cores", "1", "--configfile", "study/tiny.yaml")
     wait_for_checkpoint(longer)
     for job in jobs_in(longer):
         job.kill()

@@ -63,10 +63,22 @@ def run_study(options: argparse.Namespace) -> int:
             _snakemake(options, ["--unlock", "--quiet", "all"], lock)
         MARKER.touch()
         damaged = [str(path) for path in remove_damaged(map(Path, grid.folders), tell=_tell)]
-        # Damaged files are first made by themselves: once their content is back, nothing downstream has changed.
-        status = (_snakemake(options, damaged, lock) if damaged else 0) or _snakemake(options, options.snakemake, lock)
+        steps = [*_by_stage(damaged, grid.study.name), options.snakemake]
+        status = next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0)
         MARKER.unlink(missing_ok=True)
     return status or show_summary(options)
+
+
+def _by_stage(damaged: Sequence[str], study: str) -> list[list[str]]:
+    """Sort damaged files into runs of their own, what others are made from first.
+
+    Once the content of a file is back, nothing downstream has changed; within one run Snakemake would not see that.
+    """
+    stages = (f"{paths.SHARED}/data/", f"{paths.SHARED}/teachers/", f"{paths.RESULTS}/{study}/students/", "")
+    groups: list[list[str]] = [[] for _ in stages]
+    for path in damaged:
+        groups[next(place for place, stage in enumerate(stages) if path.startswith(stage))].append(path)
+    return [group for group in groups if group]
 
 
 def _snakemake_runs_here() -> bool:
