@@ -68,7 +68,8 @@ def test_own_files_are_found_used_and_may_move(owner):
 
 
 def test_absent_files_are_told_with_what_to_put_where(owner):
-    stopped = owner.snakemake(DATA, TEACHER, "--keep-going", "--config", "data_root=elsewhere")
+    (owner.folder / "empty").mkdir()
+    stopped = owner.snakemake(DATA, TEACHER, "--keep-going", "--config", "data_root=empty")
     output = stopped.stdout + stopped.stderr
     assert stopped.returncode != 0
     assert "signs.tar.gz" in output
