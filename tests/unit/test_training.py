@@ -421,7 +421,7 @@ def test_a_checkpoint_is_due_after_its_interval(tmp_path, monkeypatch):
     assert not checkpoint.due()
 
 
-def pretrain(data: Path, out: Path, **changes: object) -> None:
+def pretrain(data: Path, out: Path, *, checkpoint_seconds: float = 60.0, **changes: object) -> None:
     pretrain_teacher.run(
         inputs=toy.development(data),
         outputs=toy.model_files(out),
@@ -431,6 +431,7 @@ def pretrain(data: Path, out: Path, **changes: object) -> None:
         augmentation=toy.MOVING,
         seed=4,
         code="code",
+        checkpoint_seconds=checkpoint_seconds,
     )
 
 
