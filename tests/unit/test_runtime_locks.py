@@ -131,7 +131,7 @@ def test_with_none_free_one_waits_and_says_so(
     ("command", "expected"),
     [
         ("snakemake --cores 2", True),
-        ("/work/.venv/bin/python /work/.venv/bin/snakemake --cores 2", True),
+        ("/srv/.venv/bin/python /srv/.venv/bin/snakemake --cores 2", True),
         ("python3.11 -Im snakemake all", True),
         ("/usr/bin/python -X dev -W error -B -m snakemake.cli", True),
         ("python .snakemake/scripts/tmp1.train.py", False),
