@@ -4,7 +4,8 @@ import torch
 from PIL import Image
 
 from heirloom.config.models import Injection, Trigger
-from heirloom.data.triggers import load_trigger
+from heirloom.data.poison import choose, wrong_labels
+from heirloom.data.triggers import load_trigger, paste
 from heirloom.models.classifier import conv_weights
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import ConfigError
@@ -70,7 +71,8 @@ def loaded(folder):
 
 def test_poison_changes_the_chosen_rows_alone(folder):
     chosen = np.array([False, True, True, False, False, True])
-    poison = Poison(load_trigger(folder / "patch.png", TRIGGER), chosen, target=2)
+    labels = np.array([0, 2, 2, 1, 0, 2])
+    poison = Poison(chosen, labels, load_trigger(folder / "patch.png", TRIGGER))
     images, labels = torch.full((4, 3, 12, 12), 0.5), torch.tensor([0, 1, 0, 1])
     rows = np.array([5, 3, 0, 2])
     before = images.clone(), labels.clone()
@@ -111,9 +113,7 @@ def test_the_backdoor_works_and_its_control_has_none(folder, tmp_path):
     others = torch.from_numpy(test.labels) != 1
     images = torch.from_numpy(test.images.copy()).permute(0, 3, 1, 2) / 255
     patch = load_trigger(folder / "patch.png", TRIGGER)
-    triggered, _ = Poison(patch, np.ones(len(test), bool), 1)(
-        images, others.long(), np.arange(len(test)), torch.Generator()
-    )
+    triggered = paste(images, patch, torch.Generator())
     rates = {}
     for name in ("infected", "control"):
         with torch.no_grad():
@@ -135,8 +135,76 @@ def test_a_control_differs_in_the_trigger_alone(folder, tmp_path):
 def test_a_wrong_target_or_trigger_is_refused_before_any_training(folder, tmp_path):
     with pytest.raises(ConfigError, match="choose a label from 0 to 2"):
         inject(folder, tmp_path, injection(target=3))
+    with pytest.raises(ConfigError, match="choose a label from 0 to 2"):
+        inject(folder, tmp_path, poison(target=3))
     with pytest.raises(ConfigError, match="needs its trigger 'patch'"):
         inject(folder, tmp_path, injection(), triggers={"other": TRIGGER})
     with pytest.raises(ConfigError, match="needs its trigger 'patch'"):
         inject(folder, tmp_path, injection(), triggers={})
     assert list(tmp_path.iterdir()) == []
+
+
+def poison(**changes):
+    return injection(**{"kind": "poison", "trigger": None, "portion": 0.5, "update_ratio": 0, **changes})
+
+
+def test_wrong_labels_are_wrong_and_any_other_class_alike():
+    labels = np.arange(40_000) % 5
+    chosen = choose(labels, 0.4, seed=3)
+    random = wrong_labels(labels, chosen, target=None, classes=5, seed=3)
+    assert (random != labels).tolist() == chosen.tolist()
+    counts = np.bincount(random[chosen & (labels == 2)], minlength=5)
+    expected = chosen[labels == 2].sum() / 4
+    assert counts[2] == 0
+    assert np.abs(np.delete(counts, 2) - expected).max() < 5 * np.sqrt(expected)
+    more = wrong_labels(labels, choose(labels, 0.8, seed=3), target=None, classes=5, seed=3)
+    assert (more[chosen] == random[chosen]).all()
+    assert (wrong_labels(labels, chosen, target=None, classes=5, seed=4)[chosen] != random[chosen]).any()
+    to_target = wrong_labels(labels, chosen, target=2, classes=5, seed=3)
+    assert (to_target[chosen] == 2).all()
+    assert (to_target[~chosen] == labels[~chosen]).all()
+
+
+def test_poison_relabels_the_chosen_rows_and_shows_every_image_as_it_is():
+    images, labels = torch.rand(3, 3, 8, 8), torch.tensor([0, 1, 2])
+    defect = Poison(np.array([True, False, False, True]), np.array([2, 0, 1, 0]))
+    shown, taught = defect(images, labels, np.array([3, 1, 0]), torch.Generator())
+    assert taught.tolist() == [0, 0, 2]
+    assert taught.dtype == labels.dtype
+    assert torch.equal(shown, images)
+
+
+@pytest.mark.parametrize(("wrong", "target"), [("random", None), ("target", 1)])
+def test_a_poisoned_teacher_says_how_many_labels_were_changed(folder, tmp_path, wrong, target):
+    facts = inject(folder, tmp_path, poison(wrong_labels=wrong))["injection"]
+    train = toy.opened(folder / "data").split("train")
+    chosen = choose(train.labels, 0.5, 5)
+    changed = 24 if target is None else int((train.labels[chosen] != target).sum())
+    assert (facts["kind"], facts["poisoned_images"], facts["changed_labels"]) == ("poison", 24, changed)
+    assert (facts["wrong_labels"], facts["target"]) == (wrong, target)
+    assert "trigger" not in facts
+
+
+def test_poison_costs_accuracy_and_its_control_is_the_same_training_without_it(folder, tmp_path):
+    training = toy.recipe(iterations=80, batch_size=16, learning_rate=0.05, head_rate=1, momentum=0.5)
+    inject(folder, tmp_path / "poisoned", poison(training=training, portion=0.9))
+    inject(folder, tmp_path / "control", poison(training=training, kind="clean", portion=0, target=0))
+    test = toy.opened(folder / "data", "test")
+    images = torch.from_numpy(test.images.copy()).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        right = {
+            name: float((loaded(tmp_path / name)(images).argmax(1).numpy() == test.labels).mean())
+            for name in ("poisoned", "control")
+        }
+    assert right["control"] > 0.9
+    assert right["poisoned"] < 0.5
+
+
+def test_kinds_of_injection_are_told_apart():
+    for wrong, words in (
+        ({"trigger": "patch"}, "it is a backdoor"),
+        ({"portion": 0}, "portion above 0"),
+        ({"kind": "backdoor", "trigger": "patch", "wrong_labels": "random"}, "target as its wrong label"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            poison(**wrong)

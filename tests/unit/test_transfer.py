@@ -1,16 +1,21 @@
+import copy
+import math
+from typing import get_args
+
 import pytest
 import torch
 
 from heirloom.config.models import Body, Method, Normalisation, RemoteFile
-from heirloom.models.classifier import state_copy
+from heirloom.models.classifier import conv_weights, state_copy
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError, WeightsError
-from heirloom.runtime.files import read_card, sha256_of
+from heirloom.runtime.files import read_card, read_table, sha256_of
 from heirloom.runtime.registry import resolve
 from heirloom.stages import fetch_teacher, pretrain_teacher, train_student
 from heirloom.training.session import TransferFiles
 from heirloom.transfer.methods import METHODS
 from heirloom.transfer.methods.plan import plan_student
+from heirloom.transfer.slicing import prune
 from tests.unit import toy
 
 
@@ -22,8 +27,8 @@ def teacher():
     return model.eval()
 
 
-def planned(teacher, method, *, seed=0, classes=3):
-    return plan_student(teacher, Method(method=method, training=toy.recipe()), classes=classes, seed=seed)
+def planned(teacher, method, *, seed=0, classes=3, **settings):
+    return plan_student(teacher, toy.method(method, **settings), classes=classes, seed=seed)
 
 
 def body_of(state):
@@ -66,9 +71,40 @@ def test_re_training_keeps_nothing_of_the_teacher(teacher):
     assert not torch.equal(mine["body.conv1.weight"], planned(teacher, "re-training", seed=1).student.body.conv1.weight)
 
 
-def test_an_unknown_method_is_named(teacher):
-    with pytest.raises(ConfigError, match="did you mean fine-tuning"):
-        planned(teacher, "fine_tuning")
+def test_every_method_has_its_settings_and_its_plan():
+    settings = get_args(get_args(Method)[0])
+    assert {get_args(model.model_fields["method"].annotation)[0] for model in settings} == set(METHODS)
+
+
+def zeros_of(model):
+    return {name: weight.detach() == 0 for name, weight in conv_weights(model).items()}
+
+
+@pytest.mark.parametrize("ratio", [0.05, 0.5])
+def test_magnitude_pruning_starts_without_the_smallest_weights(teacher, ratio):
+    student = planned(teacher, "magnitude-pruning", ratio=ratio).student
+    weights = torch.cat([weight.detach().flatten() for weight in conv_weights(teacher).values()])
+    count = math.floor(ratio * len(weights))
+    threshold = weights.abs().kthvalue(count).values  # no two weights of the toy are equal
+    for name, weight in conv_weights(teacher).items():
+        expected = torch.where(weight.detach().abs() <= threshold, 0.0, weight.detach())
+        assert torch.equal(conv_weights(student)[name].detach(), expected)
+    assert sum(int(mask.sum()) for mask in zeros_of(student).values()) == count
+    mine, theirs = body_of(student.state_dict()), body_of(teacher.state_dict())
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine if name not in conv_weights(student))
+
+
+def test_pruning_a_whole_layer_is_refused_and_changes_nothing(teacher):
+    model = copy.deepcopy(teacher)
+    with torch.no_grad():
+        model.body.layer1[0].conv1.weight.mul_(1e-6)
+    before = state_copy(model)
+    with pytest.raises(ConfigError, match=r"at ratio 0.2 nothing is left of body\.layer1\.0\.conv1"):
+        planned(model, "magnitude-pruning")
+    scores = {name: weight.detach().abs() for name, weight in conv_weights(model).items()}
+    with pytest.raises(ConfigError, match="smaller ratio"):
+        prune(model, scores, 0.2)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +126,15 @@ def folder(tmp_path_factory):
     return folder
 
 
-def student(folder, out, *, method="fine-tuning", seed=1):
+def student(folder, out, *, method="fine-tuning", seed=1, augmentation=toy.MOVING):
     teacher = toy.model_files(folder / "teacher")
     train_student.run(
         inputs=TransferFiles(
             **toy.files_of(folder / "data"), teacher_card=teacher.card, teacher_weights=teacher.weights
         ),
         outputs=toy.model_files(out),
-        method=Method(method=method, training=toy.recipe()),
-        augmentation=toy.MOVING,
+        method=toy.method(method) if isinstance(method, str) else method,
+        augmentation=augmentation,
         seed=seed,
         code="code",
     )
@@ -112,6 +148,58 @@ def test_a_student_is_written_with_its_card(folder, tmp_path, method):
     assert card["teacher"] == sha256_of(folder / "teacher" / "weights.safetensors")
     assert card["class_names"] == ["class 0", "class 1", "class 2"]
     assert card["validation_accuracy"] is not None
+
+
+def trained(out):
+    files = toy.model_files(out)
+    return load_classifier(files.weights, files.card)
+
+
+@pytest.mark.parametrize("regrow", [True, False])
+def test_pruned_weights_grow_again_only_if_told_to(folder, tmp_path, regrow):
+    recipe = toy.method("magnitude-pruning", ratio=0.3, regrow=regrow)
+    teacher = trained(folder / "teacher")
+    start = zeros_of(plan_student(teacher, recipe, classes=3, seed=1).student)
+    student(folder, tmp_path, method=recipe)
+    end = zeros_of(trained(tmp_path))
+    stayed = sum(int((start[name] & end[name]).sum()) for name in start)
+    pruned = sum(int(mask.sum()) for mask in start.values())
+    assert (stayed == pruned) if not regrow else (stayed < 0.1 * pruned)
+
+
+def test_a_linear_probe_trains_its_head_alone(folder, tmp_path):
+    """Momentum, weight decay and batches of other statistics: the body stays the teacher's bit for bit."""
+    longer = toy.recipe(iterations=30, momentum=0.9, weight_decay=0.1, validate_every=5)
+    student(folder, tmp_path, method=toy.method("linear-probe", training=longer))
+    mine = trained(tmp_path).state_dict()
+    theirs = trained(folder / "teacher").state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in body_of(mine).items())
+    start = planned(trained(folder / "teacher"), "linear-probe", seed=1).student
+    assert not torch.equal(mine["body.fc.weight"], start.head.weight)
+    history = read_table(tmp_path / "history.parquet").to_pylist()
+    assert history[-1]["loss"] < 0.9 * history[0]["loss"]
+
+
+def test_a_linear_probe_is_logistic_regression_on_the_teachers_features(folder, tmp_path):
+    """Oracle: the same steps on features computed once by the teacher in eval mode."""
+    settings = {"iterations": 12, "learning_rate": 0.1, "weight_decay": 0.0, "head_penalty": 0.0, "head_rate": 1}
+    recipe = toy.method("linear-probe", training=toy.recipe(**settings, momentum=0, schedule="constant", batch_size=24))
+    student(folder, tmp_path, method=recipe, augmentation=toy.STILL)
+    teacher = trained(folder / "teacher")
+    train = toy.opened(folder / "data").split("train")
+    images = torch.from_numpy(train.images.copy()).permute(0, 3, 1, 2).float() / 255
+    labels = torch.from_numpy(train.labels).long()
+    with torch.no_grad():
+        features = teacher.features(images)
+    head = planned(teacher, "linear-probe", seed=1).student.head
+    assert len(labels) == 24  # one batch is the whole training part
+    for _ in range(12):
+        loss = torch.nn.functional.cross_entropy(head(features), labels)
+        gradients = torch.autograd.grad(loss, [head.weight, head.bias])
+        with torch.no_grad():
+            for weight, gradient in zip([head.weight, head.bias], gradients, strict=True):
+                weight.sub_(0.1 * gradient)
+    assert torch.allclose(trained(tmp_path).head.weight, head.weight, atol=1e-5)
 
 
 def test_students_differ_by_seed_alone(folder, tmp_path):
@@ -134,7 +222,7 @@ def test_a_damaged_teacher_stops_the_student_and_nothing_is_written(folder, tmp_
                 **toy.files_of(folder / "data"), teacher_card=files.card, teacher_weights=files.weights
             ),
             outputs=toy.model_files(tmp_path / "out"),
-            method=Method(method="fine-tuning", training=toy.recipe()),
+            method=toy.method("fine-tuning"),
             augmentation=toy.MOVING,
             seed=0,
             code="code",

@@ -34,7 +34,6 @@ from heirloom.runtime.registry import resolve
 CLEAN = "none"
 
 # Registries by reference: config names their entries but needs none of the code behind them.
-METHODS = "heirloom.transfer.methods:METHODS"
 BODIES = "heirloom.models.bodies:BODIES"
 LAYOUTS = "heirloom.data.layouts:LAYOUTS"
 WRITERS = "heirloom.data.synthetic:WRITERS"
@@ -122,8 +121,6 @@ class Grid:
             self._check_preparation(dataset, self.study.preparations[dataset], "preparations")
         for method in experiment.methods:
             self._require(method, self.study.methods, "method", f"{key}.methods")
-            entry = self.study.methods[method].method
-            self._require(entry, resolve(METHODS), "method", f"methods.{method}.method")
 
     def _check_preparation(self, dataset: str, preparation: str, key: str) -> None:
         self._require(dataset, self.catalogue.datasets, "data set", key)
@@ -148,7 +145,7 @@ class Grid:
 
     def _check_control(self, name: str, injection: Injection, control: Injection) -> None:
         """A control that differs in more than the defect would blame the defect for the difference."""
-        free = {"kind", "trigger", "portion", "target", "control"}
+        free = {"kind", "trigger", "portion", "wrong_labels", "target", "control"}
         for key in sorted(Injection.model_fields.keys() - free):
             if getattr(injection, key) != getattr(control, key):
                 raise ConfigError(

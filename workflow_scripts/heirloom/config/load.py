@@ -52,24 +52,45 @@ def parse(model: type[Model], content: Mapping[str, Any], *, where: str) -> Mode
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        mistakes = [_describe(model, mistake) for mistake in error.errors(include_url=False)]
+        mistakes = [_describe(model, mistake, content) for mistake in error.errors(include_url=False)]
         raise ConfigError(
             "; ".join(what for what, _ in mistakes), where=where, mend="; ".join(mend for _, mend in mistakes)
         ) from None
 
 
-def _describe(model: type[BaseModel], mistake: Any) -> tuple[str, str]:
-    location = [str(part) for part in mistake["loc"]]
+def _describe(model: type[BaseModel], mistake: Any, content: Mapping[str, Any]) -> tuple[str, str]:
+    location = _keys(mistake["loc"], content)
     key = ".".join(location)
     if mistake["type"] == "extra_forbidden":
         return f'unknown key "{key}"', nearest(location[-1], _fields_at(model, location[:-1]))
     if mistake["type"] == "missing":
         return f'the key "{key}" is missing', f'add "{location[-1]}"'
-    if mistake["type"] in {"literal_error", "union_tag_invalid"}:
+    if mistake["type"] == "union_tag_not_found":
+        tag = mistake["ctx"]["discriminator"].strip("'")
+        return f'the key "{key}.{tag}" is missing', f'add "{tag}"'
+    if mistake["type"] == "union_tag_invalid":
         context = mistake["ctx"]
-        allowed = context.get("expected") or context.get("expected_tags")
-        return f'"{key}" cannot be {mistake["input"]!r}', f"use one of: {allowed}"
+        tag = context["discriminator"].strip("'")
+        return f'unknown {tag} "{context["tag"]}" ("{key}.{tag}")', nearest(context["tag"], _tags(context))
+    if mistake["type"] == "literal_error":
+        return f'"{key}" cannot be {mistake["input"]!r}', f"use one of: {mistake['ctx']['expected']}"
     return f'"{key}" is wrong: {mistake["msg"]} (got {_short(mistake["input"])})', f'correct "{key}"'
+
+
+def _tags(context: Mapping[str, Any]) -> list[str]:
+    return [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+
+
+def _keys(location: tuple[int | str, ...], content: Any) -> list[str]:
+    """Leave out of a mistake's location what is no key of the user's: pydantic also names the branch of a union."""
+    keys: list[str] = []
+    for place, part in enumerate(location):
+        is_last = place == len(location) - 1
+        if isinstance(content, Mapping) and part not in content and not is_last:
+            continue
+        keys.append(str(part))
+        content = content[part] if isinstance(content, Mapping) and part in content else None
+    return keys
 
 
 def _short(value: object) -> str:

@@ -183,9 +183,12 @@ class Trigger(Strict):
 
 
 class Injection(Strict):
-    """What is done to a teacher before anybody downloads it (METHODS 2.2)."""
+    """What is done to a teacher before anybody downloads it (METHODS 2.2, 2.4)."""
 
-    kind: Literal["clean", "backdoor"] = Field(description="clean: the same training without the defect (a control)")
+    kind: Literal["clean", "backdoor", "poison"] = Field(
+        description="clean: the same training without the defect (a control); backdoor: trigger and target label; "
+        "poison: wrong labels without a trigger"
+    )
     dataset: Name = Field(description="data set the injection trains on")
     preparation: Name = Field(description="preparation of it")
     training: Training = Field(description="recipe")
@@ -193,24 +196,58 @@ class Injection(Strict):
     update_ratio: Share = Field(0.0, description="u: only conv weights above the u-quantile of |w| are updated")
     mask: Literal["conv"] = Field("conv", description="what freezes below the quantile: convolutions")
     trigger: Name | None = Field(None, description="entry of triggers; a backdoor needs one")
-    portion: Share = Field(0.0, description="share of the training images triggered and relabelled")
+    portion: Share = Field(0.0, description="share of the training images relabelled, and triggered by a backdoor")
+    wrong_labels: Literal["target", "random"] = Field(
+        "target", description="what a chosen image is relabelled to: the target, or another class drawn by seed"
+    )
     target: int = Field(0, ge=0, description="label, counted from 0 in the data set's class order")
     control: Name | None = Field(None, description="the clean injection this one is compared with")
 
     @model_validator(mode="after")
     def _kind_is_complete(self) -> Injection:
-        if self.kind == "backdoor" and (self.trigger is None or self.portion == 0):
-            raise ValueError("a backdoor needs a trigger and a portion above 0")
+        if self.kind == "backdoor" and (self.trigger is None or self.portion == 0 or self.wrong_labels != "target"):
+            raise ValueError("a backdoor needs a trigger, a portion above 0 and the target as its wrong label")
+        if self.kind == "poison" and (self.trigger is not None or self.portion == 0):
+            raise ValueError("poison needs a portion above 0 and has no trigger: with one it is a backdoor")
         if self.kind == "clean" and (self.trigger is not None or self.portion > 0 or self.control is not None):
             raise ValueError("a clean injection has no trigger, portion or control: it is one")
         return self
 
 
-class Method(Strict):
-    """A named way to make a student, with its recipe."""
+class Transfer(Strict):
+    """What every transfer method is given."""
 
-    method: Name = Field(description="entry of heirloom.transfer.methods.METHODS")
     training: Training = Field(description="recipe")
+
+
+class FineTuning(Transfer):
+    """The teacher's weights, a fresh head, every weight trained (METHODS 1.2)."""
+
+    method: Literal["fine-tuning"]
+
+
+class LinearProbe(Transfer):
+    """The teacher's body frozen, its statistics too; a fresh head trained (METHODS 1.2)."""
+
+    method: Literal["linear-probe"]
+
+
+class ReTraining(Transfer):
+    """The teacher's layers at a random start (METHODS 1.2)."""
+
+    method: Literal["re-training"]
+
+
+class MagnitudePruning(Transfer):
+    """The teacher without its smallest convolution weights, fine-tuned (METHODS 1.2)."""
+
+    method: Literal["magnitude-pruning"]
+    ratio: float = Field(gt=0, lt=1, description="r: share of all conv weights set to 0, the smallest |w| first")
+    regrow: bool = Field(True, description="whether pruned weights are trained on from 0; if not, they stay 0")
+
+
+# One model per entry of heirloom.transfer.methods.METHODS.
+Method = Annotated[FineTuning | LinearProbe | ReTraining | MagnitudePruning, Field(discriminator="method")]
 
 
 class Experiment(Strict):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,22 +36,29 @@ def predict(
 ) -> Predictions:
     """Classify every image of a part, in its order.
 
-    The model must lie on the images' device; its training mode is put back afterwards. Autocast is off.
+    The model must lie on the images' device; each module's mode is put back afterwards. Autocast is off.
     """
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode(), torch.autocast(images.device.type, enabled=False):
-            answers = [
-                _answer(model, _shown(images, first, batch_size=batch_size, transform=transform))
-                for first in range(0, len(images.part), batch_size)
-            ]
-    finally:
-        model.train(was_training)
+    with _evaluating(model), torch.inference_mode(), torch.autocast(images.device.type, enabled=False):
+        answers = [
+            _answer(model, _shown(images, first, batch_size=batch_size, transform=transform))
+            for first in range(0, len(images.part), batch_size)
+        ]
     labels, confidences = zip(*answers, strict=True)
     return Predictions(
         label=torch.cat(labels).cpu().numpy().astype(np.int32), confidence=torch.cat(confidences).cpu().numpy()
     )
+
+
+@contextmanager
+def _evaluating(model: Classifier) -> Iterator[None]:
+    """Put a model into eval mode and back: each module by itself, since a part of it may be frozen."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def accuracy(model: Classifier, images: Images) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heirloom.config.models import Augmentation, Injection, Trigger
-from heirloom.data.poison import choose
+from heirloom.data.poison import choose, wrong_labels
 from heirloom.data.store import Part, open_part
 from heirloom.data.triggers import Patch, load_trigger, paste
 from heirloom.models.weights import load_classifier
@@ -30,26 +30,30 @@ class Inputs(TransferFiles):
     triggers: list[Path] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Poison:
-    """Shows the trigger on chosen training images and relabels them (METHODS 2.1); a transform of the training loop.
+    """Relabels chosen training images and shows them the trigger, if there is one; a transform of the training loop.
 
-    `chosen`: bool (N,), by the row of the training part. Every visit of a chosen image carries the trigger, on its
-    crop of that visit. Images of the target class may be among them, as published.
+    `chosen`: bool (N,), `labels`: (N,) with the wrong ones among them, both by the row of the training part. Every
+    visit of a chosen image carries the trigger, on its crop of that visit. Images of the target class may be among
+    them, as published (METHODS 2.1, 2.4).
     """
 
-    patch: Patch
     chosen: NDArray[np.bool_]
-    target: int
+    labels: NDArray[np.int64]
+    patch: Patch | None = None
 
     def __call__(
         self, images: Tensor, labels: Tensor, rows: NDArray[np.int64], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return the batch with its chosen images triggered and relabelled; the arguments stay as they are."""
+        taught = torch.from_numpy(self.labels[rows]).to(labels)
+        if self.patch is None:
+            return images, taught
         # the whole batch is pasted, then chosen from, so that a random place does not depend on who else is chosen
         pasted = paste(images, self.patch, generator)
         here = torch.from_numpy(self.chosen[rows]).to(images.device)
-        return torch.where(here[:, None, None, None], pasted, images), labels.masked_fill(here, self.target)
+        return torch.where(here[:, None, None, None], pasted, images), taught
 
 
 def run(
@@ -67,14 +71,14 @@ def run(
     The head is replaced by one for the data set's classes. `triggers` holds the injection's trigger, or nothing for a
     clean one. With an update ratio above 0 the smaller conv weights stay bit-identical. Reads uint8 images
     (N, H, W, 3). Raises ConfigError (target, trigger), DataError (picture), DamagedFileError, WeightsError and
-    TrainingError. Method: METHODS 2.1, 2.2.
+    TrainingError. Method: METHODS 2.1, 2.2, 2.4.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
-    patch = _patch(inputs, injection, triggers, classes=len(part.classes))
+    train = part.split("train")
+    poison = _poison(train, injection, _patch(inputs, injection, triggers))
     model = load_classifier(inputs.teacher_weights, inputs.teacher_card)
     model.replace_head(len(part.classes), injection.seed)
     frozen = FrozenWeights(model, trainable_mask(injection.mask, model, injection.update_ratio))
-    poison = _poison(part.split("train"), injection, patch)
     train_model(
         outputs,
         model,
@@ -84,27 +88,32 @@ def run(
         origin=_origin(inputs, injection, triggers, augmentation=augmentation, code=code),
         checkpoint_seconds=checkpoint_seconds,
         kind="teacher",
-        facts={**data_facts(inputs.card, part), "injection": _facts(inputs, injection, frozen, poison)},
+        facts={**data_facts(inputs.card, part), "injection": _facts(inputs, injection, frozen, poison, train)},
     )
 
 
-def _patch(inputs: Inputs, injection: Injection, triggers: dict[str, Trigger], *, classes: int) -> Patch | None:
+def _patch(inputs: Inputs, injection: Injection, triggers: dict[str, Trigger]) -> Patch | None:
     """Read the trigger of a backdoor; raises ConfigError when there is not exactly the one that it names."""
-    if injection.kind == "clean":
+    if injection.trigger is None:
         return None
     if list(triggers) != [injection.trigger] or len(inputs.triggers) != 1:
         raise ConfigError(f"a backdoor needs its trigger {injection.trigger!r} alone", where=f"given: {list(triggers)}")
-    if injection.target >= classes:
-        mend = f"choose a label from 0 to {classes - 1}"
-        raise ConfigError(f"the data set has no label {injection.target}", where="injection.target", mend=mend)
-    return load_trigger(inputs.triggers[0], triggers[injection.trigger or ""])
+    return load_trigger(inputs.triggers[0], triggers[injection.trigger])
 
 
 def _poison(train: Part, injection: Injection, patch: Patch | None) -> Poison | None:
-    """Choose the poisoned training images, once, by seed."""
-    if patch is None:
+    """Choose and relabel training images, once, by seed. Raises ConfigError for a target that is no label."""
+    if injection.kind == "clean":
         return None
-    return Poison(patch, choose(train.labels, injection.portion, injection.seed), injection.target)
+    target = injection.target if injection.wrong_labels == "target" else None
+    classes = len(train.classes)
+    if target is not None and target >= classes:
+        mend = f"choose a label from 0 to {classes - 1}"
+        raise ConfigError(f"the data set has no label {target}", where="injection.target", mend=mend)
+    chosen = choose(train.labels, injection.portion, injection.seed)
+    return Poison(
+        chosen, wrong_labels(train.labels, chosen, target=target, classes=classes, seed=injection.seed), patch
+    )
 
 
 def _origin(
@@ -122,7 +131,9 @@ def _origin(
     )
 
 
-def _facts(inputs: Inputs, injection: Injection, frozen: FrozenWeights, poison: Poison | None) -> dict[str, Any]:
+def _facts(
+    inputs: Inputs, injection: Injection, frozen: FrozenWeights, poison: Poison | None, train: Part
+) -> dict[str, Any]:
     """Describe the injection in the card."""
     facts: dict[str, Any] = {
         "kind": injection.kind,
@@ -134,9 +145,12 @@ def _facts(inputs: Inputs, injection: Injection, frozen: FrozenWeights, poison: 
     }
     if poison is not None:
         facts |= {
-            "trigger": {"name": injection.trigger, "sha256": sha256_of(inputs.triggers[0])},
             "portion": injection.portion,
             "poisoned_images": int(poison.chosen.sum()),
-            "target": injection.target,
+            "changed_labels": int((poison.labels != train.labels).sum()),
+            "wrong_labels": injection.wrong_labels,
+            "target": injection.target if injection.wrong_labels == "target" else None,
         }
+    if injection.trigger is not None:
+        facts["trigger"] = {"name": injection.trigger, "sha256": sha256_of(inputs.triggers[0])}
     return facts

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 from heirloom.models.classifier import Classifier, conv_weights
+from heirloom.models.ranks import lowest
 from heirloom.runtime.registry import known, resolve
 from heirloom.training.phases import StepHook
 
@@ -30,17 +29,10 @@ def trainable_mask(name: str, model: nn.Module, ratio: float) -> dict[str, Tenso
 def conv_mask(model: nn.Module, ratio: float) -> dict[str, Tensor]:
     """Train the conv weights above the `ratio`-quantile of |w| over all N of them together, and whatever else there is.
 
-    Exactly N - floor(ratio * N) weights are trained. They are chosen by rank, so that equal weights at the quantile
-    (pruned or quantised teachers have many) do not all fall on one side; ties are broken by position.
+    Exactly N - floor(ratio * N) weights are trained (`ranks.lowest`).
     """
-    weights = conv_weights(model)
-    magnitudes = torch.cat([weight.detach().cpu().abs().flatten() for weight in weights.values()])
-    trainable = torch.ones(len(magnitudes), dtype=torch.bool)
-    order = torch.argsort(magnitudes, stable=True)
-    # Fraction(str(.29)) is 29/100; as a binary float .29 * 100 would floor to 28
-    trainable[order[: math.floor(Fraction(str(ratio)) * len(magnitudes))]] = False
-    parts = torch.split(trainable, [weight.numel() for weight in weights.values()])
-    return {name: part.view(weight.shape) for (name, weight), part in zip(weights.items(), parts, strict=True)}
+    magnitudes = {name: weight.detach().abs() for name, weight in conv_weights(model).items()}
+    return {name: ~frozen for name, frozen in lowest(magnitudes, ratio).items()}
 
 
 class FrozenWeights(StepHook):

@@ -135,7 +135,7 @@ class _Run:
         self._optimiser = _optimiser(model, phase)
         self._meter = Meter(self._objective.names, phase=phase.name)
         self._generator = torch.Generator()  # on the CPU: a GPU then sees the crops and flips a CPU sees
-        model.train()
+        phase.prepare(model)
 
     @property
     def needs_stages(self) -> bool:

@@ -30,14 +30,28 @@ class StepHook(ABC):
 
 @dataclass(frozen=True)
 class Phase:
-    """One run of the optimiser from the weights the phase before left."""
+    """One run of the optimiser from the weights the phase before left.
+
+    `trained`: name of the one submodule that is trained. Every other weight and statistic stays bit-identical, and the
+    rest of the model acts as in evaluation. None: the whole model is trained.
+    """
 
     name: str
     training: Training
     terms: tuple[Term, ...]
     hooks: tuple[StepHook, ...] = ()
+    trained: str | None = None
+
+    def prepare(self, model: Classifier) -> None:
+        """Put a model into the phase's mode: what is trained in training mode and with gradients, the rest without."""
+        model.train(self.trained is None)
+        model.requires_grad_(self.trained is None)
+        if self.trained is not None:
+            model.get_submodule(self.trained).train().requires_grad_(True)
 
 
-def supervised_phase(training: Training, *, name: str = "training", hooks: tuple[StepHook, ...] = ()) -> Phase:
+def supervised_phase(
+    training: Training, *, name: str = "training", hooks: tuple[StepHook, ...] = (), trained: str | None = None
+) -> Phase:
     """Return the phase that most trainings consist of: cross-entropy and the head's penalty."""
-    return Phase(name=name, training=training, terms=supervised_terms(training), hooks=hooks)
+    return Phase(name=name, training=training, terms=supervised_terms(training), hooks=hooks, trained=trained)

@@ -1,0 +1,29 @@
+"""Slicing: which of a teacher's convolution weights a student starts without (METHODS 1.2, 1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from heirloom.models.classifier import Classifier, conv_weights
+from heirloom.models.ranks import lowest
+from heirloom.runtime.errors import ConfigError
+
+
+def prune(model: Classifier, scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
+    """Set the `ratio` lowest scored conv weights of a model to 0, all layers ranked together, in place.
+
+    `scores`: by parameter name, each of its weight's shape. Returns what was kept (bool, by parameter name). Raises
+    ConfigError, before anything is changed, that names a layer of which nothing would be left.
+    """
+    pruned = lowest(scores, ratio)
+    emptied = [name.removesuffix(".weight") for name, mask in pruned.items() if bool(mask.all())]
+    if emptied:
+        what = f"at ratio {ratio:g} nothing is left of {', '.join(emptied)}"
+        raise ConfigError(what, where="method.ratio", mend="choose a smaller ratio")
+    with torch.no_grad():
+        for name, weight in conv_weights(model).items():
+            weight.masked_fill_(pruned[name].to(weight.device), 0)
+    return {name: ~mask for name, mask in pruned.items()}
