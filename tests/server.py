@@ -14,7 +14,10 @@ CONTENT = bytes(range(256)) * 1000
 
 @dataclass
 class Place:
-    """How one address answers. `breaks`: bytes after which the first answers break off, one entry an answer."""
+    """How one address answers.
+
+    `breaks`: bytes after which the first answers break off, one entry an answer. `length`: a lie about the bytes.
+    """
 
     content: bytes = CONTENT
     status: int = 200
@@ -24,6 +27,7 @@ class Place:
     breaks: list[int] = field(default_factory=list)
     failures: int = 0
     redirect: str = ""
+    length: int | None = None
 
 
 class Server:
@@ -60,7 +64,8 @@ class Server:
         start = self._start(handler, place)
         handler.send_response(206 if start else 200)
         handler.send_header("Content-Type", place.kind)
-        handler.send_header("Content-Length", str(len(place.content) - start))
+        stated = len(place.content) if place.length is None else place.length
+        handler.send_header("Content-Length", str(stated - start))
         if place.tag:
             handler.send_header("ETag", place.tag)
         if start:

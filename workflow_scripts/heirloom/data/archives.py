@@ -122,6 +122,13 @@ def is_archive(name: str) -> bool:
     return bool(TAR.search(name) or ZIP.search(name))
 
 
+def is_as_named(path: Path, name: str) -> bool:
+    """Tell whether a file begins (a zip: ends) as its name promises; True where the name promises no archive."""
+    if ZIP.search(name):
+        return zipfile.is_zipfile(path)
+    return not TAR.search(name) or tarfile.is_tarfile(path)
+
+
 def unpack(archive: Path, into: Path, *, caps: Caps | None = None) -> None:
     """Unpack a tar (plain, gzip, bzip2, xz) or zip archive into a folder, whole or not at all.
 

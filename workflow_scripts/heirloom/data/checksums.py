@@ -116,11 +116,12 @@ def _append(record: Path, line: str) -> None:
     try:
         with atomic_path(record) as partial:
             partial.write_text(text.rstrip("\n") + "\n" + line, encoding="utf-8")
-    except StorageError as error:
+    except (StorageError, OSError) as error:
         mend = (
             f"make {record.parent} writable, or give the file's sha256 and its source in the catalogue, and run again"
         )
-        raise StorageError(f"a checksum cannot be recorded: {error.what}", where=error.where, mend=mend) from error
+        told = error.what if isinstance(error, StorageError) else error
+        raise StorageError(f"a checksum cannot be recorded: {told}", where=str(record), mend=mend) from error
 
 
 def _without_secrets(address: str) -> str:

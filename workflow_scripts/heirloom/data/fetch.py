@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from heirloom.config.models import RemoteFile
 from heirloom.data import checksums
+from heirloom.data.archives import is_as_named
 from heirloom.runtime.errors import DataError, StorageError
 from heirloom.runtime.files import sync, write_json
 from heirloom.runtime.locks import exclusive
@@ -179,16 +180,10 @@ def _size(path: Path) -> int:
 
 
 def _accepted(partial: Path, file: RemoteFile, path: Path, *, url: str, record: Path | None) -> Path:
-    """Check a complete download and give it its name; a wrong one is removed, since resuming would keep it wrong.
-
-    It is recorded before it has its name, so that a cached file is one that was compared.
-    """
+    """Check a complete download and give it its name; a wrong one is removed, since resuming would keep it wrong."""
     try:
-        if record is None:
-            _checked(partial, file, record=None)
-        elif not checksums.check(partial, file, record):
-            checksums.write_down(partial, file.name, url, record=record, guard=_locks(path.parent) / "checksums.lock")
-    except DataError:
+        _judge(partial, file, url=url, record=record, guard=_locks(path.parent) / "checksums.lock")
+    except (DataError, _RefusedError):
         _forget(partial)
         raise
     sync(partial)
@@ -196,6 +191,21 @@ def _accepted(partial: Path, file: RemoteFile, path: Path, *, url: str, record: 
     sync(path.parent)
     _forget(partial)
     return path
+
+
+def _judge(partial: Path, file: RemoteFile, *, url: str, record: Path | None, guard: Path) -> None:
+    """Compare a download with what is known of it, else record what it holds, as long as that can be what it is named.
+
+    Before the file has its name, so that a cached file is always one that was judged.
+    """
+    if checksums.check(partial, file, record):
+        return
+    if not is_as_named(partial, file.name):
+        raise _RefusedError("what it sent is no archive of the kind that the name says")
+    if record is None:
+        logger.warning("%s: nobody published a checksum, so it is used unverified", file.name)
+    else:
+        checksums.write_down(partial, file.name, url, record=record, guard=guard)
 
 
 def _transfer(url: str, partial: Path, *, known: bool) -> None:
