@@ -133,6 +133,14 @@ def test_a_mirror_takes_over_and_continues_a_known_file(server: Server, tmp_path
     assert server.requests[-1] == ("/b", "bytes=1000-")
 
 
+def test_a_mirror_is_not_blamed_for_the_beginning_of_another(server: Server, tmp_path: Path) -> None:
+    server.places["/a"] = Place(content=CONTENT[::-1], breaks=[1000] + [0] * 20)
+    server.places["/b"] = Place(breaks=[2000])
+    assert _obtain(_file(server.url("/a"), server.url("/b")), tmp_path).read_bytes() == CONTENT
+    asked = [("/b", "bytes=1000-"), ("/b", "bytes=3000-"), ("/b", None)]
+    assert server.requests[fetch.ATTEMPTS :] == asked
+
+
 def test_a_wrong_file_is_forgotten_and_the_mirror_asked(server: Server, tmp_path: Path) -> None:
     server.places["/a"] = Place(content=b"something else")
     server.places["/b"] = Place()

@@ -43,11 +43,15 @@ class _BrokenError(Exception):
 
 @dataclass(frozen=True)
 class _Origin:
-    """Whence a partial download comes: its rest may only be fetched from the same file."""
+    """Whence a partial download comes: its rest may only be fetched from the same file.
+
+    `mixed`: its beginning came from another address, which only a checksum can show to be of one file.
+    """
 
     url: str = ""
     validator: str = ""
     total: int = -1
+    mixed: bool = False
 
 
 def obtain(
@@ -161,7 +165,13 @@ def _download(url: str, file: RemoteFile, path: Path, *, record: Path | None, pa
     while True:
         try:
             _transfer(url, partial, known=checksums.known(file, record))
+            mixed = _origin_of(partial).mixed
             return _accepted(partial, file, path, url=url, record=record)
+        except DataError:
+            if not mixed:
+                raise
+            logger.warning("%s: its beginning came from another address and does not fit: starting over", url)
+            continue
         except _BrokenError as error:
             size = _size(partial)
             failures, reached = (1, size) if size > reached else (failures + 1, reached)
@@ -225,7 +235,8 @@ def _transfer(url: str, partial: Path, *, known: bool) -> None:
         begun = _start_of(answer, begun)
         total = _total_of(answer.headers, begun)
         _refuse_page(answer.headers, partial.name.removesuffix(".part"))
-        write_json(_note(partial), asdict(_Origin(url, _validator_of(answer.headers), total)))
+        mixed = begun > 0 and (origin.mixed or origin.url != url)
+        write_json(_note(partial), asdict(_Origin(url, _validator_of(answer.headers), total, mixed)))
         _append(answer, partial, begun, total)
 
 
