@@ -17,6 +17,7 @@ class Place:
     """How one address answers.
 
     `breaks`: bytes after which the first answers break off, one entry an answer. `length`: a lie about the bytes.
+    `stalls`: bytes after which the answer stays open and says nothing more.
     """
 
     content: bytes = CONTENT
@@ -28,6 +29,7 @@ class Place:
     failures: int = 0
     redirect: str = ""
     length: int | None = None
+    stalls: int | None = None
 
 
 class Server:
@@ -36,6 +38,7 @@ class Server:
     def __init__(self) -> None:
         self.places: dict[str, Place] = {}
         self.requests: list[tuple[str, str | None]] = []
+        self.ended = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -72,7 +75,9 @@ class Server:
             handler.send_header("Content-Range", f"bytes {start}-{len(place.content) - 1}/{len(place.content)}")
         handler.end_headers()
         end = start + place.breaks.pop(0) if place.breaks else len(place.content)
-        handler.wfile.write(place.content[start:end])
+        handler.wfile.write(place.content[start : end if place.stalls is None else place.stalls])
+        while place.stalls is not None and not self.ended.wait(0.05):
+            pass
         handler.close_connection = True
 
     def _start(self, handler: BaseHTTPRequestHandler, place: Place) -> int:
@@ -90,6 +95,7 @@ def running() -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.ended.set()
         server.http.shutdown()
         server.http.server_close()
         thread.join()

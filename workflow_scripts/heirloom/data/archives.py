@@ -20,6 +20,7 @@ from typing import IO, Self
 
 from heirloom.data.trees import remove
 from heirloom.runtime.errors import DataError, StorageError
+from heirloom.runtime.files import storage_error
 
 TAR = re.compile(r"\.(tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 ZIP = re.compile(r"\.zip$", re.IGNORECASE)
@@ -171,7 +172,8 @@ def _damage_is_told(archive: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # the decompressor speaking, not the disk
             raise DataError(f"{archive.name} cannot be unpacked: {error}", where=str(archive)) from error
-        mend = "see that the disk has room and that its file system takes such names, then run again"
+        told = storage_error(error)
+        mend = told.mend if told else "see that the disk's file system takes such names, then run again"
         raise StorageError(f"{archive.name} cannot be unpacked: {error}", where=str(archive), mend=mend) from error
 
 

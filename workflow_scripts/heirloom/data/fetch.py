@@ -251,6 +251,7 @@ def _append(answer: Any, partial: Path, begun: int, total: int) -> None:
             if not target.tell():
                 _refuse_html(chunk, name)
             target.write(chunk)
+            target.flush()  # so that a killed job loses nothing that came
             progress.advance(len(chunk))
         found = target.tell()
     if total >= 0 and found != total:
@@ -260,9 +261,9 @@ def _append(answer: Any, partial: Path, begun: int, total: int) -> None:
 
 
 def _read(answer: Any) -> bytes:
-    """Read the next bytes of an answer."""
+    """Read the next bytes of an answer, as soon as there are some."""
     try:
-        chunk: bytes = answer.read(CHUNK)
+        chunk: bytes = answer.read1(CHUNK)
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenError(f"it broke off ({error or type(error).__name__})") from error
     return chunk
