@@ -20,7 +20,6 @@ from tests.workflow.test_faults import jobs_in, started, wait_for
 SIGNS = "results/shared/data/signs"
 RAW = f"{SIGNS}/raw/card.json"
 CARD = f"{SIGNS}/tiny/card.json"
-SNAKEMAKE = ("-m", "snakemake", "--cores", "1", "--configfile", "study/tiny.yaml")
 
 
 @pytest.fixture
@@ -122,7 +121,7 @@ def test_a_killed_download_resumes(remote: Project, server: Server) -> None:
     content = server.places["/signs.tar"].content
     half = len(content) // 2
     server.places["/signs.tar"].stalls = half
-    run = started(remote, *SNAKEMAKE, CARD)
+    run = started(remote, "-m", "snakemake", CARD, "--cores", "1", "--configfile", "study/tiny.yaml")
     partial = remote.folder / "results/cache/signs.tar.part"
     wait_for(lambda: partial.exists() and partial.stat().st_size == half)
     for job in jobs_in(remote):
