@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from heirloom.config import paths
 from heirloom.config.grid import CLEAN, Grid, plain
 from heirloom.config.load import load_catalogue, load_study
-from heirloom.config.models import Preparation, RemoteFile, Trigger
+from heirloom.config.models import Files, Preparation, RemoteFile, Trigger
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import open_grid
 from heirloom.runtime.errors import ConfigError
@@ -123,6 +124,22 @@ def test_command_line_values_reach_the_default_study():
 def test_where_files_lie_is_no_part_of_the_digest(content):
     assert grid_of(content).digest == grid_of(content | {"data_root": "elsewhere"}).digest
     assert grid_of(content).digest != grid_of(content | {"seeds": [2]}).digest
+
+
+def with_file(grid, file):
+    """The grid, with `signs` made of one file."""
+    entry = grid.dataset("signs").model_copy(update={"source": Files(kind="files", files=(file,))})
+    datasets = {**grid.catalogue.datasets, "signs": entry}
+    return replace(grid, catalogue=grid.catalogue.model_copy(update={"datasets": datasets}))
+
+
+def test_a_local_path_reaches_the_stages_but_no_digest(content):
+    here = with_file(grid_of(content), RemoteFile(name="x.zip", local_path="/disk/x.zip"))
+    there = with_file(grid_of(content), RemoteFile(name="x.zip"))
+    assert here.local_paths == {"datasets.signs": {"x.zip": "/disk/x.zip"}}
+    assert there.local_paths == {}
+    assert here.digest == there.digest
+    assert here.digest != with_file(grid_of(content), RemoteFile(name="y.zip")).digest
 
 
 def test_controls_join_the_experiment_of_their_injection(content):
