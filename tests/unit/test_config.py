@@ -23,7 +23,10 @@ STUDIES = sorted([PROJECT / "config/config.yaml", *(PROJECT / "config/studies").
 
 @pytest.fixture
 def content():
-    return yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+    """Quickstart with its first question alone."""
+    study = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+    first = study["experiments"]["same-data-set"] | {"methods": ["fine-tuning", "re-training"]}
+    return study | {"experiments": {"same-data-set": first}}
 
 
 def grid_of(content):
@@ -109,6 +112,27 @@ def test_no_key_of_quickstart_reaches_another_study(content):
     grid = open_grid(other, config_files=["other.yaml"], project=PROJECT)
     assert content["evaluation_threads"] != grid.study.evaluation_threads
     assert grid.study.name == "other"
+
+
+def test_a_method_s_own_setting_is_checked_and_told_by_the_user_s_keys(content):
+    content["methods"]["magnitude-pruning"]["ratio"] = 1.5
+    message = refusal(content)
+    assert '"methods.magnitude-pruning.ratio" is wrong' in message
+    content["methods"]["fine-tuning"]["ratio"] = content["methods"]["magnitude-pruning"].pop("ratio")
+    message = refusal(content)
+    assert 'unknown key "methods.fine-tuning.ratio"' in message
+    assert 'the key "methods.magnitude-pruning.ratio" is missing' in message
+    del content["methods"]["fine-tuning"]["method"]
+    assert 'the key "methods.fine-tuning.method" is missing' in refusal(content)
+
+
+def test_poison_has_the_clean_injection_as_its_control_and_no_trigger(content):
+    content["experiments"]["same-data-set"]["injections"] = ["signs-poison"]
+    grid = grid_of(content)
+    assert [evaluation.injection for evaluation in grid.evaluations] == ["signs-clean", "signs-poison"]
+    assert grid.description_of(grid.evaluations[1])["control"] == "signs-clean"
+    assert grid.targets_of(grid.evaluations[1]) == {}
+    assert grid.triggers_in("signs-poison") == {}
 
 
 def test_two_studies_at_once_are_refused(content):
