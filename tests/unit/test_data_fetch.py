@@ -314,6 +314,14 @@ def test_an_unpacked_folder_is_linked_not_copied(own: Path, tmp_path: Path) -> N
     assert (folder / "GT-final_test.csv").exists()
 
 
+def test_a_local_path_comes_before_an_unpacked_folder(own: Path, tmp_path: Path) -> None:
+    (own / "GTSRB").mkdir()
+    archive = (own / "training.tar.gz").rename(tmp_path / "train.tgz")
+    card = _download(tmp_path, own, local_paths={"datasets.signs": {"training.tar.gz": str(archive)}})
+    assert not (card.parent / "files" / "GTSRB").is_symlink()
+    assert prepare(card, tmp_path / "prepared").card["counts"]["test"] == 4
+
+
 def test_what_is_missing_is_told_before_anything_is_downloaded(server: Server, own: Path, tmp_path: Path) -> None:
     server.places["/test"] = Place()
     (own / "training.tar.gz").unlink()
