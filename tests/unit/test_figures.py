@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from heirloom.reporting.figures import blocks, draw_attack_success, save
+from heirloom.reporting.figures.attack_success import blocks, draw_attack_success
+from heirloom.reporting.figures.style import save
 from heirloom.reporting.tables import SUMMARY_KEYS, write_summary
 from heirloom.stages import draw_figures
 
@@ -112,7 +113,7 @@ def test_a_rate_without_images_is_told():
 
 def test_no_data_is_told():
     assert any("No data" in text for text in texts(draw_attack_success([])))
-    clean = [row("probe", "infected", "accuracy", 0.9)]
+    clean = [row("probe", "infected", "accuracy", 0.9, control=None)]
     assert "no attack in this study" in texts(draw_attack_success(clean))
 
 
