@@ -106,9 +106,12 @@ def _short(metric: str, verdicts: Mapping[tuple[str, str], Sequence[Row]], chose
     parts = []
     for kind, rows in found:
         words = SHORT[kind][len(rows) > 1].format(measure=_measure(metric))
-        parts.append(f"{len(rows)} {words} ({_members(rows, chosen)})")
+        who = len(rows) if len(rows) < total else f"all {total} students" if total > 1 else "the one student"
+        parts.append(f"{who} {words} ({_members(rows, chosen)})")
+    whole = f"of {total} students, " if len(found) > 1 else ""
+    listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
     place = title(metric)
-    return f"{place[0].upper()}{place[1:]}: of {total} student{'s' * (total > 1)}, {' and '.join(parts)}"
+    return f"{place[0].upper()}{place[1:]}: {whole}{listed}"
 
 
 def _members(rows: Sequence[Row], chosen: Sequence[Row]) -> str:

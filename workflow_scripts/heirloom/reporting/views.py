@@ -35,7 +35,9 @@ def group_rows(rows: Sequence[Row], group: Sequence[str]) -> list[Row]:
     if attack == CLEAN:
         infected = {row["injection"] for row in mine if row["control"] is not None}
         elsewhere = infected & {row["injection"] for row in mine if row["attack"] != CLEAN}
-        return [row for row in mine if row["attack"] == CLEAN and row["injection"] not in elsewhere]
+        left = [row for row in mine if row["attack"] == CLEAN and row["injection"] not in elsewhere]
+        methods = {row["method"] for row in left if row["injection"] in infected}
+        return [row for row in left if row["method"] in methods] if elsewhere else left
     shown = {row["injection"] for row in mine if (row["attack"], row["budget"]) == (attack, budget)}
     return [
         row

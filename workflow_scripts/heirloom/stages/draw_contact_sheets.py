@@ -140,7 +140,7 @@ def _learned(sheet: Sheet, train: Part, patch: Patch | None) -> list[Column]:
         seed=sheet.seed,
     )
     rows = _first(train.labels, _classes(train, sheet), chosen)
-    plain, visited = Column("training image", []), Column("as the teacher learned it", [])
+    plain, visited = Column("training image", []), Column("as the teacher saw it", [])
     generator = torch.Generator().manual_seed(derive_seed(sheet.seed, "contact sheet", sheet.injection))
     for row in rows:
         if row is None:

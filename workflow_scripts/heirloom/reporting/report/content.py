@@ -79,12 +79,17 @@ def experiments_of(rows: Sequence[Row], questions: Mapping[str, str]) -> list[Ex
             anchor=f"experiment-{name}",
             name=name,
             question=questions.get(name, ""),
-            short_answer=short[name],
-            answer=tuple(full[name].splitlines()),
+            short_answer=_unbroken(short[name]),
+            answer=tuple(map(_unbroken, full[name].splitlines())),
             tables=tuple(_tables([row for row in rows if row["experiment"] == name])),
         )
         for name in sorted(full)
     ]
+
+
+def _unbroken(text: str) -> str:
+    """Keep numbers and their units on one line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("n = ", "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
 
 
 def _tables(rows: Sequence[Row]) -> list[Table]:
@@ -103,7 +108,8 @@ def _table(rows: Sequence[Row], heading: str) -> Table:
         judged = mine.get(headline)
         cells = (_model(method), injection, *(_rate(mine.get(metric)) for metric in metrics), *_compared(judged))
         lines.append(Line(cells, clear=judged is not None and detectable(judged)))
-    compared = (f"difference ({title(headline)}), points", "p (Holm)")
+    compared = ("difference, points", "p (Holm)")
+    heading = f"{heading}; difference from the control and p: {title(headline)}"
     return Table(heading, ("method", "injection", *names, *compared), tuple(lines), texts=2)
 
 

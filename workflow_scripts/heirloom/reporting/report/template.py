@@ -9,7 +9,7 @@ STYLE = """
   --shade: #1d242c; --accent: #f08a9a; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
-body { margin: 0 auto; max-width: 68rem; padding: 1.2rem 1rem 3rem; color: var(--ink); background: var(--page);
+body { margin: 0 auto; max-width: 76rem; padding: 1.2rem 1rem 3rem; color: var(--ink); background: var(--page);
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: .4rem 0 .6rem; }
 h2 { font-size: 1.25rem; margin: 2.6rem 0 .5rem; padding-top: .8rem; border-top: 1px solid var(--line); }
@@ -31,7 +31,7 @@ tbody tr + tr td { border-top: 1px solid var(--line); }
 figure { margin: 1.2rem 0 1.8rem; }
 .picture { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: .4rem; }
 .picture img { display: block; height: auto; width: 100%; }
-.wide img { min-width: 40rem; } .narrow img { max-width: 44rem; min-width: 24rem; }
+.wide img { min-width: 40rem; } .narrow img { width: auto; max-width: 100%; max-height: 62rem; }
 figcaption { margin-top: .5rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: .6rem 0; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
