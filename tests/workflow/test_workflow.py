@@ -49,8 +49,8 @@ def test_nothing_that_trains_or_selects_sees_a_test_file(fresh):
 
 
 def test_a_job_is_a_model_or_a_suite_never_a_batch(fresh):
-    renderings, preparations, teachers, students, evaluations, tables = 2, 2, 3, 4, 2, 5
-    assert len(fresh.plan()) == renderings + preparations + teachers + students + evaluations + tables
+    renderings, preparations, teachers, students, evaluations, tables, figures = 2, 2, 3, 4, 2, 5, 2
+    assert len(fresh.plan()) == renderings + preparations + teachers + students + evaluations + tables + figures
 
 
 def test_a_wrong_key_stops_the_run_before_any_work(fresh):
@@ -83,3 +83,32 @@ def test_each_named_target_plans_its_part(fresh):
     assert {job.rule for job in fresh.plan("data")} - {"data"} == {"render_dataset", "prepare_dataset"}
     assert "train_student" not in {job.rule for job in fresh.plan("teachers")}
     assert "evaluate_students" not in {job.rule for job in fresh.plan("students")}
+
+
+def test_a_finished_study_has_its_report_and_every_figure(finished):
+    folder = finished.folder / "results/tiny"
+    assert "Does the trigger survive?" in (folder / "report.html").read_text()
+    names = {"attack_success", "trade_off", "training_curves", "contact_sheet_signs-backdoor"}
+    assert {path.name for path in (folder / "figures").iterdir()} == {
+        f"{name}.{kind}" for name in names for kind in ("png", "pdf")
+    }
+
+
+def test_snakemakes_own_report_holds_the_figures_with_captions_and_categories(finished):
+    path = finished.folder / "snakemake-report.html"
+    done = finished.snakemake("--report", str(path), cores=1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "downloading" not in done.stdout + done.stderr
+    text = path.read_text()
+    path.unlink()
+    for words in ("Figures", "Tables", "contact sheet", "a defence should keep a model at the right"):
+        assert words in text, words
+
+
+def test_every_marked_output_has_a_caption():
+    captions = {path.stem for path in SOURCE.glob("rules/captions/*.rst")}
+    marked = re.findall(
+        r'shown\([^"]*"[^"]*", "(\w+)"|shown\(paths.report\(STUDY\), "(\w+)"', (SOURCE / "rules/report.smk").read_text()
+    )
+    named = {name for pair in marked for name in pair if name} | {"attack_success", "trade_off", "training_curves"}
+    assert named | {"contact_sheet"} == captions

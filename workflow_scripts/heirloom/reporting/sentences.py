@@ -96,7 +96,8 @@ def short_answer(rows: Sequence[Row]) -> str:
     if not verdicts:
         return "No model was compared with a control." if chosen else "Nothing was measured."
     metrics = sorted({metric for metric, _ in verdicts}, key=_priority)
-    return "; ".join(_short(metric, verdicts, chosen) for metric in metrics) + "."
+    told = "; ".join(_short(metric, verdicts, chosen) for metric in metrics)
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _short(metric: str, verdicts: Mapping[tuple[str, str], Sequence[Row]], chosen: Sequence[Row]) -> str:
@@ -110,8 +111,7 @@ def _short(metric: str, verdicts: Mapping[tuple[str, str], Sequence[Row]], chose
         parts.append(f"{who} {words} ({_members(rows, chosen)})")
     whole = f"of {total} students, " if len(found) > 1 else ""
     listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-    place = title(metric)
-    return f"{place[0].upper()}{place[1:]}: {whole}{listed}"
+    return f"{title(metric)}: {whole}{listed}"
 
 
 def _members(rows: Sequence[Row], chosen: Sequence[Row]) -> str:

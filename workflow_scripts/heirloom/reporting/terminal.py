@@ -79,8 +79,9 @@ def _change(row: Row | None) -> str:
 def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
     """Align cells in columns: names to the left and cut where they would not fit, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    room = (WIDTH - sum(width + GAP for width in widths[2:]) - GAP) // 2
-    widths[:2] = [min(width, max(room, SHORTEST_NAME)) for width in widths[:2]]
+    room = WIDTH - sum(width + GAP for width in widths[2:]) - GAP
+    # a column that needs less than half of the room leaves the rest to the other
+    widths[:2] = [min(own, max(room // 2, room - other, SHORTEST_NAME)) for own, other in (widths[:2], widths[1::-1])]
     for method, injection, *cells in lines:
         names = [_cut(name, width).ljust(width) for name, width in zip((method, injection), widths[:2], strict=True)]
         rates = [cell.rjust(width) for cell, width in zip(cells, widths[2:], strict=True)]

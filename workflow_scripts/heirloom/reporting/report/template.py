@@ -9,7 +9,7 @@ STYLE = """
   --shade: #1d242c; --accent: #f08a9a; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
-body { margin: 0 auto; max-width: 76rem; padding: 1.2rem 1rem 3rem; color: var(--ink); background: var(--page);
+body { margin: 0 auto; max-width: 78rem; padding: 1.2rem 1rem 3rem; color: var(--ink); background: var(--page);
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: .4rem 0 .6rem; }
 h2 { font-size: 1.25rem; margin: 2.6rem 0 .5rem; padding-top: .8rem; border-top: 1px solid var(--line); }
@@ -25,13 +25,15 @@ nav li, .note, figcaption { font-size: .9rem; color: var(--quiet); }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .5rem .7rem; font-weight: 600; }
 th { text-align: left; vertical-align: bottom; background: var(--shade); border-bottom: 1px solid var(--line); }
-th, td { padding: .32rem .7rem; white-space: nowrap; }
+th, td { padding: .32rem .55rem; white-space: nowrap; }
 tbody tr + tr td { border-top: 1px solid var(--line); }
-.number { text-align: right; } .clear td { font-weight: 600; }
+.number { text-align: right; } .clear td:nth-last-child(-n+2) { font-weight: 600; }
 figure { margin: 1.2rem 0 1.8rem; }
 .picture { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: .4rem; }
 .picture img { display: block; height: auto; width: 100%; }
-.wide img { min-width: 40rem; } .narrow img { width: auto; max-width: 100%; max-height: 62rem; }
+.wide img { min-width: 40rem; } .sheets { display: flex; flex-wrap: wrap; gap: 0 1.6rem; align-items: flex-start; }
+.sheets figure { max-width: min(100%, 40rem); } .narrow { width: fit-content; max-width: 100%; }
+.narrow img { width: auto; max-width: 100%; max-height: 70rem; }
 figcaption { margin-top: .5rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: .6rem 0; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
@@ -45,9 +47,9 @@ pre { background: var(--shade); padding: .7rem .9rem; overflow-x: auto; border-r
     --accent: #b03a4e; }
   body { font-size: 10pt; max-width: none; padding: 0; } nav { display: none; }
   h2, h3, caption, thead { break-after: avoid; } h2 { margin-top: 1.4rem; }
-  figure, tr, .answer { break-inside: avoid; }
+  figure, tr, .answer { break-inside: avoid; } .sheets { display: block; }
   .scroll { overflow: visible; border: 0; } .picture { overflow: visible; border: 0; padding: 0; }
-  .picture img { min-width: 0; max-height: 235mm; object-fit: contain; object-position: left top; }
+  .picture img { min-width: 0; max-height: 225mm; max-width: 100%; object-fit: contain; object-position: left top; }
   table { font-size: 7.5pt; } th, td { padding: .15rem .4rem; white-space: normal; } .digest { word-break: break-all; }
   pre { white-space: pre-wrap; }
 }
@@ -125,7 +127,9 @@ TEMPLATE = """\
 {% if sheets %}
 <section id="contact-sheets">
 <h2>What the defects look like</h2>
+<div class="sheets">
 {% for figure in sheets %}{{ picture(figure, "narrow") }}{% endfor %}
+</div>
 </section>
 {% endif %}
 <section id="data">
