@@ -11,10 +11,10 @@ HEIRLOOM := $(BIN)/python -m heirloom
 STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help results real-sample test test-slow test-faults golden check format lock envs schema clean
+.PHONY: help results real-sample snakemake-report test test-slow test-faults golden check format lock envs schema clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Heirloom needs Python 3.11 or newer; set PYTHON=" if sys.version_info < (3, 11) else 0)'
@@ -30,6 +30,10 @@ results: $(READY) ## Run the quickstart study (or STUDY=name) and print its answ
 real-sample: $(READY) ## Run on real photographs and weights: DATA=FOLDER [STUDY=real-sample]
 	@test -n "$(DATA)" || { echo "real-sample needs DATA=FOLDER; docs/real-sample.md describes the folder"; exit 2; }
 	$(HEIRLOOM) run --study config/studies/$(or $(STUDY),real-sample).yaml --data $(DATA) --cores $(CORES)
+
+snakemake-report: $(READY) ## Write Snakemake's own report of a finished study (STUDY=name)
+	$(BIN)/snakemake --cores 1 $(if $(STUDY),--configfile config/studies/$(STUDY).yaml) \
+		--report results/$(or $(STUDY),quickstart)/snakemake-report.html
 
 test: $(READY) ## Run the tests (all but the slow, faults and cluster ones)
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -47,7 +47,8 @@ rule all:
         paths.table(STUDY, "summary.parquet"),
         paths.table(STUDY, "costs.parquet"),
         paths.table(STUDY, "data_check.parquet"),
-        paths.figure(STUDY, "attack_success.png"),
+        paths.report(STUDY),
+        [paths.figure(STUDY, f"{name}.png") for name in GRID.figures],
 
 
 rule data:

@@ -104,7 +104,8 @@ def show_summary(options: argparse.Namespace) -> int:
     study = grid.study.name
     print(f"\n{grid.study.title}\n")
     print_summary(Path(paths.table(study, "summary.parquet")), grid.questions, sys.stdout)
-    print(f"\nTables   {paths.RESULTS}/{study}/tables\nFigures  {paths.RESULTS}/{study}/figures")
+    folder = f"{paths.RESULTS}/{study}"
+    print(f"\nTables   {folder}/tables\nFigures  {folder}/figures\nReport   {paths.report(study)}")
     return 0
 
 

@@ -33,6 +33,7 @@ from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 
 CLEAN = "none"
+FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
 
 # Registries by reference: config names their entries but needs none of the code behind them.
 BODIES = "heirloom.models.bodies:BODIES"
@@ -446,6 +447,46 @@ class Grid:
         clean = [paths.teacher_folder(name, CLEAN) for name in self.teacher_names]
         infected = [paths.teacher_folder(*names) for names in self.infected_teachers]
         return sorted({*data, *clean, *infected, f"{paths.RESULTS}/{self.study.name}"})
+
+    @property
+    def defects(self) -> list[str]:
+        """Injections of the study that plant something."""
+        return [name for name in self.injection_names if self.injection(name).kind != "clean"]
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the study's figures, its contact sheets last."""
+        return [*FIGURES, *self.contact_sheets]
+
+    @property
+    def contact_sheets(self) -> list[str]:
+        """Name of the contact sheet of each defect."""
+        return [f"contact_sheet_{name}" for name in self.defects]
+
+    def sheet_of(self, injection: str) -> dict[str, Any]:
+        """What of an injection shows in its pictures, as parameters."""
+        entry = self.injection(injection)
+        names = ("dataset", "portion", "seed", "target", "trigger", "wrong_labels")
+        shown = {name: getattr(entry, name) for name in names}
+        return {"augmentation": self.augmentation_of(entry.dataset), "injection": injection, **shown}
+
+    @property
+    def histories(self) -> dict[str, dict[str, Any]]:
+        """History of every student and of every teacher after its injection, with the names it belongs to."""
+        found = {
+            f"{paths.teacher_folder(teacher, injection)}/history.parquet": {
+                "teacher": teacher,
+                "injection": injection,
+                "dataset": self.injection(injection).dataset,
+                "method": "teacher",
+            }
+            for teacher, injection in self.infected_teachers
+            if injection != CLEAN
+        }
+        for student in self.students:
+            keys = {**asdict(student.evaluation), **_own(student)}
+            found[f"{student.folder(self.study.name)}/history.parquet"] = keys
+        return found
 
     @property
     def benchmarks(self) -> dict[str, dict[str, Any]]:
