@@ -19,6 +19,8 @@ except HeirloomError as error:
 config["data_root"] = GRID.study.data_root
 config["checkpoint_seconds"] = GRID.study.checkpoint_seconds
 config["instructions"] = GRID.instructions
+config["local_paths"] = GRID.local_paths
+config["checksums"] = str(Path(workflow.basedir) / "config" / "checksums.lock")
 STUDY = GRID.study.name
 
 

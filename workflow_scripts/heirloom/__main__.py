@@ -16,6 +16,7 @@ from heirloom.config.resources import gpus_visible
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import open_grid
 from heirloom.runtime.errors import HeirloomError
+from heirloom.runtime.files import storage_error
 from heirloom.runtime.guardian import is_snakemake
 from heirloom.runtime.locks import exclusive
 from heirloom.runtime.repair import remove_damaged
@@ -29,8 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
-    except HeirloomError as error:
-        print(f"heirloom: {error}", file=sys.stderr)
+    except (HeirloomError, OSError) as error:
+        told = error if isinstance(error, HeirloomError) else storage_error(error)
+        if told is None:
+            raise
+        _tell(str(told))
         return 1
 
 

@@ -25,6 +25,7 @@ from heirloom.config.models import (
     Files,
     Injection,
     Pretrained,
+    RemoteFile,
     Study,
     Teacher,
 )
@@ -266,6 +267,21 @@ class Grid:
         """How to get each data set whose owner asks for a login or a form."""
         sources = {name: entry.source for name, entry in self.catalogue.datasets.items()}
         return {name: source.instructions for name, source in sources.items() if isinstance(source, Files)}
+
+    @property
+    def local_paths(self) -> dict[str, dict[str, str]]:
+        """Where files lie that have a path of their own: by the entry's key, then by name."""
+        found: dict[str, tuple[RemoteFile, ...]] = {}
+        for name, dataset in self.catalogue.datasets.items():
+            if isinstance(dataset.source, Files):
+                found[f"datasets.{name}"] = dataset.source.files
+        for name, teacher in self.catalogue.teachers.items():
+            if isinstance(teacher.source, Fetched):
+                found[f"teachers.{name}"] = (teacher.source.file,)
+        placed = {
+            key: {file.name: file.local_path for file in files if file.local_path} for key, files in found.items()
+        }
+        return {key: paths for key, paths in placed.items() if paths}
 
     def trigger_recipe(self, name: str) -> dict[str, Any]:
         """What a trigger does to an image: all but its title, which is for readers."""
