@@ -32,7 +32,7 @@ figure { margin: 1.2rem 0 1.8rem; }
 .picture { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: .4rem; }
 .picture img { display: block; height: auto; width: 100%; }
 .wide img { min-width: 40rem; } .sheets { display: flex; flex-wrap: wrap; gap: 0 1.6rem; align-items: flex-start; }
-.sheets figure { max-width: 100%; } 
+.sheets figure { max-width: 100%; }
 .sheets figcaption { width: 0; min-width: 100%; } .narrow { width: fit-content; max-width: 100%; }
 .narrow img { width: auto; max-width: 100%; max-height: 70rem; }
 figcaption { margin-top: .5rem; }
