@@ -24,8 +24,9 @@ nav li, .note, figcaption { font-size: .9rem; color: var(--quiet); }
 .scroll { overflow-x: auto; margin: .6rem 0; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .5rem .7rem; font-weight: 600; }
-th { text-align: left; vertical-align: bottom; background: var(--shade); border-bottom: 1px solid var(--line); }
-th, td { padding: .32rem .55rem; white-space: nowrap; }
+th { text-align: left; vertical-align: bottom; min-width: 3.6rem; background: var(--shade);
+  border-bottom: 1px solid var(--line); }
+th, td { padding: .32rem .55rem; } td { white-space: nowrap; }
 tbody tr + tr td { border-top: 1px solid var(--line); }
 .number { text-align: right; } .clear td:nth-last-child(-n+2) { font-weight: 600; }
 figure { margin: 1.2rem 0 1.8rem; }
