@@ -14,7 +14,7 @@ from heirloom.config.grid import CLEAN, Grid, plain
 from heirloom.config.load import load_catalogue, load_study
 from heirloom.config.models import Files, Preparation, RemoteFile, Trigger
 from heirloom.config.schema import schema_text
-from heirloom.config.workflow import open_grid
+from heirloom.config.workflow import command_of, open_grid
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -272,3 +272,41 @@ def test_logs_and_benchmarks_are_named_after_their_rule():
 
 def test_the_schema_that_ships_is_the_models_own():
     assert (PROJECT / "config/schema.json").read_text() == schema_text(), "run `make schema`"
+
+
+# -- the report --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "command"),
+    [
+        ("config/config.yaml", "make results"),
+        ("config/studies/mine.yaml", "make results STUDY=mine"),
+        ("mine/own.yaml", "snakemake --cores all --configfile mine/own.yaml"),
+        (str(Path.cwd() / "mine/own.yaml"), "snakemake --cores all --configfile mine/own.yaml"),
+        ("/elsewhere/own.yaml", "snakemake --cores all --configfile own.yaml"),
+    ],
+)
+def test_the_report_names_the_command_that_runs_its_study_again(content, where, command):
+    assert command_of(replace(grid_of(content), where=where)) == command
+
+
+def test_the_command_asks_for_a_folder_where_the_study_needs_files():
+    study = PROJECT / "config/studies/backdoor.yaml"
+    grid = open_grid(yaml.safe_load(study.read_text()), config_files=["config/studies/backdoor.yaml"], project=PROJECT)
+    assert command_of(grid) == "make results STUDY=backdoor DATA=FOLDER"
+
+
+def test_histories_are_those_of_students_and_of_teachers_after_an_injection(content):
+    histories = grid_of(content).histories
+    teachers = [keys for keys in histories.values() if keys["method"] == "teacher"]
+    assert {keys["injection"] for keys in teachers} == {"signs-backdoor", "signs-clean"}
+    assert all("seed" not in keys for keys in teachers)
+    assert len(histories) == len(teachers) + len(grid_of(content).students)
+
+
+def test_only_what_shows_in_pictures_is_a_contact_sheets_parameter(content):
+    grid = grid_of(content)
+    assert grid.defects == ["signs-backdoor"]
+    assert "training" not in grid.sheet_of("signs-backdoor")
+    assert grid.figures[-1] == "contact_sheet_signs-backdoor"

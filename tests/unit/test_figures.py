@@ -215,6 +215,13 @@ def test_saving_replaces_whole_files(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png"]
 
 
+def test_a_figure_of_hundreds_of_models_is_saved_with_fewer_dots(tmp_path):
+    from matplotlib.figure import Figure
+
+    save(Figure(figsize=(0.5, 400)), png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+    assert int.from_bytes((tmp_path / "a.png").read_bytes()[20:24], "big") == 30_000
+
+
 # -- groups ------------------------------------------------------------------------------------------------------------
 
 NO_CONTROL = dict.fromkeys(("control", "difference", "difference_low", "difference_high", "p_value"))

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from heirloom.config.models import Trigger
+from heirloom.data import triggers
 from heirloom.data.resident import Images
 from heirloom.evaluation.predictions import accuracy, predict
 from heirloom.models.weights import architecture_facts, save_classifier
@@ -123,14 +124,14 @@ def test_each_row_is_its_own_models(folder, tmp_path):
 
 def test_triggered_images_are_the_same_for_every_model_and_differ_by_trigger(folder, tmp_path, monkeypatch):
     seen = []
-    plain = evaluate_students.paste
+    plain = triggers.paste
 
     def spy(images, **settings):
         shown = plain(images, **settings)
         seen.append(shown.clone())
         return shown
 
-    monkeypatch.setattr(evaluate_students, "paste", spy)
+    monkeypatch.setattr(triggers, "paste", spy)
     evaluate(folder, tmp_path / "predictions.parquet", batch_size=21)
     ape, zebra = seen[0::2], seen[1::2]
     assert len(ape) == len(zebra) == 3

@@ -92,28 +92,6 @@ def test_each_named_target_plans_its_part(fresh):
     assert "evaluate_students" not in {job.rule for job in fresh.plan("students")}
 
 
-@pytest.mark.parametrize("study", ["backdoor", "poison"])
-def test_full_size_studies_plan_without_data_or_network(fresh, study):
-    """Every student by its own method, seed and origin, and every defect beside its control; nothing is fetched."""
-    file = fresh.folder / f"config/studies/{study}.yaml"
-    grid = open_grid(yaml.safe_load(file.read_text()), config_files=[file], project=fresh.folder)
-    unshared = "import socket; socket.socket.connect = None; "  # a connection would raise TypeError
-    command = unshared + "import snakemake.cli; snakemake.cli.main()"
-    found = fresh.call("-c", command, "-n", "--cores", "1", "--configfile", f"config/studies/{study}.yaml")
-    assert found.returncode == 0, found.stdout + found.stderr
-    jobs = Counter(job.rule for job in parse_plan(found.stdout + found.stderr))
-    methods, seeds = len(grid.study.methods), len(grid.study.seeds)
-    assert jobs["train_student"] == len(grid.students) >= 400
-    assert jobs["evaluate_students"] == len(grid.evaluations)
-    assert jobs["inject_defect"] == len(grid.infected_teachers)
-    assert max(Counter(student.evaluation for student in grid.students).values()) == methods * seeds
-    assert jobs["download_dataset"] == len(grid.dataset_names)
-    for evaluation in grid.evaluations:
-        control = grid.injection(evaluation.injection).control
-        assert control is None or dataclasses.replace(evaluation, injection=control) in grid.evaluations
-    assert not (fresh.folder / "results").exists()
-
-
 def test_a_finished_study_has_its_report_and_every_figure(finished):
     folder = finished.folder / "results/tiny"
     assert "Does the trigger survive?" in (folder / "report.html").read_text()
@@ -139,3 +117,25 @@ def test_every_caption_belongs_to_an_output():
     captions = {path.stem for path in SOURCE.glob("rules/captions/*.rst")}
     assert set(FIGURES) <= captions
     assert not [name for name in captions - set(FIGURES) if f'"{name}"' not in rules]
+
+
+@pytest.mark.parametrize("study", ["backdoor", "poison"])
+def test_full_size_studies_plan_without_data_or_network(fresh, study):
+    """Every student by its own method, seed and origin, and every defect beside its control; nothing is fetched."""
+    file = fresh.folder / f"config/studies/{study}.yaml"
+    grid = open_grid(yaml.safe_load(file.read_text()), config_files=[file], project=fresh.folder)
+    unshared = "import socket; socket.socket.connect = None; "  # a connection would raise TypeError
+    command = unshared + "import snakemake.cli; snakemake.cli.main()"
+    found = fresh.call("-c", command, "-n", "--cores", "1", "--configfile", f"config/studies/{study}.yaml")
+    assert found.returncode == 0, found.stdout + found.stderr
+    jobs = Counter(job.rule for job in parse_plan(found.stdout + found.stderr))
+    methods, seeds = len(grid.study.methods), len(grid.study.seeds)
+    assert jobs["train_student"] == len(grid.students) >= 400
+    assert jobs["evaluate_students"] == len(grid.evaluations)
+    assert jobs["inject_defect"] == len(grid.infected_teachers)
+    assert max(Counter(student.evaluation for student in grid.students).values()) == methods * seeds
+    assert jobs["download_dataset"] == len(grid.dataset_names)
+    for evaluation in grid.evaluations:
+        control = grid.injection(evaluation.injection).control
+        assert control is None or dataclasses.replace(evaluation, injection=control) in grid.evaluations
+    assert not (fresh.folder / "results").exists()

@@ -36,16 +36,18 @@ def open_grid(config: Mapping[str, Any], *, config_files: Sequence[str | Path], 
 
 
 def command_of(grid: Grid) -> str:
-    """Return the command that runs a study again; names no folder of this machine."""
+    """Return the command that runs a study again; names no folder above the working folder."""
     where = Path(grid.where)
+    if where.is_absolute():
+        where = where.relative_to(Path.cwd()) if where.is_relative_to(Path.cwd()) else Path(where.name)
     sources = [grid.dataset(name).source for name in grid.dataset_names]
     own = any(isinstance(source, Files) for source in sources) or any(
         isinstance(grid.teacher(name).source, Fetched) for name in grid.teacher_names
     )
     if where.as_posix() == DEFAULT_STUDY:
         study = ""
-    elif where.parent.as_posix().endswith("config/studies"):
+    elif where.parent.as_posix() == "config/studies":
         study = f" STUDY={where.stem}"
     else:
-        return f"snakemake --cores all --configfile {where.name}" + (" --config data_root=FOLDER" if own else "")
+        return f"snakemake --cores all --configfile {where.as_posix()}" + (" --config data_root=FOLDER" if own else "")
     return f"make results{study}{' DATA=FOLDER' if own else ''}"

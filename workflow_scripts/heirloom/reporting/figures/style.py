@@ -37,6 +37,7 @@ STYLE: Mapping[Any, Any] = {
 WIDTH, MARGIN = 10.0, 0.14
 LEGEND_LINE, LEGEND_LEFT = 0.24, 0.17
 DOTS_PER_INCH = 200
+TALLEST = 30_000  # pixels: a figure of hundreds of models gets fewer dots an inch, as its picture is held in memory
 HALO = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # keeps lines out of the words and numbers
 
 
@@ -136,6 +137,7 @@ def note(text: str) -> Figure:
 
 def save(figure: Figure, *, png: Path, pdf: Path, dots_per_inch: int = DOTS_PER_INCH) -> None:
     """Write a figure as PNG and PDF without dates or versions, so that equal figures give equal bytes."""
+    dots_per_inch = min(dots_per_inch, int(TALLEST / figure.get_figheight()))
     with style():
         with atomic_path(png) as path:
             figure.savefig(path, format="png", dpi=dots_per_inch, metadata={"Software": None})

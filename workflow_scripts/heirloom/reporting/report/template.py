@@ -24,15 +24,17 @@ nav li, .note, figcaption { font-size: .9rem; color: var(--quiet); }
 .scroll { overflow-x: auto; margin: .6rem 0; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .5rem .7rem; font-weight: 600; }
-th { text-align: left; vertical-align: bottom; background: var(--shade); border-bottom: 1px solid var(--line); }
-th, td { padding: .32rem .55rem; white-space: nowrap; }
+th { text-align: left; vertical-align: bottom; min-width: 3.6rem; background: var(--shade);
+  border-bottom: 1px solid var(--line); }
+th, td { padding: .32rem .55rem; } td { white-space: nowrap; }
 tbody tr + tr td { border-top: 1px solid var(--line); }
 .number { text-align: right; } .clear td:nth-last-child(-n+2) { font-weight: 600; }
 figure { margin: 1.2rem 0 1.8rem; }
 .picture { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: .4rem; }
 .picture img { display: block; height: auto; width: 100%; }
 .wide img { min-width: 40rem; } .sheets { display: flex; flex-wrap: wrap; gap: 0 1.6rem; align-items: flex-start; }
-.sheets figure { max-width: min(100%, 40rem); } .narrow { width: fit-content; max-width: 100%; }
+.sheets figure { max-width: 100%; }
+.sheets figcaption { width: 0; min-width: 100%; } .narrow { width: fit-content; max-width: 100%; }
 .narrow img { width: auto; max-width: 100%; max-height: 70rem; }
 figcaption { margin-top: .5rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: .6rem 0; }
