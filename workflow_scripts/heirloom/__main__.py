@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("run", run_study, "verify what exists, compute what is missing, print the answers"),
         ("summary", show_summary, "print the summary table of a finished study"),
+        ("doctor", examine_machine, "check environment, machine, disk and data, and what each study would take"),
         ("verify", verify_results, "remove a study's damaged results"),
         ("clean", clean_results, "remove all results"),
         ("schema", show_schema, "print the JSON schema of a study"),
@@ -102,6 +103,14 @@ def show_summary(options: argparse.Namespace) -> int:
     print_summary(Path(paths.table(study, "summary.parquet")), grid.questions, sys.stdout)
     print(f"\nTables   {paths.RESULTS}/{study}/tables\nFigures  {paths.RESULTS}/{study}/figures")
     return 0
+
+
+def examine_machine(options: argparse.Namespace) -> int:
+    """Print what is and is not as studies need it; the status is 1 when something would stop the study asked about."""
+    from heirloom.doctor.run import examine
+
+    study = Path(options.study) if options.study else None
+    return examine(project=Path.cwd(), study=study, data=Path(options.data) if options.data else None, tell=print)
 
 
 def verify_results(options: argparse.Namespace) -> int:

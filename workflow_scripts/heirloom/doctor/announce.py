@@ -1,0 +1,34 @@
+"""The estimate that is printed when a study starts; it informs, and never stops a run."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from heirloom.config import paths
+from heirloom.config.grid import Grid
+from heirloom.config.rates import read_rates
+from heirloom.config.resources import gpus_visible
+from heirloom.doctor.sources import estimate_of
+from heirloom.doctor.wording import lines
+from heirloom.runtime.errors import HeirloomError
+from heirloom.runtime.machine import machine_name
+
+
+def announce(grid: Grid, *, cores: int) -> None:
+    """Print the estimate of a study on stderr: jobs to run, disk, download, time on this machine."""
+    try:
+        found = estimate_of(grid)
+        rates = read_rates(machine_name())
+        texts = lines(found, rates, free=free_bytes(), cores=cores, gpus=gpus_visible())
+        print("\n".join(f"heirloom: {text}" for text in texts), file=sys.stderr, flush=True)
+    except HeirloomError as error:
+        print(f"heirloom: no estimate: {error}", file=sys.stderr, flush=True)
+
+
+def free_bytes(folder: Path = Path(paths.RESULTS)) -> int:
+    """Return the free space where the results go; the folder need not exist yet."""
+    place = folder.absolute()
+    existing = next(parent for parent in (place, *place.parents) if parent.exists())
+    return shutil.disk_usage(existing).free
