@@ -64,7 +64,8 @@ def run_study(options: argparse.Namespace) -> int:
             _snakemake(options, ["--unlock", "--quiet", "all"], lock)
         MARKER.touch()
         damaged = [str(path) for path in remove_damaged(map(Path, grid.folders), tell=_tell)]
-        steps = [*_by_stage(damaged, grid.study.name), options.snakemake]
+        repairs = [[*step, "--no-hooks"] for step in _by_stage(damaged, grid.study.name)]  # the estimate once, not each
+        steps = [*repairs, options.snakemake]
         status = next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0)
         MARKER.unlink(missing_ok=True)
     return status or show_summary(options)

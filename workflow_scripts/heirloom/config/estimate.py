@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
@@ -52,7 +52,7 @@ class Load:
 class Task:
     """One job: the file that shows that it is done, the files of other jobs it needs, and what it takes, in bytes.
 
-    `unknown` says what of it could not be counted, and why.
+    `unknown` says what of it could not be counted, and why; `target`, that the study asks for the output itself.
     """
 
     rule: str
@@ -62,6 +62,7 @@ class Task:
     download: int = 0
     loads: tuple[Load, ...] = ()
     unknown: str = ""
+    target: bool = False
 
     @property
     def threads(self) -> int:
@@ -126,14 +127,14 @@ class Arrival:
 ArrivalOf = Callable[[str, str], Arrival]
 
 
-def estimate(grid: Grid, *, arrival: ArrivalOf, exists: Callable[[str], bool] = os.path.exists) -> Estimate:
-    """Estimate what a study still takes. Jobs whose outputs exist, and all that they need, are taken for done.
+def estimate(grid: Grid, *, arrival: ArrivalOf, planned: Iterable[str] | None = None) -> Estimate:
+    """Estimate what a study still takes.
 
-    What changed since an output was made is not seen here: Snakemake plans it. Raises ConfigError for a body without
-    a cost.
+    `planned`: outputs of the jobs that will run. None: what is absent, and what depends on it; jobs whose recipe or
+    code changed since are then not seen. Raises ConfigError for a body without a cost.
     """
     tasks = list(_Planner(grid, arrival).tasks())
-    todo = missing(tasks, exists=exists)
+    todo = missing(tasks, exists=os.path.exists) if planned is None else set(planned)
     return Estimate(
         study=grid.study.name,
         todo=tuple(task for task in tasks if task.output in todo),
@@ -142,7 +143,7 @@ def estimate(grid: Grid, *, arrival: ArrivalOf, exists: Callable[[str], bool] = 
 
 
 def missing(tasks: Sequence[Task], *, exists: Callable[[str], bool]) -> set[str]:
-    """Return the outputs that have to be made: final ones that are absent, what these need, and what needs these.
+    """Return the outputs that have to be made: targets that are absent, what these need, and what needs these.
 
     An absent file that nobody needs any more is not made, as Snakemake makes none.
     """
@@ -152,7 +153,7 @@ def missing(tasks: Sequence[Task], *, exists: Callable[[str], bool]) -> set[str]
     for task in tasks:
         for need in task.needs:
             users.setdefault(need, []).append(task.output)
-    waiting = [output for output in absent if output not in users]
+    waiting = [task.output for task in tasks if task.target and task.output in absent]
     todo: set[str] = set()
     while waiting:
         output = waiting.pop()
@@ -256,14 +257,14 @@ class _Planner:
         disk = arrival.disk
         download = guess if arrival.download is None else arrival.download
         known = disk is not None and download is not None
-        unknown = "" if known else f"the files of {name}, whose size is not known"
+        unknown = "" if known else f"files of {name} (size not known)"
         return replace(task, disk=disk or 0, download=download or 0, unknown=unknown)
 
     def _prepare_dataset(self, folder: str, keys: dict[str, Any]) -> Task:
         name, preparation = keys["dataset"], folder.rpartition("/")[2]
         counts, recipe = self._counts[name], self._grid.dataset(name).preparations[preparation]
         disk = 3 * recipe.size**2 * stored_images(counts, recipe) if counts else 0
-        unknown = "" if counts else f"the images of {name}, which the catalogue does not count (key counts)"
+        unknown = "" if counts else f"images of {name} (no counts in the catalogue)"
         needs = (f"{paths.raw_folder(name)}/card.json",)
         return Task("", f"{folder}/card.json", needs=needs, disk=disk, unknown=unknown)
 
@@ -336,9 +337,9 @@ class _Planner:
         predictions = tuple(f"{evaluation.folder(study)}/predictions.parquet" for evaluation in grid.evaluations)
         prepared = tuple(f"{paths.data_folder(*names)}/card.json" for names in grid.prepared_data)
         tables = {name: paths.table(study, f"{name}.parquet") for name in ("measurements", "summary", "costs")}
-        yield Task("check_datasets", paths.table(study, "data_check.parquet"), needs=prepared)
+        check, figure = paths.table(study, "data_check.parquet"), paths.figure(study, "attack_success.png")
+        yield Task("check_datasets", check, needs=prepared, target=True)
         yield Task("collect_measurements", tables["measurements"], needs=predictions)
-        yield Task("summarise", tables["summary"], needs=(tables["measurements"], *predictions))
-        yield Task("collect_costs", tables["costs"], needs=(tables["measurements"],))
-        yield Task("draw_figures", paths.figure(study, "attack_success.png"), needs=(tables["summary"],))
-
+        yield Task("summarise", tables["summary"], needs=(tables["measurements"], *predictions), target=True)
+        yield Task("collect_costs", tables["costs"], needs=(tables["measurements"],), target=True)
+        yield Task("draw_figures", figure, needs=(tables["summary"],), target=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -440,7 +440,8 @@ class Grid:
     def benchmarks(self) -> dict[str, dict[str, Any]]:
         """Benchmark file of every job that makes data, a model or predictions, with the names it belongs to."""
         return {
-            paths.record(folder, rule, "benchmarks"): {"rule": rule, **keys} for rule, folder, keys in self.costly_jobs()
+            paths.record(folder, rule, "benchmarks"): {"rule": rule, **keys}
+            for rule, folder, keys in self.costly_jobs()
         }
 
     def costly_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -459,9 +460,9 @@ class Grid:
                 keys = {"teacher": teacher, "injection": injection, "dataset": self.injection(injection).dataset}
                 yield "inject_defect", paths.teacher_folder(teacher, injection), keys
         for student in self.students:
-            yield "train_student", student.folder(self.study.name), {**asdict(student.evaluation), **_own(student)}
+            yield "train_student", student.folder(self.study.name), {**vars(student.evaluation), **_own(student)}
         for evaluation in self.evaluations:
-            yield "evaluate_students", evaluation.folder(self.study.name), asdict(evaluation)
+            yield "evaluate_students", evaluation.folder(self.study.name), dict(vars(evaluation))
 
     @property
     def dataset_names(self) -> list[str]:

@@ -122,7 +122,8 @@ class Dataset(Strict):
     homepage: str = Field("", description="the owner's page")
     overlaps: str = Field("", description="which other data set shares pictures with this one")
     counts: Counts | None = Field(
-        None, description="images and classes of a set of files, for the estimate; a drawn set's follow from its options"
+        None,
+        description="images and classes of a set of files, for estimates; a drawn set's follow from its options",
     )
 
 

@@ -32,9 +32,7 @@ class Whereabouts:
         return None if self.to_download or self.absent else sum(path.stat().st_size for path in self.at_hand)
 
 
-def find(
-    files: Sequence[RemoteFile], folders: Sequence[str], *, data_root: Path | None, cache: Path
-) -> Whereabouts:
+def find(files: Sequence[RemoteFile], folders: Sequence[str], *, data_root: Path | None, cache: Path) -> Whereabouts:
     """Look for an unpacked folder in `data_root`, then for each file there, then in `cache`, then for its address.
 
     The order is that of download_dataset and fetch_teacher. Raises DataError when `data_root` is no folder.

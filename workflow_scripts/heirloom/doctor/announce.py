@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from heirloom.config import paths
@@ -16,10 +17,13 @@ from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.machine import machine_name
 
 
-def announce(grid: Grid, *, cores: int) -> None:
-    """Print the estimate of a study on stderr: jobs to run, disk, download, time on this machine."""
+def announce(grid: Grid, *, planned: Iterable[str], cores: int | None) -> None:
+    """Print the estimate of a study on stderr: jobs to run, disk, download, time on this machine.
+
+    `planned`: outputs of the jobs that Snakemake will run. `cores` is None where the jobs are sent to other machines, whose speed nobody measured.
+    """
     try:
-        found = estimate_of(grid)
+        found = estimate_of(grid, planned)
         rates = read_rates(machine_name())
         texts = lines(found, rates, free=free_bytes(), cores=cores, gpus=gpus_visible())
         print("\n".join(f"heirloom: {text}" for text in texts), file=sys.stderr, flush=True)

@@ -82,7 +82,7 @@ def measure() -> Rates:
 def start_seconds() -> float:
     """Return the seconds until a fresh process has imported what a training needs."""
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import heirloom.stages.train_student"], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-c", "import heirloom.stages.train_student"], check=True)
     return time.perf_counter() - begun
 
 

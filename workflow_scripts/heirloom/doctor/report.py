@@ -31,15 +31,14 @@ class Group:
 
 
 def rendered(groups: Sequence[Group]) -> Iterator[str]:
-    """Give the report's lines: status, name and finding in columns, what to do below it, and a last line that sums up."""
+    """Give the report's lines: status, name and finding in columns, what to do below, and a last line that sums up."""
     for group in groups:
         yield group.title
         for finding in group.findings:
             yield from _lines(finding)
         yield ""
     found = [finding.status for group in groups for finding in group.findings]
-    counts = [f"{found.count(status)} {word}" for status, word in (("problem", "problems"), ("warning", "warnings"))]
-    yield ", ".join(counts)
+    yield f"{found.count('problem')} problems, {found.count('warning')} warnings"
 
 
 def _lines(finding: Finding) -> Iterator[str]:

@@ -75,9 +75,7 @@ def _sources(grids: Mapping[Path, Grid], chosen: Grid) -> tuple[Finding, ...]:
 
     root = data_root_of(chosen)
     head = Finding("ok", "data_root", str(root) if root else "not given (DATA=FOLDER): nothing of yours is looked at")
-    found = source_findings(
-        chosen.catalogue, needed=names(grids.values()), blocking=names([chosen]), data_root=root
-    )
+    found = source_findings(chosen.catalogue, needed=names(grids.values()), blocking=names([chosen]), data_root=root)
     return (head, *found)
 
 
@@ -100,16 +98,18 @@ def speed_group(rates: Rates | None) -> Group:
     if rates is None:
         finding = Finding("warning", "measured", "nothing, so no study's time is known", "see the message above")
         return Group("speed", (finding,))
-    start = Finding("ok", "start of a job", f"{rates.start:.1f} s, then")
+    start = Finding("ok", "start of a job", f"{rates.start:.1f} s")
     return Group("speed", (start, *_speeds(rates)))
 
 
 def _speeds(rates: Rates) -> Iterator[Finding]:
     for rate in rates.rates:
-        where = rate.device + (f", {rate.threads} threads" if rate.device == "cpu" else "")
+        where = rate.device + (f", {rate.threads} thread{'s' * (rate.threads > 1)}" if rate.device == "cpu" else "")
         per_step = f"{1000 * rate.step:.2g} ms a step"
-        what = f"{per_step}, {1e9 * rate.mac:.2g} s a 10^9 multiply-adds, {1e6 * rate.activation:.2g} s a 10^6 activations"
-        yield Finding("ok", f"{where}, {rate.precision}", what)
+        what = (
+            f"{per_step}, {1e9 * rate.mac:.2g} s a 10^9 multiply-adds, {1e6 * rate.activation:.2g} s a 10^6 activations"
+        )
+        yield Finding("ok", f"{where}, {rate.precision}", f"{per_step}, {per_image}")
 
 
 def study_group(path: Path, grid: Grid, rates: Rates | None) -> Group:
@@ -136,7 +136,7 @@ def _study_findings(grid: Grid, found: Estimate, rates: Rates | None) -> Iterato
     yield Finding("ok", "GPU", f"used where there is one: {here}")
     yield Finding("ok", "time", time_of(found, rates, cores=cores, gpus=gpus))
     if found.unknown:
-        yield Finding("ok", "not counted", "; ".join(found.unknown))
+        yield Finding("ok", "not counted", ", ".join(found.unknown))
     absent = missing_sources(grid)
     if absent:
         yield Finding("warning", "missing", ", ".join(absent), "see data sets and teachers above")

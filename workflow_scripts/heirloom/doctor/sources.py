@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from heirloom.config.estimate import BYTES_A_WEIGHT, Arrival, Estimate, estimate
 from heirloom.config.grid import CLEAN, Grid
 from heirloom.config.models import Catalogue, Dataset, Fetched, Files, Teacher
 from heirloom.data.whereabouts import Whereabouts, find
-from heirloom.doctor.report import Finding
+from heirloom.doctor.report import Finding, Status
 from heirloom.doctor.wording import size
 
 CACHE = Path(paths.DOWNLOADS)
@@ -23,9 +23,12 @@ def data_root_of(grid: Grid) -> Path | None:
     return Path(grid.study.data_root) if grid.study.data_root else None
 
 
-def estimate_of(grid: Grid) -> Estimate:
-    """Estimate a study with what the user's folder and the cache hold. Raises DataError and ConfigError."""
-    return estimate(grid, arrival=partial(_arrival, grid))
+def estimate_of(grid: Grid, planned: Iterable[str] | None = None) -> Estimate:
+    """Estimate a study with what the user's folder and the cache hold. Raises DataError and ConfigError.
+
+    `planned`: outputs of the jobs that will run; None: those that are absent.
+    """
+    return estimate(grid, arrival=partial(_arrival, grid), planned=planned)
 
 
 def whereabouts(entry: Dataset | Teacher, data_root: Path | None) -> Whereabouts | None:
@@ -92,7 +95,7 @@ def _finding(
         return Finding("ok", name, _obtained(entry, found) + nobody)
     names = ", ".join(file.name for file in found.absent)
     what = f"not at hand: {names or 'its folder'}" + ("" if needed else nobody)
-    status = "problem" if blocking else "warning" if needed else "ok"
+    status: Status = "problem" if blocking else "warning" if needed else "ok"
     return Finding(status, name, what, _way(entry))
 
 

@@ -10,7 +10,7 @@ from heirloom.config.resources import NEEDS
 
 GPU_RULES = frozenset(rule for rule, need in NEEDS.items() if need.gpu)
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-_SPANS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
+_SPANS = ((365 * 86400.0, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 
 
 def size(count: float) -> str:
@@ -33,8 +33,10 @@ def job_list(estimate: Estimate) -> str:
     return f"{sum(jobs.values()):,} to run of {sum(estimate.total.values()):,}" + (f" ({kinds})" if kinds else "")
 
 
-def time_of(estimate: Estimate, rates: Rates | None, *, cores: int, gpus: int) -> str:
+def time_of(estimate: Estimate, rates: Rates | None, *, cores: int | None, gpus: int) -> str:
     """Write how long the jobs take with all cores or GPUs always busy, if this machine's speed is known."""
+    if cores is None:
+        return "unknown: the jobs run on other machines"
     if rates is None:
         return "unknown until `make doctor` has measured this machine"
     if gpus and "cuda" not in rates.devices():
@@ -44,7 +46,7 @@ def time_of(estimate: Estimate, rates: Rates | None, *, cores: int, gpus: int) -
     return f"at least {span(seconds)} ({machine}; without drawing, unpacking, decoding and tables)"
 
 
-def lines(estimate: Estimate, rates: Rates | None, *, free: int, cores: int, gpus: int) -> Iterator[str]:
+def lines(estimate: Estimate, rates: Rates | None, *, free: int, cores: int | None, gpus: int) -> Iterator[str]:
     """Give the lines printed before a study starts."""
     short = estimate.disk > free
     yield f"estimate for the study {estimate.study}"
@@ -56,4 +58,4 @@ def lines(estimate: Estimate, rates: Rates | None, *, free: int, cores: int, gpu
         yield f"  download  about {size(estimate.download)}"
     yield f"  time      {time_of(estimate, rates, cores=cores, gpus=gpus)}"
     if estimate.unknown:
-        yield f"  besides   {'; '.join(estimate.unknown)}"
+        yield f"  besides   {', '.join(estimate.unknown)}"

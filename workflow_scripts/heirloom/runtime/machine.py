@@ -88,9 +88,7 @@ def _words(path: Path) -> list[str]:
 def gpu_models() -> tuple[str, ...]:
     """Return the names of the NVIDIA GPUs as their driver tells them, without loading CUDA."""
     files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    return tuple(
-        line.partition(":")[2].strip() for file in files for line in _lines(file) if line.startswith("Model:")
-    )
+    return tuple(line.partition(":")[2].strip() for file in files for line in _lines(file) if line.startswith("Model:"))
 
 
 def machine_name() -> str:
