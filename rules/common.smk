@@ -12,6 +12,10 @@ from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.models.bodies import BODIES
 from heirloom.runtime.digest import code_digest
 
+# Threads that wait for each other sleep instead of spinning: on a machine that also does something else, a spinning
+# thread holds the core that the other one needs. Jobs inherit it; no result depends on it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 def only(names):
     """Wildcard constraint that admits these names alone; nothing when there is none."""

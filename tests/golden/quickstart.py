@@ -26,9 +26,9 @@ DEVIATIONS, LEAST = 3.0, 0.01
 
 
 def numbers(summary: Path) -> dict[str, float]:
-    """Every mean of a summary by "method/injection/attack/metric"."""
+    """Every mean of a summary by "dataset/method/injection/attack/metric"; one that experiments share, once."""
     return {
-        "/".join(row[key] for key in ("method", "injection", "attack", "metric")): row["mean"]
+        "/".join(row[key] for key in ("dataset", "method", "injection", "attack", "metric")): row["mean"]
         for row in read_table(summary).to_pylist()
     }
 

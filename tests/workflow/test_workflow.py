@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections import Counter
 
-from tests.workflow.project import SOURCE
+import pytest
+import yaml
+
+from heirloom.config.workflow import open_grid
+from tests.workflow.project import SOURCE, parse_plan
 
 TRAIN_OR_SELECT = {"pretrain_teacher", "inject_defect", "train_student"}
 RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)+)", re.MULTILINE)
@@ -83,3 +89,25 @@ def test_each_named_target_plans_its_part(fresh):
     assert {job.rule for job in fresh.plan("data")} - {"data"} == {"render_dataset", "prepare_dataset"}
     assert "train_student" not in {job.rule for job in fresh.plan("teachers")}
     assert "evaluate_students" not in {job.rule for job in fresh.plan("students")}
+
+
+@pytest.mark.parametrize("study", ["backdoor", "poison"])
+def test_full_size_studies_plan_without_data_or_network(fresh, study):
+    """Every student by its own method, seed and origin, and every defect beside its control; nothing is fetched."""
+    file = fresh.folder / f"config/studies/{study}.yaml"
+    grid = open_grid(yaml.safe_load(file.read_text()), config_files=[file], project=fresh.folder)
+    unshared = "import socket; socket.socket.connect = None; "  # a connection would raise TypeError
+    command = unshared + "import snakemake.cli; snakemake.cli.main()"
+    found = fresh.call("-c", command, "-n", "--cores", "1", "--configfile", f"config/studies/{study}.yaml")
+    assert found.returncode == 0, found.stdout + found.stderr
+    jobs = Counter(job.rule for job in parse_plan(found.stdout + found.stderr))
+    methods, seeds = len(grid.study.methods), len(grid.study.seeds)
+    assert jobs["train_student"] == len(grid.students) >= 400
+    assert jobs["evaluate_students"] == len(grid.evaluations)
+    assert jobs["inject_defect"] == len(grid.infected_teachers)
+    assert max(Counter(student.evaluation for student in grid.students).values()) == methods * seeds
+    assert jobs["download_dataset"] == len(grid.dataset_names)
+    for evaluation in grid.evaluations:
+        control = grid.injection(evaluation.injection).control
+        assert control is None or dataclasses.replace(evaluation, injection=control) in grid.evaluations
+    assert not (fresh.folder / "results").exists()
