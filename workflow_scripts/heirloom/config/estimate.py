@@ -233,22 +233,22 @@ class _Planner:
     def tasks(self) -> Iterator[Task]:
         """Give every job, in the order of the pipeline."""
         for rule, folder, keys in self._grid.costly_jobs():
-            make: Callable[[str, dict[str, Any]], Task] = getattr(self, f"_{rule}")
-            yield replace(make(folder, keys), rule=rule)
+            make: Callable[[str, str, dict[str, Any]], Task] = getattr(self, f"_{rule}")
+            yield make(rule, folder, keys)
         yield from self._closing()
 
-    def _render_dataset(self, folder: str, keys: dict[str, Any]) -> Task:
+    def _render_dataset(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         counts, source = self._counts[keys["dataset"]], self._grid.drawing(keys["dataset"])
         pixels = source.options.get("side", 48) ** 2
-        return Task("", f"{folder}/card.json", disk=3 * pixels * (counts.training + counts.test) if counts else 0)
+        return Task(rule, f"{folder}/card.json", disk=3 * pixels * (counts.training + counts.test) if counts else 0)
 
-    def _download_dataset(self, folder: str, keys: dict[str, Any]) -> Task:
-        return self._arriving("datasets", keys["dataset"], Task("", f"{folder}/card.json"))
+    def _download_dataset(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
+        return self._arriving("datasets", keys["dataset"], Task(rule, f"{folder}/card.json"))
 
-    def _fetch_teacher(self, folder: str, keys: dict[str, Any]) -> Task:
+    def _fetch_teacher(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         source = self._grid.fetching(keys["teacher"])
         weights = cost_of(self._grid.teacher(keys["teacher"]).body).weights(source.classes) * BYTES_A_WEIGHT
-        task = self._arriving("teachers", keys["teacher"], Task("", f"{folder}/card.json"), guess=weights)
+        task = self._arriving("teachers", keys["teacher"], Task(rule, f"{folder}/card.json"), guess=weights)
         return replace(task, disk=task.disk + weights)
 
     def _arriving(self, section: str, name: str, task: Task, guess: int | None = None) -> Task:
@@ -260,32 +260,40 @@ class _Planner:
         unknown = "" if known else f"files of {name} (size not known)"
         return replace(task, disk=disk or 0, download=download or 0, unknown=unknown)
 
-    def _prepare_dataset(self, folder: str, keys: dict[str, Any]) -> Task:
+    def _prepare_dataset(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         name, preparation = keys["dataset"], folder.rpartition("/")[2]
         counts, recipe = self._counts[name], self._grid.dataset(name).preparations[preparation]
         disk = 3 * recipe.size**2 * stored_images(counts, recipe) if counts else 0
         unknown = "" if counts else f"images of {name} (no counts in the catalogue)"
         needs = (f"{paths.raw_folder(name)}/card.json",)
-        return Task("", f"{folder}/card.json", needs=needs, disk=disk, unknown=unknown)
+        return Task(rule, f"{folder}/card.json", needs=needs, disk=disk, unknown=unknown)
 
-    def _pretrain_teacher(self, folder: str, keys: dict[str, Any]) -> Task:
+    def _pretrain_teacher(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         source = self._grid.pretraining(keys["teacher"])
-        task = self._training(folder, keys["teacher"], source.dataset, source.preparation, source.training)
+        task = self._training(rule, folder, keys["teacher"], source.dataset, source.preparation, source.training)
         return replace(task, needs=task.needs[:1])
 
-    def _inject_defect(self, folder: str, keys: dict[str, Any]) -> Task:
+    def _inject_defect(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         entry = self._grid.injection(keys["injection"])
-        return self._training(folder, keys["teacher"], entry.dataset, entry.preparation, entry.training)
+        return self._training(rule, folder, keys["teacher"], entry.dataset, entry.preparation, entry.training)
 
     def _training(
-        self, folder: str, teacher: str, dataset: str, preparation: str, recipe: Training, passes: int = TRAINED
+        self,
+        rule: str,
+        folder: str,
+        teacher: str,
+        dataset: str,
+        preparation: str,
+        recipe: Training,
+        *,
+        passes: int = TRAINED,
     ) -> Task:
         """Train a teacher's body on a prepared data set."""
         cost, counts = cost_of(self._grid.teacher(teacher).body), self._counts[dataset]
         sizes = self._grid.dataset(dataset).preparations[preparation]
         validation = validation_images(counts, sizes) if counts else 0
         return Task(
-            "",
+            rule,
             f"{folder}/card.json",
             needs=(
                 f"{paths.data_folder(dataset, preparation)}/card.json",
@@ -295,27 +303,30 @@ class _Planner:
             loads=(training_load(cost.at(sizes.crop), recipe, validation=validation, passes=passes),),
         )
 
-    def _train_student(self, folder: str, keys: dict[str, Any]) -> Task:
+    def _train_student(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         evaluation = Evaluation(keys["teacher"], keys["injection"], keys["dataset"])
-        self._evaluation_inputs.setdefault(evaluation, []).append(f"{folder}/card.json")
-        task = self._student(keys["teacher"], keys["dataset"], keys["method"])
+        card = f"{folder}/card.json"
+        self._evaluation_inputs.setdefault(evaluation, []).append(card)
+        like = self._student(keys["teacher"], keys["dataset"], keys["method"])
         teacher = f"{paths.teacher_folder(keys['teacher'], keys['injection'])}/card.json"
-        return replace(task, output=f"{folder}/card.json", needs=(task.needs[0], teacher))
+        return Task(rule, card, needs=(like.needs[0], teacher), disk=like.disk, loads=like.loads)
 
     def _student_cost(self, teacher: str, dataset: str, method: str) -> Task:
         """Cost a student; those that differ in injection and seed alone cost the same."""
         study = self._grid.study
         entry = study.methods[method]
         passes = PASSES.get(entry.method, TRAINED)
-        return self._training("", teacher, dataset, study.preparations[dataset], entry.training, passes)
+        return self._training(
+            "train_student", "", teacher, dataset, study.preparations[dataset], entry.training, passes=passes
+        )
 
-    def _evaluate_students(self, folder: str, keys: dict[str, Any]) -> Task:
+    def _evaluate_students(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         evaluation, grid = Evaluation(**keys), self._grid
         students = self._evaluation_inputs[evaluation]
         data = f"{grid.student_data(evaluation.dataset)}/card.json"
         judged = [f"{paths.teacher_folder(evaluation.teacher, evaluation.injection)}/card.json"]
         needs = (data, *students, *judged * grid.judges_teacher(evaluation))
-        return Task("", f"{folder}/predictions.parquet", needs=needs, loads=(self._evaluation_load(evaluation),))
+        return Task(rule, f"{folder}/predictions.parquet", needs=needs, loads=(self._evaluation_load(evaluation),))
 
     def _evaluation_load(self, evaluation: Evaluation) -> Load:
         grid = self._grid

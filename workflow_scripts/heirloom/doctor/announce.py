@@ -20,7 +20,8 @@ from heirloom.runtime.machine import machine_name
 def announce(grid: Grid, *, planned: Iterable[str], cores: int | None) -> None:
     """Print the estimate of a study on stderr: jobs to run, disk, download, time on this machine.
 
-    `planned`: outputs of the jobs that Snakemake will run. `cores` is None where the jobs are sent to other machines, whose speed nobody measured.
+    `planned`: outputs of the jobs that Snakemake will run. `cores` is None where the jobs are sent to other machines,
+    whose speed nobody measured.
     """
     try:
         found = estimate_of(grid, planned)

@@ -106,9 +106,7 @@ def _speeds(rates: Rates) -> Iterator[Finding]:
     for rate in rates.rates:
         where = rate.device + (f", {rate.threads} thread{'s' * (rate.threads > 1)}" if rate.device == "cpu" else "")
         per_step = f"{1000 * rate.step:.2g} ms a step"
-        what = (
-            f"{per_step}, {1e9 * rate.mac:.2g} s a 10^9 multiply-adds, {1e6 * rate.activation:.2g} s a 10^6 activations"
-        )
+        per_image = f"{1e9 * rate.mac:.2g} s for 10^9 multiply-adds, {1e6 * rate.activation:.2g} s for 10^6 activations"
         yield Finding("ok", f"{where}, {rate.precision}", f"{per_step}, {per_image}")
 
 
