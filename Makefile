@@ -11,10 +11,10 @@ HEIRLOOM := $(BIN)/python -m heirloom
 STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help results real-sample doctor test test-slow test-faults golden check format lock envs schema clean
+.PHONY: help results real-sample doctor snakemake-report test test-slow test-faults golden check format lock envs schema clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Heirloom needs Python 3.11 or newer; set PYTHON=" if sys.version_info < (3, 11) else 0)'
@@ -33,6 +33,10 @@ real-sample: $(READY) ## Run on real photographs and weights: DATA=FOLDER [STUDY
 
 doctor: $(READY) ## Check environment, machine, disk and data, and what each study takes: [STUDY=name] [DATA=FOLDER]
 	$(HEIRLOOM) doctor $(STUDY_FILE) $(if $(DATA),--data $(DATA))
+
+snakemake-report: $(READY) ## Write Snakemake's own report of a finished study (STUDY=name)
+	$(BIN)/snakemake --cores 1 $(if $(STUDY),--configfile config/studies/$(STUDY).yaml) \
+		--report results/$(or $(STUDY),quickstart)/snakemake-report.html
 
 test: $(READY) ## Run the tests (all but the slow, faults and cluster ones)
 	$(BIN)/python -m pytest -n auto --dist loadfile

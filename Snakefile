@@ -20,6 +20,8 @@ except HeirloomError as error:
 config["data_root"] = GRID.study.data_root
 config["checkpoint_seconds"] = GRID.study.checkpoint_seconds
 config["instructions"] = GRID.instructions
+config["local_paths"] = GRID.local_paths
+config["checksums"] = str(Path(workflow.basedir) / "config" / "checksums.lock")
 STUDY = GRID.study.name
 
 
@@ -54,7 +56,8 @@ rule all:
         paths.table(STUDY, "summary.parquet"),
         paths.table(STUDY, "costs.parquet"),
         paths.table(STUDY, "data_check.parquet"),
-        paths.figure(STUDY, "attack_success.png"),
+        paths.report(STUDY),
+        [paths.figure(STUDY, f"{name}.png") for name in GRID.figures],
 
 
 rule data:

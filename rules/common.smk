@@ -90,3 +90,14 @@ def judged_models(wildcards):
         "teacher_card": [f"{folder}/card.json" for folder in teachers],
         "teacher_weights": ancient([f"{folder}/weights.safetensors" for folder in teachers]),
     }
+
+
+def caption_of(name):
+    """Path of a caption: what Snakemake's report and ours say below an output."""
+    return Path(workflow.basedir) / "rules/captions" / f"{name}.rst"
+
+
+def shown(path, caption, category="Figures", **labels):
+    """Mark an output for Snakemake's own report."""
+    title = caption.replace("_", " ")
+    return report(path, caption=str(caption_of(caption)), category=category, labels={"output": title, **labels})

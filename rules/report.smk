@@ -1,10 +1,15 @@
 """
-From predictions to tables and figures; no model is needed any more.
+From predictions to tables, figures and the report; no model is needed any more.
 
 INPUTS:     results/<study>/evaluations/*/*/*/predictions.parquet; benchmarks for the costs
+            histories and cards of the trainings; prepared data and triggers for the contact sheets
 OUTPUTS:    results/<study>/tables/{measurements,summary,costs}.parquet, summary.{csv,html,tex}
-            results/<study>/figures/attack_success.{png,pdf}
+            results/<study>/figures/{attack_success,trade_off,training_curves,contact_sheet_<injection>}.{png,pdf}
+            results/<study>/report.html
 """
+
+from heirloom.config.grid import FIGURES as FIGURE_NAMES
+from heirloom.config.workflow import command_of
 
 PREDICTIONS = [f"{evaluation.folder(STUDY)}/predictions.parquet" for evaluation in GRID.evaluations]
 DESCRIPTIONS = [GRID.description_of(evaluation) for evaluation in GRID.evaluations]
@@ -41,7 +46,7 @@ rule summarise:
     output:
         summary=paths.table(STUDY, "summary.parquet"),
         csv=paths.table(STUDY, "summary.csv"),
-        html=paths.table(STUDY, "summary.html"),
+        html=shown(paths.table(STUDY, "summary.html"), "summary", category="Tables"),
         latex=paths.table(STUDY, "summary.tex"),
     log:
         log_of("summarise", TABLES),
@@ -83,9 +88,10 @@ rule collect_costs:
 rule draw_figures:
     input:
         summary=rules.summarise.output.summary,
+        histories=list(GRID.histories),
     output:
-        png=paths.figure(STUDY, "attack_success.png"),
-        pdf=paths.figure(STUDY, "attack_success.pdf"),
+        **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in FIGURE_NAMES},
+        **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in FIGURE_NAMES},
     log:
         log_of("draw_figures", FIGURES),
     benchmark:
@@ -95,6 +101,80 @@ rule draw_figures:
     resources:
         **resources_of("draw_figures"),
     params:
+        trainings=list(GRID.histories.values()),
         code=code_of("draw_figures"),
     script:
         "../workflow_scripts/draw_figures.py"
+
+
+SHOWN = [GRID.injection_data(name) for name in GRID.defects]
+PLANTED = {name: recipe for defect in GRID.defects for name, recipe in GRID.triggers_in(defect).items()}
+
+
+rule draw_contact_sheets:
+    input:
+        cards=[f"{folder}/card.json" for folder in SHOWN],
+        development_images=ancient([f"{folder}/development/images.npy" for folder in SHOWN]),
+        development_indices=ancient([f"{folder}/development/index.parquet" for folder in SHOWN]),
+        test_images=ancient([f"{folder}/test/images.npy" for folder in SHOWN]),
+        test_indices=ancient([f"{folder}/test/index.parquet" for folder in SHOWN]),
+        triggers=[trigger_picture(name) for name in PLANTED],
+    output:
+        png=[shown(paths.figure(STUDY, f"{name}.png"), "contact_sheet", injection=name) for name in GRID.contact_sheets],
+        pdf=[paths.figure(STUDY, f"{name}.pdf") for name in GRID.contact_sheets],
+    log:
+        log_of("draw_contact_sheets", FIGURES),
+    benchmark:
+        benchmark_of("draw_contact_sheets", FIGURES)
+    conda:
+        "../envs/heirloom.yaml"
+    resources:
+        **resources_of("draw_contact_sheets"),
+    params:
+        sheets=[GRID.sheet_of(name) for name in GRID.defects],
+        triggers=PLANTED,
+        batch_size=GRID.study.evaluation_batch,
+        code=code_of("draw_contact_sheets"),
+    script:
+        "../workflow_scripts/draw_contact_sheets.py"
+
+
+TEACHERS = [(name, CLEAN) for name in GRID.teacher_names]
+TEACHERS += [names for names in GRID.infected_teachers if names not in TEACHERS]
+
+
+rule write_report:
+    input:
+        summary=rules.summarise.output.summary,
+        data_check=rules.check_datasets.output.data_check,
+        costs=rules.collect_costs.output.costs,
+        figures=[paths.figure(STUDY, f"{name}.png") for name in FIGURE_NAMES],
+        captions=[os.path.relpath(caption_of(name)) for name in FIGURE_NAMES],
+        data_cards=[f"{folder}/card.json" for folder in PREPARED],
+        teacher_cards=[f"{paths.teacher_folder(*names)}/card.json" for names in TEACHERS],
+        sheets=[paths.figure(STUDY, f"{name}.png") for name in GRID.contact_sheets],
+    output:
+        report=shown(paths.report(STUDY), "report", category="Report"),
+    log:
+        log_of("write_report", f"{paths.RESULTS}/{STUDY}/report"),
+    benchmark:
+        benchmark_of("write_report", f"{paths.RESULTS}/{STUDY}/report")
+    conda:
+        "../envs/heirloom.yaml"
+    resources:
+        **resources_of("write_report"),
+    params:
+        about={
+            "study": STUDY,
+            "title": GRID.study.title,
+            "digest": GRID.digest,
+            "seeds": list(GRID.study.seeds),
+            "questions": GRID.questions,
+            "command": command_of(GRID),
+            "data": GRID.prepared_data,
+            "teachers": TEACHERS,
+            "sheets": [GRID.sheet_of(name) for name in GRID.defects],
+        },
+        code=code_of("write_report"),
+    script:
+        "../workflow_scripts/write_report.py"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from heirloom.config import paths
 from heirloom.config.grid import CLEAN, Grid, plain
 from heirloom.config.load import load_catalogue, load_study
-from heirloom.config.models import Preparation, RemoteFile, Trigger
+from heirloom.config.models import Files, Preparation, RemoteFile, Trigger
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import open_grid
 from heirloom.runtime.errors import ConfigError
@@ -22,7 +23,10 @@ STUDIES = sorted([PROJECT / "config/config.yaml", *(PROJECT / "config/studies").
 
 @pytest.fixture
 def content():
-    return yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+    """Quickstart with its first question alone."""
+    study = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+    first = study["experiments"]["same-data-set"] | {"methods": ["fine-tuning", "re-training"]}
+    return study | {"experiments": {"same-data-set": first}}
 
 
 def grid_of(content):
@@ -110,6 +114,27 @@ def test_no_key_of_quickstart_reaches_another_study(content):
     assert grid.study.name == "other"
 
 
+def test_a_method_s_own_setting_is_checked_and_told_by_the_user_s_keys(content):
+    content["methods"]["magnitude-pruning"]["ratio"] = 1.5
+    message = refusal(content)
+    assert '"methods.magnitude-pruning.ratio" is wrong' in message
+    content["methods"]["fine-tuning"]["ratio"] = content["methods"]["magnitude-pruning"].pop("ratio")
+    message = refusal(content)
+    assert 'unknown key "methods.fine-tuning.ratio"' in message
+    assert 'the key "methods.magnitude-pruning.ratio" is missing' in message
+    del content["methods"]["fine-tuning"]["method"]
+    assert 'the key "methods.fine-tuning.method" is missing' in refusal(content)
+
+
+def test_poison_has_the_clean_injection_as_its_control_and_no_trigger(content):
+    content["experiments"]["same-data-set"]["injections"] = ["signs-poison"]
+    grid = grid_of(content)
+    assert [evaluation.injection for evaluation in grid.evaluations] == ["signs-clean", "signs-poison"]
+    assert grid.description_of(grid.evaluations[1])["control"] == "signs-clean"
+    assert grid.targets_of(grid.evaluations[1]) == {}
+    assert grid.triggers_in("signs-poison") == {}
+
+
 def test_two_studies_at_once_are_refused(content):
     with pytest.raises(ConfigError, match="more than one study"):
         open_grid(content, config_files=["a.yaml", "b.yaml"], project=PROJECT)
@@ -123,6 +148,22 @@ def test_command_line_values_reach_the_default_study():
 def test_where_files_lie_is_no_part_of_the_digest(content):
     assert grid_of(content).digest == grid_of(content | {"data_root": "elsewhere"}).digest
     assert grid_of(content).digest != grid_of(content | {"seeds": [2]}).digest
+
+
+def with_file(grid, file):
+    """The grid, with `signs` made of one file."""
+    entry = grid.dataset("signs").model_copy(update={"source": Files(kind="files", files=(file,))})
+    datasets = {**grid.catalogue.datasets, "signs": entry}
+    return replace(grid, catalogue=grid.catalogue.model_copy(update={"datasets": datasets}))
+
+
+def test_a_local_path_reaches_the_stages_but_no_digest(content):
+    here = with_file(grid_of(content), RemoteFile(name="x.zip", local_path="/disk/x.zip"))
+    there = with_file(grid_of(content), RemoteFile(name="x.zip"))
+    assert here.local_paths == {"datasets.signs": {"x.zip": "/disk/x.zip"}}
+    assert there.local_paths == {}
+    assert here.digest == there.digest
+    assert here.digest != with_file(grid_of(content), RemoteFile(name="y.zip")).digest
 
 
 def test_controls_join_the_experiment_of_their_injection(content):

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tarfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,85 +17,16 @@ from heirloom.data.trees import describe
 from heirloom.runtime.errors import DataError, StorageError
 from heirloom.runtime.files import read_card
 from heirloom.stages import download_dataset
+from tests.server import CONTENT, Place, Server, running
 from tests.unit.data_samples import outputs_in, prepare, write_gtsrb
 
-CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
-
-@dataclass
-class Place:
-    """How one address answers. `breaks`: bytes after which the first answers break off, one entry an answer."""
-
-    content: bytes = CONTENT
-    status: int = 200
-    kind: str = "application/octet-stream"
-    ranges: bool = True
-    tag: str = '"one"'
-    breaks: list[int] = field(default_factory=list)
-    failures: int = 0
-    redirect: str = ""
-
-
-class Server:
-    """A small file server that misbehaves as told, and remembers the requests: (path, Range header)."""
-
-    def __init__(self) -> None:
-        self.places: dict[str, Place] = {}
-        self.requests: list[tuple[str, str | None]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.requests.append((self.path, self.headers.get("Range")))
-                outer.answer(self, outer.places.get(self.path, Place(status=404)))
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}{path}"
-
-    def answer(self, handler: BaseHTTPRequestHandler, place: Place) -> None:
-        if place.redirect:
-            handler.send_response(302)
-            handler.send_header("Location", place.redirect)
-            handler.end_headers()
-            return
-        if place.status != 200 or place.failures:
-            place.failures -= bool(place.failures)
-            handler.send_error(place.status if place.status != 200 else 503)
-            return
-        start = self._start(handler, place)
-        handler.send_response(206 if start else 200)
-        handler.send_header("Content-Type", place.kind)
-        handler.send_header("Content-Length", str(len(place.content) - start))
-        if place.tag:
-            handler.send_header("ETag", place.tag)
-        if start:
-            handler.send_header("Content-Range", f"bytes {start}-{len(place.content) - 1}/{len(place.content)}")
-        handler.end_headers()
-        end = start + place.breaks.pop(0) if place.breaks else len(place.content)
-        handler.wfile.write(place.content[start:end])
-        handler.close_connection = True
-
-    def _start(self, handler: BaseHTTPRequestHandler, place: Place) -> int:
-        asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-        current = handler.headers.get("If-Range", place.tag) == place.tag
-        return int(asked[1]) if asked and place.ranges and current else 0
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    running = Server()
-    thread = threading.Thread(target=running.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
-    thread.join()
+    with running() as started:
+        yield started
 
 
 def _file(*urls: str, name: str = "set.bin", sha256: str | None = SHA256) -> RemoteFile:
@@ -204,6 +131,14 @@ def test_a_mirror_takes_over_and_continues_a_known_file(server: Server, tmp_path
     assert _obtain(file, tmp_path).read_bytes() == CONTENT
     assert [path for path, _ in server.requests] == ["/missing", *["/a"] * fetch.ATTEMPTS, "/b"]
     assert server.requests[-1] == ("/b", "bytes=1000-")
+
+
+def test_a_mirror_is_not_blamed_for_the_beginning_of_another(server: Server, tmp_path: Path) -> None:
+    server.places["/a"] = Place(content=CONTENT[::-1], breaks=[1000] + [0] * 20)
+    server.places["/b"] = Place(breaks=[2000])
+    assert _obtain(_file(server.url("/a"), server.url("/b")), tmp_path).read_bytes() == CONTENT
+    asked = [("/b", "bytes=1000-"), ("/b", "bytes=3000-"), ("/b", None)]
+    assert server.requests[fetch.ATTEMPTS :] == asked
 
 
 def test_a_wrong_file_is_forgotten_and_the_mirror_asked(server: Server, tmp_path: Path) -> None:
@@ -377,6 +312,14 @@ def test_an_unpacked_folder_is_linked_not_copied(own: Path, tmp_path: Path) -> N
     _download(tmp_path, own, folders=[])
     assert not link.is_symlink()
     assert (folder / "GT-final_test.csv").exists()
+
+
+def test_a_local_path_comes_before_an_unpacked_folder(own: Path, tmp_path: Path) -> None:
+    (own / "GTSRB").mkdir()
+    archive = (own / "training.tar.gz").rename(tmp_path / "train.tgz")
+    card = _download(tmp_path, own, local_paths={"datasets.signs": {"training.tar.gz": str(archive)}})
+    assert not (card.parent / "files" / "GTSRB").is_symlink()
+    assert prepare(card, tmp_path / "prepared").card["counts"]["test"] == 4
 
 
 def test_what_is_missing_is_told_before_anything_is_downloaded(server: Server, own: Path, tmp_path: Path) -> None:

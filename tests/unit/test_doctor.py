@@ -52,20 +52,31 @@ def test_the_default_study_can_start_though_others_lack_data(project):
     status, text = report(project)
     assert status == 0
     assert "0 problems" in text
-    assert "31 to run of 31" in section(text, "study quickstart")
-    assert "gtsrb" in section(text, "study backdoor")
-    assert "warning  missing" in section(text, "study backdoor")
+    assert "33 to run of 33" in section(text, "study quickstart")
+    assert "gtsrb-sample" in section(text, "study real-sample")
+    assert "warning  missing" in section(text, "study real-sample")
     assert (project / FILE).is_file()
     assert "warning  missing" not in section(text, "study quickstart")
 
 
 def test_what_the_study_asked_about_lacks_is_a_problem_with_its_instructions(project):
-    status, text = report(project, study=Path("config/studies/poison.yaml"))
+    status, text = report(project, study=Path("config/studies/real-sample.yaml"))
     assert status == 1
-    sources = section(text, "data sets and teachers")
-    assert "problem  mit67" in sources
-    assert "TrainImages.txt" in sources
-    assert "warning  pubfig83" in sources  # another study's
+    sources = " ".join(section(text, "data sets and teachers").split())
+    assert "problem gtsrb-sample not at hand: gtsrb.tar.xz to mend: put the folder gtsrb-sample or" in sources
+    assert "docs/real-sample.md describes the archive" in sources
+    _, text = report(project, study=Path("config/studies/poison.yaml"))
+    assert "warning  gtsrb-sample" in section(text, "data sets and teachers")  # another study's
+
+
+def test_a_local_path_that_leads_nowhere_is_told(project):
+    file = project / "config/teachers.yaml"
+    name = "mobilenet_v2-keras-int8-derived.pth"
+    assert f"{{name: {name}}}" in file.read_text()
+    file.write_text(file.read_text().replace(f"{{name: {name}}}", f"{{name: {name}, local_path: nowhere.pth}}"))
+    status, text = report(project)
+    assert status == 0
+    assert "local_path of mobilenet_v2-keras-int8-derived.pth is no file" in text
 
 
 def test_what_lies_in_data_root_is_at_hand(project, tmp_path):
@@ -239,7 +250,7 @@ def test_a_start_on_a_disk_that_is_too_small_is_announced(project, monkeypatch, 
     outputs = [f"{student.folder('poison')}/card.json" for student in grid.students]
     announcing.announce(grid, planned=outputs, cores=2)
     said = capsys.readouterr().err
-    assert "486 to run of 534 (486 train_student)" in said
+    assert "486 to run of 536 (486 train_student)" in said
     assert "WARNING" in said
     assert "unknown until `make doctor`" in said
 

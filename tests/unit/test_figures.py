@@ -1,13 +1,26 @@
-"""The figure shows the summary's numbers, says when there are none, and has the same bytes again."""
+"""The figures show the summary's numbers, say when there are none, and have the same bytes again."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from heirloom.reporting.figures import blocks, draw_attack_success, save
+from heirloom.reporting.figures.attack_success import blocks, draw_attack_success
+from heirloom.reporting.figures.style import Palette, save
+from heirloom.reporting.figures.trade_off import LETTERS, SHAPES, draw_trade_off, panels, shapes
+from heirloom.reporting.figures.training_curves import (
+    History,
+    Training,
+    draw_training_curves,
+    mean_curve,
+    read_history,
+)
 from heirloom.reporting.tables import SUMMARY_KEYS, write_summary
+from heirloom.reporting.views import attack_groups, group_rows
+from heirloom.runtime.files import write_table
 from heirloom.stages import draw_figures
 
 
@@ -112,7 +125,7 @@ def test_a_rate_without_images_is_told():
 
 def test_no_data_is_told():
     assert any("No data" in text for text in texts(draw_attack_success([])))
-    clean = [row("probe", "infected", "accuracy", 0.9)]
+    clean = [row("probe", "infected", "accuracy", 0.9, control=None)]
     assert "no attack in this study" in texts(draw_attack_success(clean))
 
 
@@ -151,22 +164,34 @@ def test_many_injections_wrap_instead_of_leaving_the_page():
     assert len({text.get_position()[1] for text in figure.texts if "long-name" in text.get_text()}) > 1
 
 
-def draw(folder: Path, rows) -> tuple[bytes, bytes]:
+def history(path: Path, phases=(("transfer", 4),), **columns) -> Path:
+    """Write a history with a row for each iteration of each phase."""
+    made = [(phase, step + 1) for phase, steps in phases for step in range(steps)]
+    rows = {"phase": [phase for phase, _ in made], "iteration": [step for _, step in made]}
+    rows |= {"loss": [1.0 / (place + 1) for place in range(len(made))], "validation_accuracy": [0.5] * len(made)}
+    write_table(path, pa.table(rows | columns), metadata={"kind": "history"})
+    return path
+
+
+def draw(folder: Path, rows) -> dict[str, bytes]:
     write_summary(folder / "summary.parquet", rows, study="s")
-    outputs = draw_figures.Outputs(folder / "figures" / "a.png", folder / "figures" / "a.pdf")
-    draw_figures.run(inputs=draw_figures.Inputs(folder / "summary.parquet"), outputs=outputs)
-    return outputs.png.read_bytes(), outputs.pdf.read_bytes()
+    histories = [history(folder / f"{name}.parquet") for name in ("infected", "twin")]
+    trainings = [Training("net", name, "signs", "probe", 1) for name in ("infected", "twin")]
+    names = [field.name for field in fields(draw_figures.Outputs)]
+    outputs = {name: folder / "figures" / f"{name}.{'pdf' if name.endswith('_pdf') else 'png'}" for name in names}
+    inputs = draw_figures.Inputs(folder / "summary.parquet", histories)
+    draw_figures.run(inputs=inputs, outputs=draw_figures.Outputs(**outputs), trainings=trainings)
+    return {name: path.read_bytes() for name, path in outputs.items()}
 
 
 def test_equal_summaries_give_equal_bytes_without_dates(tmp_path):
     first, again = draw(tmp_path / "a", rows_of()), draw(tmp_path / "b", rows_of())
     assert first == again
-    png, pdf = first
-    assert png.startswith(b"\x89PNG")
-    assert pdf.startswith(b"%PDF")
-    for mark in (b"CreationDate", b"matplotlib", b"Matplotlib"):
-        assert mark not in png
-        assert mark not in pdf
+    assert len(first) == 6
+    for name, content in first.items():
+        assert content.startswith(b"%PDF" if name.endswith("_pdf") else b"\x89PNG")
+        for mark in (b"CreationDate", b"matplotlib", b"Matplotlib"):
+            assert mark not in content
 
 
 def test_a_users_style_changes_nothing(tmp_path):
@@ -180,11 +205,167 @@ def test_a_users_style_changes_nothing(tmp_path):
 
 
 def test_the_picture_is_wide_enough_to_read(tmp_path):
-    png, _ = draw(tmp_path, rows_of())
-    assert int.from_bytes(png[16:20], "big") >= 1200
+    drawn = draw(tmp_path, rows_of())
+    assert all(int.from_bytes(drawn[name][16:20], "big") >= 1200 for name in drawn if not name.endswith("_pdf"))
 
 
 def test_saving_replaces_whole_files(tmp_path):
     figure = draw_attack_success([])
     save(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png"]
+
+
+# -- groups ------------------------------------------------------------------------------------------------------------
+
+NO_CONTROL = dict.fromkeys(("control", "difference", "difference_low", "difference_high", "p_value"))
+
+
+def poisoned(method="probe", injection="poison", **given):
+    """Return the accuracy of a poisoned model, five points below its control."""
+    change = {"difference": -0.05, "difference_low": -0.08, "difference_high": -0.02}
+    return row(method, injection, "accuracy", 0.8, **change, **given)
+
+
+def twins(rows):
+    """Take the comparison from the controls' rows, as a summary has it."""
+    return [given | NO_CONTROL if given["injection"] == "twin" else given for given in rows]
+
+
+def test_a_model_that_is_never_attacked_has_a_group_of_its_own_beside_the_attacked_ones():
+    rows = [*twins(rows_of()), poisoned()]
+    groups = attack_groups(rows)
+    assert [group[2] for group in groups] == ["none", "pinwheel"]
+    clean, attacked = (group_rows(rows, group) for group in groups)
+    assert {given["injection"] for given in clean} == {"poison", "twin"}
+    assert {given["method"] for given in clean} == {"probe"}  # controls of other methods compare with nothing here
+    assert {given["injection"] for given in attacked} == {"infected", "twin"}
+
+
+def test_without_poison_accuracy_has_no_group_beside_an_attack():
+    assert [group[2] for group in attack_groups(twins(rows_of()))] == ["pinwheel"]
+
+
+def test_where_nothing_attacks_the_right_panel_shows_the_paired_change_of_accuracy():
+    figure = draw_attack_success([poisoned(), row("probe", "twin", "accuracy", 0.85, **NO_CONTROL)])
+    _, change = figure.axes
+    assert "Accuracy against the control" in texts(figure)
+    assert dots(change) == {"full": [pytest.approx(-5)], "open": []}
+    assert (pytest.approx(-8), pytest.approx(-2)) in [tuple(line.get_xdata()) for line in change.lines]
+    assert "-5.0" in texts(figure)
+
+
+def test_a_colour_means_the_same_injection_in_every_block_and_figure():
+    rows = [*twins(rows_of()), poisoned(dataset="rooms"), row("probe", "twin", "accuracy", 0.9, dataset="rooms")]
+    by_block = {name: block.colours[name] for block in blocks(rows) for name in block.injections}
+    palette = Palette.of_rows(rows)
+    assert by_block == {name: palette.colours[name] for name in by_block}
+    assert len(set(palette.colours.values())) == 4  # infected, poison, twin, and grey for the untouched teacher
+    assert palette.face("twin") == "white"
+
+
+# -- trade-off ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_trade_off_sets_each_models_attack_success_over_its_accuracy():
+    drawn = panels(twins(rows_of()))
+    assert [(panel.title, panel.metric, len(panel.points)) for panel in drawn] == [
+        ("signs, trigger pinwheel", "targeted_success", 6)
+    ]
+    (axes,) = draw_trade_off(twins(rows_of())).axes
+    marks = [line for line in axes.lines if line.get_marker() not in ("", "None")]
+    places = {tuple(round(float(value), 6) for value in line.get_xydata()[0]) for line in marks}
+    assert places == {(5, 5), (60, 60), (70, 70), (80, 80)}
+
+
+def test_across_data_sets_the_trade_off_uses_changed_predictions():
+    assert [panel.metric for panel in panels(twins(rows_of(metric="untargeted_success")))] == ["untargeted_success"]
+
+
+def test_the_trade_off_shows_both_intervals():
+    (axes,) = draw_trade_off(twins(rows_of())).axes
+    lines = [(tuple(line.get_xdata()), tuple(line.get_ydata())) for line in axes.lines]
+    assert ((pytest.approx(55), pytest.approx(64)), (pytest.approx(60),) * 2) in lines
+    assert ((pytest.approx(60),) * 2, (pytest.approx(55), pytest.approx(64))) in lines
+
+
+def test_each_method_has_a_mark_of_its_own_however_many_there_are():
+    many = [f"method-{place}" for place in range(len(SHAPES) + len(LETTERS))]
+    assert len(set(shapes(["teacher", *many]).values())) == len(many) + 1
+
+
+def test_many_methods_stay_on_the_page():
+    rows = [
+        row(f"a-method-of-many-{place}", injection, metric, 0.5 + place / 50)
+        for place in range(15)
+        for injection in ("infected", "twin")
+        for metric in ("accuracy", "targeted_success")
+    ]
+    assert inside(draw_trade_off(twins(rows)))
+    assert inside(draw_trade_off(twins(rows) + twins(rows_of("rooms", metric="untargeted_success"))))
+
+
+def test_without_an_attack_there_is_nothing_to_trade():
+    assert any("No attack" in text for text in texts(draw_trade_off([poisoned()])))
+
+
+# -- training curves ---------------------------------------------------------------------------------------------------
+
+
+def test_iterations_count_on_from_phase_to_phase(tmp_path):
+    path = history(tmp_path / "h.parquet", phases=(("warm-up", 2), ("transfer", 3)))
+    found = read_history(path, Training("net", "infected", "signs", "probe", 1))
+    assert [step for step, _ in found.curves["loss"]] == [1, 2, 3, 4, 5]
+
+
+def test_what_was_not_validated_has_no_point(tmp_path):
+    path = history(tmp_path / "h.parquet", validation_accuracy=pa.array([None, 0.5, None, 0.75], pa.float64()))
+    found = read_history(path, Training("net", "infected", "signs", "probe", 1))
+    assert found.curves["validation_accuracy"] == ((2, 0.5), (4, 0.75))
+    path = history(tmp_path / "none.parquet", validation_accuracy=pa.array([None] * 4, pa.float64()))
+    only_loss = read_history(path, Training("net", "infected", "signs", "probe", 1))
+    assert list(only_loss.curves) == ["loss"]
+    assert "not measured" in texts(draw_training_curves([only_loss], Palette.of(["infected"], [])))
+
+
+def test_the_mean_over_seeds_is_taken_where_all_have_a_value():
+    assert mean_curve([((1, 2.0), (2, 1.0)), ((1, 4.0), (3, 9.0))]) == ((1, 3.0),)
+    assert mean_curve([]) == ()
+
+
+def curves_of(datasets=("signs",), methods=("teacher", "probe"), seeds=(1, 2, 3)):
+    return [
+        History(Training("net", injection, dataset, method, seed), {"loss": ((1, 1.0), (2, seed / 4))})
+        for dataset in datasets
+        for method in methods
+        for injection in ("infected", "twin")
+        for seed in seeds
+    ]
+
+
+def test_curves_are_drawn_by_data_set_and_method_with_seeds_thin_and_their_mean_thick():
+    palette = Palette.of(["infected"], ["twin"])
+    figure = draw_training_curves(curves_of(("signs", "rooms")), palette)
+    assert len(figure.axes) == 2 * 2 * 2  # data sets, methods, metrics
+    assert {"signs, teacher net", "rooms, teacher net", "the teacher itself", "probe"} <= set(texts(figure))
+    losses = figure.axes[0].lines
+    thick = [line for line in losses if line.get_linewidth() > 1]
+    assert (len(losses), len(thick)) == (2 * 4, 2)
+    assert {line.get_color() for line in thick} == {palette.colours["infected"], palette.colours["twin"]}
+    assert [list(line.get_ydata()) for line in thick] == [[1.0, 0.5]] * 2
+
+
+def test_one_seed_is_one_line_each():
+    figure = draw_training_curves(curves_of(seeds=(1,)), Palette.of(["infected"], ["twin"]))
+    assert len(figure.axes[0].lines) == 2
+
+
+def test_many_methods_of_curves_break_into_lines_and_stay_on_the_page():
+    figure = draw_training_curves(
+        curves_of(methods=[f"a-rather-long-method-{place}" for place in range(9)]), Palette.of(["infected"], ["twin"])
+    )
+    assert inside(figure)
+    assert len({round(axes.get_position().y0, 4) for axes in figure.axes}) == 6  # three lines of two metrics
+
+
+def test_no_training_is_told():
+    assert any("No training" in text for text in texts(draw_training_curves([], Palette.of([], []))))

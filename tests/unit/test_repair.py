@@ -62,6 +62,13 @@ def test_an_empty_text_is_damaged(results):
     assert damaged_files([results]) == [text]
 
 
+@pytest.mark.parametrize(("ending", "intact"), [("</html>\n", True), ("</html>", True), ("</bo", False), ("", False)])
+def test_a_page_is_judged_by_its_end_whoever_wrote_it(results, ending, intact):
+    page = results / "report.html"  # Snakemake's own report has no newline at its end
+    page.write_text(f"<!doctype html><body>text{ending}")
+    assert damaged_files([results]) == ([] if intact else [page])
+
+
 def test_pictures_of_a_data_set_are_not_judged_here(results):
     picture = results / "shared/data/d/raw/files/a/broken.png"
     picture.parent.mkdir(parents=True)

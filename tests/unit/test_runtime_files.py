@@ -4,6 +4,7 @@ import errno
 import json
 import pickle
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -244,3 +245,39 @@ def test_a_damaged_table_is_noticed(tmp_path: Path, read, damage) -> None:  # ty
 def test_files_do_not_import_slow_libraries() -> None:
     code = "import sys, heirloom.runtime.files, heirloom.runtime.digest; print({'torch', 'pyarrow'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/disk/a"), ("/disk/a: No space left", "free some space")),
+        (OSError(errno.EROFS, "Read-only file system", "/disk/a"), ("/disk/a: Read-only", "choose another folder")),
+        (PermissionError(errno.EACCES, "Permission denied", "/disk/a"), ("/disk/a: Permission", "the right to read")),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), ("No space left", "free some space")),
+    ],
+)
+def test_refusals_of_the_disk_become_words_wherever_they_come_from(error: Exception, words: tuple[str, ...]) -> None:
+    told = files.storage_error(error)
+    assert told is not None
+    assert all(word in str(told) for word in words)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOENT, "No such file"), RuntimeError("shape"), DataError("no class")])
+def test_other_errors_are_no_refusal_of_the_disk(error: Exception) -> None:
+    assert files.storage_error(error) is None
+
+
+def test_a_writer_that_does_not_say_why_is_believed_when_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write() -> None:
+        with files.atomic_path(tmp_path / "a"):
+            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")
+
+    with pytest.raises(RuntimeError, match="unexpected pos"):
+        write()
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 30, 1 << 30, 0))
+    with pytest.raises(StorageError, match="No space left on device") as refused:
+        write()
+    assert "free some space" in refused.value.mend
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 import pytest
 
-from heirloom.runtime import script
+from heirloom.runtime import logs, script
 from heirloom.runtime.errors import ConfigError, DataError
 from heirloom.runtime.files import atomic_path
 from heirloom.runtime.locks import exclusive
@@ -315,6 +316,37 @@ def test_an_interrupted_job_says_so_without_traceback(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert raised.value.code == 130
     assert (tmp_path / "a.log").read_text().endswith("ERROR interrupted\n")
+
+
+def test_a_full_disk_is_told_without_traceback_even_where_it_holds_the_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "results/x")
+
+    with pytest.raises(SystemExit) as raised, open_log(tmp_path / "a.log"):
+        monkeypatch.setattr(logs._LogFile, "flush", refuse)
+        logging.getLogger("heirloom").info("one line")
+        logging.getLogger("heirloom").info("another line")
+        refuse()
+    shown = capfd.readouterr().err
+    assert raised.value.code == 1
+    assert shown.count("cannot write the log") == 1
+    assert "results/x: No space left on device" in shown
+    assert "free some space" in shown
+    assert "Traceback" not in shown
+
+
+def test_a_log_that_cannot_be_opened_is_told_without_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "results")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(SystemExit), open_log(tmp_path / "logs" / "a.log"):
+        raise AssertionError
+    assert capfd.readouterr().err.startswith("results: Read-only file system\n")
 
 
 SNAKEFILE = """

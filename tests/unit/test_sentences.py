@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from heirloom.reporting.sentences import answer, answers, verdict
+from heirloom.reporting.sentences import answer, answers, short_answer, short_answers, verdict
 from heirloom.reporting.tables import SUMMARY_KEYS, write_summary
 from heirloom.reporting.terminal import print_summary
 from heirloom.reporting.wording import detectable, number, p_value, percent, span
@@ -94,6 +94,84 @@ def test_lower_accuracy_is_what_a_student_inherits_of_poison():
     assert answer([poisoned]).startswith("On signs, students classify these shares (95 % intervals) of the images")
 
 
+def poisoned(method: str, mean: float, control: float, **given):
+    """Return the accuracy of a poisoned model with its paired difference."""
+    change = {"difference": mean - control, "control": control, "metric": "accuracy", "attack": "none"}
+    return row(method, mean, **{"injection": "poison", **change, **given})
+
+
+def test_poison_is_answered_by_accuracy_with_the_paired_difference_its_interval_and_p():
+    found = answer(
+        [
+            poisoned("teacher", 0.7, 0.95),
+            poisoned("fine-tuning", 0.94, 0.95, p_value=0.4),
+            poisoned("probe", 0.72, 0.95, p_value=0.012),
+            row("probe", 0.95, metric="accuracy", attack="none", injection="twin", control=None, difference=None),
+        ]
+    )
+    assert found == (
+        "On signs, the infected teacher classifies 70.0 % (95 % interval 68.0-71.0, n = 239) of the images correctly,"
+        " against 95.0 % for its clean control (difference -25.0 points, -28.0 to -23.0, p < 0.001). Its students:"
+        " after probe 72.0 % (70.0-73.0, n = 239; control 95.0 %; difference -23.0 points, -26.0 to -21.0, p = 0.012:"
+        " inherited); after fine-tuning 94.0 % (92.0-95.0, n = 239; control 95.0 %; difference -1.0 points, -4.0 to"
+        " +1.0, p = 0.400: no detectable difference)."
+    )
+    assert "trigger" not in found
+
+
+def test_a_poisoned_student_that_loses_much_less_than_its_teacher_is_told_as_such():
+    teacher = poisoned("teacher", 0.5, 0.95)
+    student = poisoned("fine-tuning", 0.9, 0.95, difference_low=-0.08, difference_high=-0.02)
+    assert verdict(student, teacher) == "inherited, but less than half of the teacher's loss"
+
+
+def test_poison_beside_a_backdoor_in_one_experiment_keeps_its_own_answer():
+    paragraphs = answer([TEACHER, row("fine-tuning", 0.8), poisoned("fine-tuning", 0.7, 0.95)]).splitlines()
+    assert ["trigger" in paragraph for paragraph in paragraphs] == [True, False]
+
+
+# -- one sentence ------------------------------------------------------------------------------------------------------
+
+
+def test_a_short_answer_counts_students_by_their_verdicts_and_names_them():
+    rows = [TEACHER, row("fine-tuning", 0.81), row("re-training", 0.04, difference=0.01, p_value=0.6)]
+    assert short_answer(rows) == (
+        "Sent to the target: of 2 students, 1 inherits it (fine-tuning 81.0 % against 2.0 %) and 1 shows no detectable"
+        " difference from its control (re-training 4.0 % against 2.0 %)."
+    )
+
+
+def test_students_that_agree_are_told_as_one_kind():
+    assert short_answer([TEACHER, row("a", 0.8)]) == (
+        "Sent to the target: the one student inherits it (a 80.0 % against 2.0 %)."
+    )
+    both = short_answer([row("a", 0.8), row("b", 0.9)])
+    assert "all 2 students inherit it (b 90.0 % against 2.0 %, a 80.0 %" in both
+
+
+def test_a_short_answer_stays_one_sentence_however_many_students():
+    rows = [
+        row(f"method-{place}", 0.5 + place / 100, dataset=name) for place in range(8) for name in ("signs", "rooms")
+    ]
+    found = short_answer(rows)
+    assert found.count(". ") == 0
+    assert found.endswith("; 13 more).")
+    assert "all 16 students" in found
+    assert "method-7, rooms: 57.0 % against 2.0 %" in found
+
+
+def test_metrics_of_several_data_sets_are_told_apart():
+    rows = [row("a", 0.8), row("a", 0.4, metric="untargeted_success", dataset="rooms")]
+    assert short_answer(rows).startswith("Sent to the target: the one student inherits it (a, signs: 80.0 %")
+    assert "; prediction changed: the one student" in short_answer(rows)
+
+
+def test_a_short_answer_without_comparison_claims_nothing():
+    alone = row("fine-tuning", 0.9, control=None, difference=None, p_value=None)
+    assert short_answers([alone]) == {"main": "No model was compared with a control."}
+    assert short_answer([]) == "Nothing was measured."
+
+
 def test_a_student_cannot_inherit_what_the_teacher_does_not_show():
     silent = TEACHER | {"p_value": 0.9}
     assert "inherited" not in verdict(row("fine-tuning", 0.81), silent)
@@ -108,7 +186,8 @@ def test_without_a_target_the_sentence_speaks_of_changed_predictions():
     found = answer(rows)
     assert found.startswith("On rooms, the pinwheel trigger changes a student's prediction for these shares")
     assert "after fine-tuning 40.0 %" in found
-    assert "30.0" not in found
+    told = "after fine-tuning 30.0 % (28.0-31.0, n = 239; control 2.0 %: inherited)."
+    assert found.endswith(f" Sent to one wrong class: {told}")
 
 
 def test_accuracy_and_controls_stay_out_of_a_trigger_sentence():
@@ -230,3 +309,25 @@ def test_a_study_without_attacks_shows_accuracy(tmp_path):
     text = printed(tmp_path, [row("fine-tuning", 0.9, metric="accuracy", attack="none", control=None, p_value=None)])
     assert "accuracy, %" in text
     assert "trigger" not in text
+
+
+def test_poison_shows_its_paired_difference_on_the_terminal(tmp_path):
+    twin = row("fine-tuning", 0.95, metric="accuracy", attack="none", injection="twin", control=None, difference=None)
+    text = printed(tmp_path, [poisoned("fine-tuning", 0.7, 0.95), twin])
+    assert "to control, points" in text
+    assert "-25.0 (-28.0 to -23.0) p<0.001" in text
+    assert "trigger" not in text
+
+
+def test_across_data_sets_the_terminal_shows_one_wrong_class_and_changed_predictions(tmp_path):
+    rows = [row("a", 0.4, metric=name, dataset="rooms") for name in ("untargeted_success", "collapse")]
+    text = printed(tmp_path, [*rows, row("a", 0.9, metric="accuracy", attack="none", dataset="rooms")])
+    assert "to one wrong class, %" in text
+    assert "changed, %" in text
+    assert "to the target" not in text
+
+
+def test_a_long_name_is_whole_where_the_other_column_leaves_room(tmp_path):
+    text = printed(tmp_path, models("magnitude-pruning", "bad", "twin"))
+    assert text.count("magnitude-pruning ") >= 2
+    assert "~" not in text

@@ -235,7 +235,13 @@ def fetch(out, data_root, *, body=toy.BODY, classes=5, name="weights.pth", sha25
     normalisation = Normalisation(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     files = fetch_teacher.Outputs(out / "card.json", out / "weights.safetensors")
     fetch_teacher.run(
-        outputs=files, body=body, normalisation=normalisation, file=file, classes=classes, data_root=data_root
+        outputs=files,
+        body=body,
+        normalisation=normalisation,
+        file=file,
+        classes=classes,
+        teacher="foreign",
+        data_root=data_root,
     )
     return load_classifier(files.weights, files.card), read_card(files.card)
 

@@ -17,6 +17,7 @@ import yaml
 SOURCE = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "workflow_scripts", "profiles", "config", "envs", "requirements.lock")
 STUDY = "study/tiny.yaml"
+MACHINES_OWN = ("costs.parquet", "report.html")
 SAME_BYTES = (".parquet", ".safetensors", ".npy", ".json", ".pdf", ".png", ".csv", ".html", ".tex")
 
 
@@ -92,7 +93,7 @@ class Project:
         return {
             str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(results.rglob("*"))
-            if path.suffix in SAME_BYTES and path.is_file() and path.name != "costs.parquet"
+            if path.suffix in SAME_BYTES and path.is_file() and path.name not in MACHINES_OWN
         }
 
     def copy(self, folder: Path) -> Project:

@@ -8,8 +8,10 @@ import time
 METHOD = "workflow_scripts/heirloom/transfer/methods/fine_tuning.py"
 SHARED_TRANSFER = "workflow_scripts/heirloom/transfer/methods/plan.py"
 LOOP = "workflow_scripts/heirloom/training/loop.py"
-TABLES = {"check_datasets", "collect_measurements", "summarise", "collect_costs", "draw_figures"}
-AFTER_STUDENTS = {"evaluate_students", *TABLES} - {"check_datasets"}
+TABLES = {"check_datasets", "collect_measurements", "summarise", "collect_costs"}
+REPORT = {"draw_figures", "draw_contact_sheets", "write_report"}
+TABLES_AND_REPORT = TABLES | REPORT
+AFTER_STUDENTS = {"evaluate_students", *TABLES_AND_REPORT} - {"check_datasets", "draw_contact_sheets"}
 STATEMENT = "\n\nADDED_BY_A_TEST = 1\n"
 
 
@@ -55,7 +57,7 @@ def test_a_line_of_the_training_loop_reruns_every_training(project):
 
 def test_a_line_of_a_thin_script_reruns_its_rule(project):
     project.append("workflow_scripts/summarise.py", STATEMENT)
-    assert project.rules() == {"summarise", "draw_figures"}
+    assert project.rules() == {"summarise", "draw_figures", "write_report"}
 
 
 def test_an_old_line_with_an_old_time_is_noticed_too(project):
@@ -82,7 +84,7 @@ def test_a_hyper_parameter_reruns_the_students_of_its_method(project):
 def test_an_injection_s_setting_reruns_what_starts_from_it(project):
     project.edit("study/injections.yaml", "portion: 0.3", "portion: 0.4")
     jobs = project.plan()
-    touched = {job.wildcards.get("injection") for job in jobs if job.rule not in TABLES}
+    touched = {job.wildcards.get("injection") for job in jobs if job.rule not in TABLES_AND_REPORT}
     assert touched == {"signs-backdoor"}
     assert "pretrain_teacher" not in {job.rule for job in jobs}
 
@@ -107,7 +109,17 @@ def test_a_question_concerns_the_summary_alone(project):
     project.edit("study/tiny.yaml", "Does the trigger survive?", "Is the trigger inherited?")
     rules = project.rules()
     assert "summarise" in rules
-    assert rules <= TABLES
+    assert rules <= TABLES_AND_REPORT
+
+
+def test_a_caption_concerns_the_report_alone(project):
+    project.append("rules/captions/trade_off.rst", "One more sentence.\n")
+    assert project.rules() == {"write_report"}
+
+
+def test_the_looks_of_the_report_concern_it_alone(project):
+    project.edit("workflow_scripts/heirloom/reporting/report/template.py", "font-size: 1.7rem", "font-size: 1.8rem")
+    assert project.rules() == {"write_report"}
 
 
 def test_cores_resources_and_profiles_rerun_nothing(project):
@@ -119,7 +131,7 @@ def test_cores_resources_and_profiles_rerun_nothing(project):
 def test_a_title_reruns_no_training(project):
     project.edit("study/triggers.yaml", "title: pinwheel", "title: whirl")
     project.edit("study/datasets.yaml", "title: drawn signs", "title: signs")
-    assert project.rules() <= TABLES
+    assert project.rules() <= TABLES_AND_REPORT
 
 
 def test_a_trigger_s_picture_reruns_what_sees_it(project):

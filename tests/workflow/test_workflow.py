@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 import yaml
 
+from heirloom.config.grid import FIGURES
 from heirloom.config.workflow import open_grid
 from tests.workflow.project import SOURCE, parse_plan
 
@@ -55,8 +56,8 @@ def test_nothing_that_trains_or_selects_sees_a_test_file(fresh):
 
 
 def test_a_job_is_a_model_or_a_suite_never_a_batch(fresh):
-    renderings, preparations, teachers, students, evaluations, tables = 2, 2, 3, 4, 2, 5
-    assert len(fresh.plan()) == renderings + preparations + teachers + students + evaluations + tables
+    renderings, preparations, teachers, students, evaluations, tables, figures = 2, 2, 3, 4, 2, 5, 2
+    assert len(fresh.plan()) == renderings + preparations + teachers + students + evaluations + tables + figures
 
 
 def test_a_wrong_key_stops_the_run_before_any_work(fresh):
@@ -111,3 +112,30 @@ def test_full_size_studies_plan_without_data_or_network(fresh, study):
         control = grid.injection(evaluation.injection).control
         assert control is None or dataclasses.replace(evaluation, injection=control) in grid.evaluations
     assert not (fresh.folder / "results").exists()
+
+
+def test_a_finished_study_has_its_report_and_every_figure(finished):
+    folder = finished.folder / "results/tiny"
+    assert "Does the trigger survive?" in (folder / "report.html").read_text()
+    names = {"attack_success", "trade_off", "training_curves", "contact_sheet_signs-backdoor"}
+    assert {path.name for path in (folder / "figures").iterdir()} == {
+        f"{name}.{kind}" for name in names for kind in ("png", "pdf")
+    }
+
+
+def test_snakemakes_own_report_holds_the_figures_with_captions_and_categories(finished):
+    path = finished.folder / "snakemake-report.html"
+    done = finished.snakemake("--report", str(path), cores=1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "downloading" not in done.stdout + done.stderr
+    text = path.read_text()
+    path.unlink()
+    for words in ("Figures", "Tables", "contact sheet", "a defence should keep a model at the right"):
+        assert words in text, words
+
+
+def test_every_caption_belongs_to_an_output():
+    rules = (SOURCE / "rules/report.smk").read_text()
+    captions = {path.stem for path in SOURCE.glob("rules/captions/*.rst")}
+    assert set(FIGURES) <= captions
+    assert not [name for name in captions - set(FIGURES) if f'"{name}"' not in rules]

@@ -16,6 +16,7 @@ from heirloom.config.resources import gpus_visible
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import open_grid
 from heirloom.runtime.errors import HeirloomError
+from heirloom.runtime.files import storage_error
 from heirloom.runtime.guardian import is_snakemake
 from heirloom.runtime.locks import exclusive
 from heirloom.runtime.repair import remove_damaged
@@ -29,8 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
-    except HeirloomError as error:
-        print(f"heirloom: {error}", file=sys.stderr)
+    except (HeirloomError, OSError) as error:
+        told = error if isinstance(error, HeirloomError) else storage_error(error)
+        if told is None:
+            raise
+        _tell(str(told))
         return 1
 
 
@@ -102,7 +106,8 @@ def show_summary(options: argparse.Namespace) -> int:
     study = grid.study.name
     print(f"\n{grid.study.title}\n")
     print_summary(Path(paths.table(study, "summary.parquet")), grid.questions, sys.stdout)
-    print(f"\nTables   {paths.RESULTS}/{study}/tables\nFigures  {paths.RESULTS}/{study}/figures")
+    folder = f"{paths.RESULTS}/{study}"
+    print(f"\nTables   {folder}/tables\nFigures  {folder}/figures\nReport   {paths.report(study)}")
     return 0
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from heirloom.config import paths
 from heirloom.config.costs import Cost, cost_of
-from heirloom.config.grid import CLEAN, WRITERS, Evaluation, Grid
+from heirloom.config.grid import CLEAN, FIGURES, WRITERS, Evaluation, Grid
 from heirloom.config.models import Counts, Drawn, Preparation, Training
 from heirloom.config.resources import NEEDS
 from heirloom.runtime.registry import resolve
@@ -343,14 +343,30 @@ class _Planner:
         )
 
     def _closing(self) -> Iterator[Task]:
-        """Give the jobs of tables and figures."""
+        """Give the jobs of tables, figures and the report."""
         grid, study = self._grid, self._grid.study.name
         predictions = tuple(f"{evaluation.folder(study)}/predictions.parquet" for evaluation in grid.evaluations)
         prepared = tuple(f"{paths.data_folder(*names)}/card.json" for names in grid.prepared_data)
         tables = {name: paths.table(study, f"{name}.parquet") for name in ("measurements", "summary", "costs")}
-        check, figure = paths.table(study, "data_check.parquet"), paths.figure(study, "attack_success.png")
+        check = paths.table(study, "data_check.parquet")
         yield Task("check_datasets", check, needs=prepared, target=True)
         yield Task("collect_measurements", tables["measurements"], needs=predictions)
         yield Task("summarise", tables["summary"], needs=(tables["measurements"], *predictions), target=True)
         yield Task("collect_costs", tables["costs"], needs=(tables["measurements"],), target=True)
-        yield Task("draw_figures", figure, needs=(tables["summary"],), target=True)
+        figures = tuple(self._figures(tables["summary"]))
+        yield from figures
+        shown = (tables["summary"], check, tables["costs"], *(task.output for task in figures))
+        yield Task("write_report", paths.report(study), needs=(*shown, *prepared, *self._teachers()), target=True)
+
+    def _figures(self, summary: str) -> Iterator[Task]:
+        grid, study = self._grid, self._grid.study.name
+        trained = tuple(f"{history.rpartition('/')[0]}/card.json" for history in grid.histories)
+        yield Task("draw_figures", paths.figure(study, f"{FIGURES[0]}.png"), needs=(summary, *trained), target=True)
+        if grid.contact_sheets:
+            sheet = paths.figure(study, f"{grid.contact_sheets[0]}.png")
+            data = tuple(f"{grid.injection_data(name)}/card.json" for name in grid.defects)
+            yield Task("draw_contact_sheets", sheet, needs=data, target=True)
+
+    def _teachers(self) -> Iterator[str]:
+        clean = [(name, CLEAN) for name in self._grid.teacher_names]
+        yield from (f"{paths.teacher_folder(*names)}/card.json" for names in [*clean, *self._grid.infected_teachers])

@@ -25,6 +25,7 @@ from heirloom.config.models import (
     Files,
     Injection,
     Pretrained,
+    RemoteFile,
     Study,
     Teacher,
 )
@@ -32,6 +33,7 @@ from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 
 CLEAN = "none"
+FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
 
 # Registries by reference: config names their entries but needs none of the code behind them.
 BODIES = "heirloom.models.bodies:BODIES"
@@ -266,6 +268,21 @@ class Grid:
         sources = {name: entry.source for name, entry in self.catalogue.datasets.items()}
         return {name: source.instructions for name, source in sources.items() if isinstance(source, Files)}
 
+    @property
+    def local_paths(self) -> dict[str, dict[str, str]]:
+        """Where files lie that have a path of their own: by the entry's key, then by name."""
+        found: dict[str, tuple[RemoteFile, ...]] = {}
+        for name, dataset in self.catalogue.datasets.items():
+            if isinstance(dataset.source, Files):
+                found[f"datasets.{name}"] = dataset.source.files
+        for name, teacher in self.catalogue.teachers.items():
+            if isinstance(teacher.source, Fetched):
+                found[f"teachers.{name}"] = (teacher.source.file,)
+        placed = {
+            key: {file.name: file.local_path for file in files if file.local_path} for key, files in found.items()
+        }
+        return {key: paths for key, paths in placed.items() if paths}
+
     def trigger_recipe(self, name: str) -> dict[str, Any]:
         """What a trigger does to an image: all but its title, which is for readers."""
         recipe = plain(self.catalogue.triggers[name])
@@ -435,6 +452,46 @@ class Grid:
         clean = [paths.teacher_folder(name, CLEAN) for name in self.teacher_names]
         infected = [paths.teacher_folder(*names) for names in self.infected_teachers]
         return sorted({*data, *clean, *infected, f"{paths.RESULTS}/{self.study.name}"})
+
+    @property
+    def defects(self) -> list[str]:
+        """Injections of the study that plant something."""
+        return [name for name in self.injection_names if self.injection(name).kind != "clean"]
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the study's figures, its contact sheets last."""
+        return [*FIGURES, *self.contact_sheets]
+
+    @property
+    def contact_sheets(self) -> list[str]:
+        """Name of the contact sheet of each defect."""
+        return [f"contact_sheet_{name}" for name in self.defects]
+
+    def sheet_of(self, injection: str) -> dict[str, Any]:
+        """What of an injection shows in its pictures, as parameters."""
+        entry = self.injection(injection)
+        names = ("dataset", "portion", "seed", "target", "trigger", "wrong_labels")
+        shown = {name: getattr(entry, name) for name in names}
+        return {"augmentation": self.augmentation_of(entry.dataset), "injection": injection, **shown}
+
+    @property
+    def histories(self) -> dict[str, dict[str, Any]]:
+        """History of every student and of every teacher after its injection, with the names it belongs to."""
+        found = {
+            f"{paths.teacher_folder(teacher, injection)}/history.parquet": {
+                "teacher": teacher,
+                "injection": injection,
+                "dataset": self.injection(injection).dataset,
+                "method": "teacher",
+            }
+            for teacher, injection in self.infected_teachers
+            if injection != CLEAN
+        }
+        for student in self.students:
+            keys = {**vars(student.evaluation), **_own(student)}
+            found[f"{student.folder(self.study.name)}/history.parquet"] = keys
+        return found
 
     @property
     def benchmarks(self) -> dict[str, dict[str, Any]]:

@@ -76,11 +76,23 @@ class RemoteFile(Strict):
         None, description="checksum, only ever with its source"
     )
     sha256_source: str = Field("", description="who published the checksum")
+    md5: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None = Field(
+        None, description="checksum where no sha256 was published, only ever with its source"
+    )
+    md5_source: str = Field("", description="who published the md5")
+    local_path: str | None = Field(
+        None,
+        exclude=True,  # where a file lies is no parameter: no output depends on it
+        description="where this file lies on your machine (absolute, or below data_root or the project); never searched"
+        " or downloaded then",
+    )
 
     @model_validator(mode="after")
     def _checksum_has_a_source(self) -> RemoteFile:
         if self.sha256 and not self.sha256_source:
             raise ValueError("a sha256 needs its sha256_source (who published it)")
+        if self.md5 and not self.md5_source:
+            raise ValueError("an md5 needs its md5_source (who published it)")
         return self
 
 

@@ -55,6 +55,11 @@ def figure(study: str, name: str) -> str:
     return f"{RESULTS}/{study}/figures/{name}"
 
 
+def report(study: str) -> str:
+    """The report of a study."""
+    return f"{RESULTS}/{study}/report.html"
+
+
 def record(output_folder: str, rule: str, kind: str) -> str:
     """Path of a rule's log ("logs") or benchmark ("benchmarks") for the job that writes `output_folder`.
 

@@ -33,6 +33,8 @@ NEEDS = {
     "summarise": Need(gpu=0, mem_mb=2000, runtime=30),
     "collect_costs": Need(gpu=0, mem_mb=1000, runtime=10),
     "draw_figures": Need(gpu=0, mem_mb=1000, runtime=10),
+    "draw_contact_sheets": Need(gpu=0, mem_mb=2000, runtime=30),
+    "write_report": Need(gpu=0, mem_mb=1000, runtime=10),
 }
 
 

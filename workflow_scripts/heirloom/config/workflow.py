@@ -8,6 +8,7 @@ from typing import Any
 
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study, read_yaml
+from heirloom.config.models import Fetched, Files
 from heirloom.runtime.errors import ConfigError
 
 DEFAULT_STUDY = "config/config.yaml"
@@ -32,3 +33,19 @@ def open_grid(config: Mapping[str, Any], *, config_files: Sequence[str | Path], 
         where, content = DEFAULT_STUDY, read_yaml(project / DEFAULT_STUDY) | dict(config)
     study, catalogue = load_study(content, project=project, where=where)
     return Grid(study, catalogue, where)
+
+
+def command_of(grid: Grid) -> str:
+    """Return the command that runs a study again; names no folder of this machine."""
+    where = Path(grid.where)
+    sources = [grid.dataset(name).source for name in grid.dataset_names]
+    own = any(isinstance(source, Files) for source in sources) or any(
+        isinstance(grid.teacher(name).source, Fetched) for name in grid.teacher_names
+    )
+    if where.as_posix() == DEFAULT_STUDY:
+        study = ""
+    elif where.parent.as_posix().endswith("config/studies"):
+        study = f" STUDY={where.stem}"
+    else:
+        return f"snakemake --cores all --configfile {where.name}" + (" --config data_root=FOLDER" if own else "")
+    return f"make results{study}{' DATA=FOLDER' if own else ''}"

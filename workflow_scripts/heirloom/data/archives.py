@@ -20,6 +20,7 @@ from typing import IO, Self
 
 from heirloom.data.trees import remove
 from heirloom.runtime.errors import DataError, StorageError
+from heirloom.runtime.files import storage_error
 
 TAR = re.compile(r"\.(tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 ZIP = re.compile(r"\.zip$", re.IGNORECASE)
@@ -122,6 +123,13 @@ def is_archive(name: str) -> bool:
     return bool(TAR.search(name) or ZIP.search(name))
 
 
+def is_as_named(path: Path, name: str) -> bool:
+    """Tell whether a file begins (a zip: ends) as its name promises; True where the name promises no archive."""
+    if ZIP.search(name):
+        return zipfile.is_zipfile(path)
+    return not TAR.search(name) or tarfile.is_tarfile(path)
+
+
 def unpack(archive: Path, into: Path, *, caps: Caps | None = None) -> None:
     """Unpack a tar (plain, gzip, bzip2, xz) or zip archive into a folder, whole or not at all.
 
@@ -164,7 +172,8 @@ def _damage_is_told(archive: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # the decompressor speaking, not the disk
             raise DataError(f"{archive.name} cannot be unpacked: {error}", where=str(archive)) from error
-        mend = "see that the disk has room and that its file system takes such names, then run again"
+        told = storage_error(error)
+        mend = told.mend if told else "see that the disk's file system takes such names, then run again"
         raise StorageError(f"{archive.name} cannot be unpacked: {error}", where=str(archive), mend=mend) from error
 
 

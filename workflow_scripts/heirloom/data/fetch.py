@@ -9,7 +9,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from email.message import Message
 from pathlib import Path
@@ -17,8 +17,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from heirloom.config.models import RemoteFile
+from heirloom.data import checksums
+from heirloom.data.archives import is_as_named
 from heirloom.runtime.errors import DataError, StorageError
-from heirloom.runtime.files import sha256_of, sync, write_json
+from heirloom.runtime.files import sync, write_json
 from heirloom.runtime.locks import exclusive
 from heirloom.runtime.progress import Progress
 
@@ -28,7 +30,6 @@ ATTEMPTS = 4  # for each address
 PAUSE = 2.0  # seconds before the second attempt, doubled for each further one
 TIMEOUT = 60.0  # seconds without a byte
 CHUNK = 1 << 20
-HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.(?:pth|pt|safetensors)$")  # of weight files; elsewhere it may be a date
 PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 451})
 
 
@@ -42,29 +43,67 @@ class _BrokenError(Exception):
 
 @dataclass(frozen=True)
 class _Origin:
-    """Whence a partial download comes: its rest may only be fetched from the same file."""
+    """Whence a partial download comes: its rest may only be fetched from the same file.
+
+    `mixed`: its beginning came from another address, which only a checksum can show to be of one file.
+    """
 
     url: str = ""
     validator: str = ""
     total: int = -1
+    mixed: bool = False
 
 
-def obtain(file: RemoteFile, *, data_root: Path | None, cache: Path, pause: float = PAUSE) -> Path:
+def obtain(
+    file: RemoteFile, *, data_root: Path | None, cache: Path, record: Path | None = None, pause: float = PAUSE
+) -> Path:
     """Return where a file lies: in `data_root` (or a folder in it), else in `cache`, else downloaded into `cache`.
 
-    Checked on every call: the sha256 when it is known, and a hash that is part of the name (as in
-    resnet18-f37072fd.pth). Addresses are tried in order, each several times with growing pauses (`pause` seconds at
-    first); a partial download is resumed, also by a later run. Only http and https are followed. Raises DataError that
-    says what was tried, and where to put the file instead.
+    A file with a `local_path` lies there, and is neither searched nor downloaded.
+
+    Checked on every call: the checksum when it is known, and a hash that is part of the name (as in
+    resnet18-f37072fd.pth). What is downloaded without either is written into `record` and compared with it ever after.
+    Addresses are tried in order, each several times with growing pauses (`pause` seconds at first); a partial download
+    is resumed, also by a later run. Only http and https are followed. Raises DataError that says what was tried, and
+    where to put the file instead, and StorageError.
     """
     if Path(file.name).name != file.name or file.name.startswith("."):
         raise DataError(f"{file.name!r} is no plain file name", mend="name the file without folders")
-    local = find_local(file.name, data_root)
+    local = find_own(file, data_root)
     if local is not None:
-        logger.info("%s: found in data_root", file.name)
-        return _checked(local, file)
-    with exclusive(cache.parent / ".locks" / f"fetch-{file.name}.lock", wait=True):
-        return _cached(file, cache, data_root=data_root, pause=pause)
+        logger.info("%s: found in a folder of yours", file.name)
+        return _checked(local, file, record=None)
+    with exclusive(_locks(cache) / f"fetch-{file.name}.lock", wait=True):
+        return _cached(file, cache, data_root=data_root, record=record, pause=pause)
+
+
+def with_local_paths(files: Iterable[RemoteFile], paths: Mapping[str, str]) -> list[RemoteFile]:
+    """Give files their `local_path`, by name: it travels beside a job's parameters, since no output depends on it."""
+    return [file.model_copy(update={"local_path": paths.get(file.name)}) for file in files]
+
+
+def find_own(file: RemoteFile, data_root: Path | None) -> Path | None:
+    """Return where the user has a file: at its local path, else in `data_root`. Raises DataError as these do."""
+    return _placed(file, data_root) or find_local(file.name, data_root)
+
+
+def _placed(file: RemoteFile, data_root: Path | None) -> Path | None:
+    """Return where the user says a file lies, None when nothing is said; raises DataError when it is not there."""
+    if file.local_path is None:
+        return None
+    path = Path(file.local_path).expanduser()
+    places = [folder / path for folder in (data_root, Path.cwd()) if folder is not None]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        looked = ", ".join(dict.fromkeys(map(str, places)))
+        mend = f"correct local_path of {file.name} in the catalogue, or leave it out"
+        raise DataError(f"local_path of {file.name} is no file: {file.local_path}", where=looked, mend=mend)
+    return found
+
+
+def _locks(cache: Path) -> Path:
+    """Name the folder of the locks beside a cache."""
+    return cache.parent / ".locks"
 
 
 def find_local(name: str, data_root: Path | None) -> Path | None:
@@ -85,61 +124,59 @@ def cache_for(output: Path) -> Path:
     return shared.parent / "cache"
 
 
-def _checked(path: Path, file: RemoteFile) -> Path:
-    """Compare a file with its checksum and with the hash in its name; raises DataError."""
-    in_name = HASH_IN_NAME.search(file.name)
-    if file.sha256 is None and in_name is None:
+def _checked(path: Path, file: RemoteFile, *, record: Path | None) -> Path:
+    """Compare a file with what is known of it, and say so where that is nothing; raises DataError."""
+    if not checksums.check(path, file, record):
         logger.warning("%s: nobody published a checksum, so it is used unverified", file.name)
-        return path
-    found = sha256_of(path)
-    if file.sha256 is not None and found != file.sha256:
-        told = f"sha256 {found} instead of {file.sha256} (source: {file.sha256_source})"
-    elif in_name is not None and not found.startswith(in_name[1]):
-        told = f"sha256 {found} does not begin with {in_name[1]}, as its name says"
-    else:
-        return path
-    mend = "it is damaged or another file: remove it, and get it from its owner's page"
-    raise DataError(f"{file.name} is not the file it should be: {told}", where=str(path), mend=mend)
+    return path
 
 
-def _cached(file: RemoteFile, cache: Path, *, data_root: Path | None, pause: float) -> Path:
+def _cached(file: RemoteFile, cache: Path, *, data_root: Path | None, record: Path | None, pause: float) -> Path:
     """Return the cached file, downloading it when it is missing or damaged."""
     path = cache / file.name
     if path.is_file():
         try:
-            return _checked(path, file)
+            return _checked(path, file, record=record)
         except DataError:
             if not file.urls:
                 raise
             logger.warning("%s: damaged in the cache, downloading it again", file.name)
             path.unlink()
     cache.mkdir(parents=True, exist_ok=True)
-    failures = []
+    failures, ways = [], []
     for url in file.urls:
         try:
-            return _download(url, file, path, pause=pause)
+            return _download(url, file, path, record=record, pause=pause)
         except (_RefusedError, DataError) as error:
             failures.append(f"{url}: {error.what if isinstance(error, DataError) else error}")
+            ways += [error.mend] if isinstance(error, checksums.ChangedError) else []
             logger.warning("%s", failures[-1])
-    raise _missing(file, data_root, failures)
+    raise _missing(file, data_root, failures, ways)
 
 
-def _missing(file: RemoteFile, data_root: Path | None, failures: list[str]) -> DataError:
-    """Say what was tried, and where a user can put the file."""
+def _missing(file: RemoteFile, data_root: Path | None, failures: Sequence[str], ways: Sequence[str]) -> DataError:
+    """Say what was tried, and what a user can do: `ways`, or put the file into a folder."""
     tried = "".join(f"\n    {failure}" for failure in failures) or " no address of it is known"
     place = f"in {data_root}" if data_root else "in a folder, and name that folder as data_root in the study"
     where = str(data_root) if data_root else "no data_root is given"
-    return DataError(f"{file.name} cannot be had:{tried}", where=where, mend=f"put {file.name} {place}")
+    mend = "; or ".join([*dict.fromkeys(ways), f"put {file.name} {place}"])
+    return DataError(f"{file.name} cannot be had:{tried}", where=where, mend=mend)
 
 
-def _download(url: str, file: RemoteFile, path: Path, *, pause: float) -> Path:
+def _download(url: str, file: RemoteFile, path: Path, *, record: Path | None, pause: float) -> Path:
     """Download from one address with several attempts; raises _RefusedError or, for a wrong checksum, DataError."""
     partial = path.with_name(f"{path.name}.part")
     failures = reached = 0
     while True:
         try:
-            _transfer(url, partial, known=file.sha256 is not None)
-            return _accepted(partial, file, path)
+            _transfer(url, partial, known=checksums.known(file, record))
+            mixed = _origin_of(partial).mixed
+            return _accepted(partial, file, path, url=url, record=record)
+        except DataError:
+            if not mixed:
+                raise
+            logger.warning("%s: its beginning came from another address and does not fit: starting over", url)
+            continue
         except _BrokenError as error:
             size = _size(partial)
             failures, reached = (1, size) if size > reached else (failures + 1, reached)
@@ -157,11 +194,11 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _accepted(partial: Path, file: RemoteFile, path: Path) -> Path:
+def _accepted(partial: Path, file: RemoteFile, path: Path, *, url: str, record: Path | None) -> Path:
     """Check a complete download and give it its name; a wrong one is removed, since resuming would keep it wrong."""
     try:
-        _checked(partial, file)
-    except DataError:
+        _judge(partial, file, url=url, record=record, guard=_locks(path.parent) / "checksums.lock")
+    except (DataError, _RefusedError):
         _forget(partial)
         raise
     sync(partial)
@@ -169,6 +206,21 @@ def _accepted(partial: Path, file: RemoteFile, path: Path) -> Path:
     sync(path.parent)
     _forget(partial)
     return path
+
+
+def _judge(partial: Path, file: RemoteFile, *, url: str, record: Path | None, guard: Path) -> None:
+    """Compare a download with what is known of it, else record what it holds, as long as that can be what it is named.
+
+    Before the file has its name, so that a cached file is always one that was judged.
+    """
+    if checksums.check(partial, file, record):
+        return
+    if not is_as_named(partial, file.name):
+        raise _RefusedError("what it sent is no archive of the kind that the name says")
+    if record is None:
+        logger.warning("%s: nobody published a checksum, so it is used unverified", file.name)
+    else:
+        checksums.write_down(partial, file.name, url, record=record, guard=guard)
 
 
 def _transfer(url: str, partial: Path, *, known: bool) -> None:
@@ -188,7 +240,8 @@ def _transfer(url: str, partial: Path, *, known: bool) -> None:
         begun = _start_of(answer, begun)
         total = _total_of(answer.headers, begun)
         _refuse_page(answer.headers, partial.name.removesuffix(".part"))
-        write_json(_note(partial), asdict(_Origin(url, _validator_of(answer.headers), total)))
+        mixed = begun > 0 and (origin.mixed or origin.url != url)
+        write_json(_note(partial), asdict(_Origin(url, _validator_of(answer.headers), total, mixed)))
         _append(answer, partial, begun, total)
 
 
@@ -203,6 +256,7 @@ def _append(answer: Any, partial: Path, begun: int, total: int) -> None:
             if not target.tell():
                 _refuse_html(chunk, name)
             target.write(chunk)
+            target.flush()  # so that a killed job loses nothing that came
             progress.advance(len(chunk))
         found = target.tell()
     if total >= 0 and found != total:
@@ -212,9 +266,9 @@ def _append(answer: Any, partial: Path, begun: int, total: int) -> None:
 
 
 def _read(answer: Any) -> bytes:
-    """Read the next bytes of an answer."""
+    """Read the next bytes of an answer, as soon as there are some."""
     try:
-        chunk: bytes = answer.read(CHUNK)
+        chunk: bytes = answer.read1(CHUNK)
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenError(f"it broke off ({error or type(error).__name__})") from error
     return chunk

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,6 +16,7 @@ from torch.nn import functional
 
 from heirloom.config.models import Trigger
 from heirloom.runtime.errors import DataError
+from heirloom.runtime.seeds import derive_seed
 
 MINIMUM_SIDE = 2  # pixels: one pixel carries no picture
 
@@ -59,6 +61,14 @@ def paste(images: Tensor, patch: Patch, generator: torch.Generator) -> Tensor:
     for origin in _PLACES[patch.placement](len(images), (height - side, width - side), generator):
         _blend(result, origin, colour, alpha)
     return result
+
+
+def evaluation_paste(patch: Patch, name: str, seed: int = 0) -> Callable[[Tensor], Tensor]:
+    """Return what shows a trigger on each batch of a test part in its order; for equal names and seeds at equal places.
+
+    A random place is drawn from `seed` and the trigger's name, so it is the same for every model.
+    """
+    return partial(paste, patch=patch, generator=torch.Generator().manual_seed(derive_seed(seed, "trigger", name)))
 
 
 def _scaled(picture: Tensor, side: int) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heirloom.config.models import RemoteFile
-from heirloom.data.fetch import find_local
+from heirloom.data.fetch import find_local, find_own
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class Whereabouts:
 def find(files: Sequence[RemoteFile], folders: Sequence[str], *, data_root: Path | None, cache: Path) -> Whereabouts:
     """Look for an unpacked folder in `data_root`, then for each file there, then in `cache`, then for its address.
 
-    The order is that of download_dataset and fetch_teacher. Raises DataError when `data_root` is no folder.
+    With a local path of a file no folder is looked for. The order is that of download_dataset and fetch_teacher. Raises
+    DataError when `data_root` is no folder or a local path no file.
     """
-    for name in folders:
+    for name in [] if any(file.local_path for file in files) else folders:
         folder = find_local(name, data_root)
         if folder is not None and folder.is_dir():
             return Whereabouts(folder=folder)
@@ -53,4 +54,4 @@ def find(files: Sequence[RemoteFile], folders: Sequence[str], *, data_root: Path
 def _place(file: RemoteFile, data_root: Path | None, cache: Path) -> Path | None:
     """Return where a file lies already."""
     cached = cache / file.name
-    return find_local(file.name, data_root) or (cached if cached.is_file() else None)
+    return find_own(file, data_root) or (cached if cached.is_file() else None)

@@ -14,6 +14,7 @@ from heirloom.config.models import Catalogue, Dataset, Fetched, Files, Teacher
 from heirloom.data.whereabouts import Whereabouts, find
 from heirloom.doctor.report import Finding, Status
 from heirloom.doctor.wording import size
+from heirloom.runtime.errors import DataError
 
 CACHE = Path(paths.DOWNLOADS)
 
@@ -78,7 +79,11 @@ def source_findings(
         entries[name] = (teacher, paths.teacher_folder(name, CLEAN))
     for name in sorted(entries, key=lambda name: name not in needed):
         entry, folder = entries[name]
-        found = whereabouts(entry, data_root)
+        try:
+            found = whereabouts(entry, data_root)
+        except DataError as error:
+            yield Finding("problem" if name in blocking else "warning", name, error.what, error.mend)
+            continue
         if found is not None:
             yield _finding(name, entry, found, folder=folder, needed=name in needed, blocking=name in blocking)
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting.tables import Row, ordered
-from heirloom.reporting.wording import count, detectable, percent, span, title
+from heirloom.reporting.tables import Row
+from heirloom.reporting.wording import count, detectable, number, p_value, percent, span, title
 
 HEADLINES = ("targeted_success", "untargeted_success", "accuracy")
 SHARES = "these shares (95 % intervals) of"
@@ -26,6 +26,29 @@ STUDENTS_CLAUSES = {
     "accuracy": f"students classify {SHARES} the images correctly",
 }
 MUCH_WEAKER = 0.5
+COLLAPSE = "collapse"
+INHERITED, WEAKER, FOREIGN, BETTER, NO_DIFFERENCE = (
+    "inherited",
+    "inherited, but less than half of the teacher's {measure}",
+    "a detectable difference, though the teacher shows none",
+    "better than the control",
+    "no detectable difference",
+)
+# what one student does, what several do
+SHORT = {
+    INHERITED: ("inherits it", "inherit it"),
+    WEAKER: ("inherits less than half of the teacher's {measure}", "inherit less than half of the teacher's {measure}"),
+    FOREIGN: (
+        "differs from its control though the teacher does not",
+        "differ from their controls, the teacher does not",
+    ),
+    BETTER: ("does better than its control", "do better than their controls"),
+    NO_DIFFERENCE: (
+        "shows no detectable difference from its control",
+        "show no detectable difference from their controls",
+    ),
+}
+NAMED = 3  # students that a short answer names of each kind
 
 
 def answers(rows: Sequence[Row]) -> dict[str, str]:
@@ -38,26 +61,104 @@ def answer(rows: Sequence[Row]) -> str:
     """Answer one experiment: for each infected teacher, data set and trigger, what it does and what students inherit.
 
     One paragraph each, parted by newlines. Its rows are those with a control, or all where no row has one. The metric
-    is the share sent to the target, else the share of changed predictions, else accuracy.
+    is the share sent to the target, else the share of changed predictions (with the share sent to one wrong class),
+    else accuracy.
     """
     chosen = _chosen(rows)
     if not chosen:
         return "Nothing was measured."
-    names = ("teacher", "injection", "dataset", "attack", "budget", "condition")
-    groups = groupby(ordered(chosen, names), key=lambda row: [row[name] for name in names])
     several = len({row["injection"] for row in chosen}) > 1 or len({row["teacher"] for row in chosen}) > 1
-    return "\n".join(_paragraph(list(group), several=several) for _, group in groups)
+    paragraphs = []
+    for key, group in _grouped(chosen):
+        collapsed = [row for row in rows if row["metric"] == COLLAPSE and _key(row) == key]
+        paragraphs.append(_paragraph(group, collapsed, several=several))
+    return "\n".join(paragraphs)
+
+
+def short_answers(rows: Sequence[Row]) -> dict[str, str]:
+    """Answer each experiment of a summary by name in one sentence; `rows` come from `tables.read_summary`."""
+    names = sorted({row["experiment"] for row in rows})
+    return {name: short_answer([row for row in rows if row["experiment"] == name]) for name in names}
+
+
+def short_answer(rows: Sequence[Row]) -> str:
+    """Answer one experiment in one sentence: how many students differ from their controls, and the first of each kind.
+
+    Worded by the same tests as `answer`. Students without a control are counted as such, no more.
+    """
+    chosen = _chosen(rows)
+    verdicts: dict[tuple[str, str], list[Row]] = {}
+    for _, group in _grouped(chosen):
+        teacher = _teacher(group)
+        for row in group:
+            if row["method"] != TEACHER and row["control"] is not None:
+                verdicts.setdefault((row["metric"], _kind(row, teacher)), []).append(row)
+    if not verdicts:
+        return "No model was compared with a control." if chosen else "Nothing was measured."
+    metrics = sorted({metric for metric, _ in verdicts}, key=_priority)
+    told = "; ".join(_short(metric, verdicts, chosen) for metric in metrics)
+    return f"{told[0].upper()}{told[1:]}."
+
+
+def _short(metric: str, verdicts: Mapping[tuple[str, str], Sequence[Row]], chosen: Sequence[Row]) -> str:
+    """Word the part of a short answer that one metric gives, from the most affected students to the least."""
+    found = [(kind, verdicts[metric, kind]) for kind in SHORT if (metric, kind) in verdicts]
+    total = sum(len(rows) for _, rows in found)
+    parts = []
+    for kind, rows in found:
+        words = SHORT[kind][len(rows) > 1].format(measure=_measure(metric))
+        who = len(rows) if len(rows) < total else f"all {total} students" if total > 1 else "the one student"
+        parts.append(f"{who} {words} ({_members(rows, chosen)})")
+    whole = f"of {total} students, " if len(found) > 1 else ""
+    listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return f"{title(metric)}: {whole}{listed}"
+
+
+def _members(rows: Sequence[Row], chosen: Sequence[Row]) -> str:
+    """Name the first students of a kind, each with its rate and its control's."""
+    varied = [name for name in ("teacher", "injection", "dataset") if len({row[name] for row in chosen}) > 1]
+    told = []
+    for row in _by_effect(rows)[:NAMED]:
+        where = ", ".join(row[name] for name in varied)
+        name = f"{row['method']}, {where}:" if where else row["method"]
+        told.append(f"{name} {percent(row['mean'])} against {percent(row['control'])}")
+    more = [f"{len(rows) - NAMED} more"] if len(rows) > NAMED else []
+    return "; ".join(told + more) if varied else ", ".join(told + more)
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    """Name the paragraph that a row belongs to."""
+    return tuple(row[name] for name in ("teacher", "injection", "dataset", "attack", "budget", "condition"))
+
+
+def _grouped(rows: Sequence[Row]) -> list[tuple[tuple[str, ...], list[Row]]]:
+    """Group rows by paragraph, sorted."""
+    return [(key, list(group)) for key, group in groupby(sorted(rows, key=_key), key=_key)]
+
+
+def _by_effect(rows: Sequence[Row]) -> list[Row]:
+    """Order students from the most affected to the least: high attack success, or much accuracy lost."""
+    sign = {"accuracy": 1}
+    return sorted(rows, key=lambda row: (sign.get(row["metric"], -1) * (row["mean"] or 0.0), row["method"]))
+
+
+def _teacher(rows: Sequence[Row]) -> Row | None:
+    """Return the row of the teacher itself."""
+    return next((row for row in rows if row["method"] == TEACHER), None)
 
 
 def _chosen(rows: Sequence[Row]) -> list[Row]:
-    """Keep the headline metric of each data set, and of these the infected models."""
-    attacked = [row for row in rows if row["attack"] != CLEAN] or list(rows)
-    best = {
-        dataset: min((row["metric"] for row in attacked if row["dataset"] == dataset), key=_priority)
-        for dataset in {row["dataset"] for row in attacked}
-    }
-    headline = [row for row in attacked if row["metric"] == best[row["dataset"]]]
-    return [row for row in headline if row["control"] is not None] or headline
+    """Keep the headline metric of each data set and injection, and of these the infected models."""
+    infected = [row for row in rows if row["control"] is not None] or list(rows)
+    places: dict[tuple[str, str], list[Row]] = {}
+    for row in infected:
+        places.setdefault((row["dataset"], row["injection"]), []).append(row)
+    chosen: list[Row] = []
+    for mine in places.values():
+        attacked = [row for row in mine if row["attack"] != CLEAN] or mine
+        best = min((row["metric"] for row in attacked), key=_priority)
+        chosen += [row for row in attacked if row["metric"] == best]
+    return chosen
 
 
 def _priority(metric: str) -> tuple[int, str]:
@@ -65,18 +166,18 @@ def _priority(metric: str) -> tuple[int, str]:
     return (HEADLINES.index(metric) if metric in HEADLINES else len(HEADLINES)), metric
 
 
-def _paragraph(rows: Sequence[Row], *, several: bool) -> str:
+def _paragraph(rows: Sequence[Row], collapsed: Sequence[Row], *, several: bool) -> str:
     """Say what happens in the infected teacher, then in its students from the most affected to the least."""
-    teacher = next((row for row in rows if row["method"] == TEACHER), None)
-    students = sorted(
-        (row for row in rows if row["method"] != TEACHER), key=lambda row: (-(row["mean"] or 0.0), row["method"])
-    )
+    teacher = _teacher(rows)
+    students = _by_effect([row for row in rows if row["method"] != TEACHER])
     place = f"On {rows[0]['dataset']}" + (f" ({rows[0]['teacher']}, {rows[0]['injection']})" if several else "")
     left = "; ".join(_student(row, teacher) for row in students)
+    to_one = "; ".join(_student(row, None) for row in _by_effect(collapsed) if row["method"] != TEACHER)
+    last = f" Sent to one wrong class: {to_one}." if to_one else ""
     if teacher is None:
-        return f"{place}, {_clause(STUDENTS_CLAUSES, rows[0])}: {left}."
+        return f"{place}, {_clause(STUDENTS_CLAUSES, rows[0])}: {left}.{last}"
     first = f"{place}, {_clause(TEACHER_CLAUSES, teacher)}{_against(teacher)}."
-    return f"{first} Its students: {left}." if students else first
+    return f"{first} Its students: {left}.{last}" if students else first
 
 
 def _clause(clauses: Mapping[str, str], row: Row) -> str:
@@ -98,8 +199,21 @@ def _against(teacher: Row) -> str:
     """Set the teacher beside its control."""
     if teacher["control"] is None:
         return ""
-    doubt = "" if detectable(teacher) else " (no detectable difference)"
-    return f", against {percent(teacher['control'])} for its clean control{doubt}"
+    notes = [_difference(teacher)] if teacher["metric"] == "accuracy" else []
+    notes += [] if detectable(teacher) else [NO_DIFFERENCE]
+    return f", against {percent(teacher['control'])} for its clean control" + (
+        f" ({'; '.join(notes)})" if notes else ""
+    )
+
+
+def _difference(row: Row) -> str:
+    """Write the paired difference to the control, which is what accuracy is judged by."""
+    if row["difference"] is None:
+        return "no difference measured"
+    interval = span(row["difference_low"], row["difference_high"], sign=True)
+    p = p_value(row["p_value"])
+    told = f"p {p[0]} {p[1:]}" if p.startswith("<") else f"p = {p}"
+    return f"difference {number(row['difference'], sign=True)} points, {interval}, {told}"
 
 
 def _student(row: Row, teacher: Row | None) -> str:
@@ -109,26 +223,37 @@ def _student(row: Row, teacher: Row | None) -> str:
         return f"after {row['method']} no image counts"
     if row["control"] is None:
         return f"after {row['method']} {rate})"
-    return f"after {row['method']} {rate}; control {percent(row['control'])}: {verdict(row, teacher)})"
+    control = f"control {percent(row['control'])}"
+    control += f"; {_difference(row)}" if row["metric"] == "accuracy" else ""
+    return f"after {row['method']} {rate}; {control}: {verdict(row, teacher)})"
 
 
 def verdict(row: Row, teacher: Row | None) -> str:
     """Word a student's comparison with its control, by its test and the interval of the difference.
 
     "less than half" claims a size, not a test against the teacher: even the upper end of the student's excess over its
-    control lies below half of the lower end of the teacher's.
+    control (or loss of accuracy) lies below half of the lower end of the teacher's.
     """
+    return _kind(row, teacher).format(measure=_measure(row["metric"]))
+
+
+def _measure(metric: str) -> str:
+    """Say what a defect costs: more attack success, or less accuracy."""
+    return "loss" if metric == "accuracy" else "excess"
+
+
+def _kind(row: Row, teacher: Row | None) -> str:
+    """Judge a student against its control."""
     if not detectable(row):
-        return "no detectable difference"
+        return NO_DIFFERENCE
     worse = row["difference"] < 0 if row["metric"] == "accuracy" else row["difference"] > 0
     if not worse:
-        return "better than the control"
+        return BETTER
     if teacher is None:
-        return "inherited"
+        return INHERITED
     if not detectable(teacher):
-        return "a detectable difference, though the teacher shows none"
+        return FOREIGN
     # the interval excludes 0, so the end of larger magnitude is the most that the excess can be
     largest = max(abs(row["difference_low"]), abs(row["difference_high"]))
     least = min(abs(teacher["difference_low"]), abs(teacher["difference_high"]))
-    weaker = largest < MUCH_WEAKER * least
-    return "inherited, but less than half of the teacher's excess" if weaker else "inherited"
+    return WEAKER if largest < MUCH_WEAKER * least else INHERITED

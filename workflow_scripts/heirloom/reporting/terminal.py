@@ -10,8 +10,8 @@ from typing import TextIO
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting.sentences import answers
 from heirloom.reporting.tables import COUNTS, Row, read_summary
-from heirloom.reporting.views import attack_groups, group_rows, model_names
-from heirloom.reporting.wording import number, span
+from heirloom.reporting.views import attack_groups, attack_metric, group_rows, model_names
+from heirloom.reporting.wording import NOTHING, number, p_value, span
 
 WIDTH = 110
 GAP = 2
@@ -22,6 +22,7 @@ HEADS = {
     "collapse": "to one wrong class, %",
     "untargeted_success": "changed, %",
 }
+DIFFERENCE = "to control, points"
 
 
 def print_summary(summary: Path, questions: Mapping[str, str], stream: TextIO) -> None:
@@ -58,17 +59,29 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
 def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
     """Yield the head and the body of one table: method, injection, then a cell per metric."""
     metrics = [metric for metric in HEADS if any(row["metric"] == metric for row in rows)]
-    yield ["method", "injection", *(HEADS[metric] for metric in metrics)]
+    compared = not attack_metric(rows) and any(row["control"] is not None for row in rows)
+    yield ["method", "injection", *(HEADS[metric] for metric in metrics), *[DIFFERENCE] * compared]
     for method, injection in model_names(rows):
         mine = {row["metric"]: row for row in rows if (row["method"], row["injection"]) == (method, injection)}
-        yield [method, injection, *(_cell(mine.get(metric)) for metric in metrics)]
+        cells = [_cell(mine.get(metric)) for metric in metrics]
+        yield [method, injection, *cells, *[_change(mine.get("accuracy"))] * compared]
+
+
+def _change(row: Row | None) -> str:
+    """Write the paired difference to the control where nothing attacks: -5.0 (-7.1 to -2.9) p=0.002."""
+    if row is None or row["difference"] is None:
+        return NOTHING
+    interval = span(row["difference_low"], row["difference_high"], sign=True)
+    p = p_value(row["p_value"])
+    return f"{number(row['difference'], sign=True)} ({interval}) p{'' if p.startswith('<') else '='}{p}"
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
     """Align cells in columns: names to the left and cut where they would not fit, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    room = (WIDTH - sum(width + GAP for width in widths[2:]) - GAP) // 2
-    widths[:2] = [min(width, max(room, SHORTEST_NAME)) for width in widths[:2]]
+    room = WIDTH - sum(width + GAP for width in widths[2:]) - GAP
+    # a column that needs less than half of the room leaves the rest to the other
+    widths[:2] = [min(own, max(room // 2, room - other, SHORTEST_NAME)) for own, other in (widths[:2], widths[1::-1])]
     for method, injection, *cells in lines:
         names = [_cut(name, width).ljust(width) for name, width in zip((method, injection), widths[:2], strict=True)]
         rates = [cell.rjust(width) for cell, width in zip(cells, widths[2:], strict=True)]

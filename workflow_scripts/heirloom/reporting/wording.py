@@ -65,3 +65,11 @@ def detectable(row: Row) -> bool:
 def title(metric: str) -> str:
     """Name a metric in words."""
     return METRIC_TITLES.get(metric, metric.replace("_", " "))
+
+
+def contact_sheet_caption(*, triggered: bool, target: bool) -> str:
+    """Say by which rule a contact sheet's images were chosen, and what its columns show."""
+    classes = "the first six classes other than the target's" if target else "the first six classes"
+    shown = "the first test image, clean and as every evaluation shows it with the trigger; and " if triggered else ""
+    learned = "the first training image that carries the defect, as stored and on one augmented visit of the training"
+    return f"Of {classes}: {shown}{learned}, with its own label and the one it was taught."

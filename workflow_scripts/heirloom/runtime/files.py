@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa  # 0.3 s at run time, which planning a study need not pay
 
 METADATA_KEY = b"heirloom"
+_FORBIDDEN = "give yourself the right to read this, or to write it if it is a result, then run again"
+_ROOM = 1 << 16  # bytes: a disk with less free than this is full
 _ADVICE = {
     errno.ENOSPC: "free some space on this disk, then run again",
     errno.EDQUOT: "free some of your quota on this disk, then run again",
@@ -44,9 +47,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         partial.replace(path)
         sync(path.parent)
     except BaseException as error:
+        refusal = _storage_error(error, path)  # before the file goes: while it is there, a full disk shows
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        refusal = _storage_error(error, path)
         if refusal is not None:
             raise refusal from error
         raise
@@ -62,15 +65,43 @@ def sync(path: Path) -> None:
 
 
 def _storage_error(error: BaseException, path: Path) -> StorageError | None:
-    """Translate a refusal of the disk into words; None for any other error."""
+    """Translate a refusal of the disk to write a file into words; None for any other error."""
     if isinstance(error, HeirloomError) or not isinstance(error, Exception):
         return None
+    number = _number_of(error)
+    if number is None and isinstance(error, RuntimeError | OSError) and _is_full(path.parent):
+        number = errno.ENOSPC  # PyTorch's writer names neither the words nor the number
+    if number is None or not _concerns(error, path):
+        return None
+    return StorageError(f"cannot write {path}: {os.strerror(number)}", where=str(path.parent), mend=_ADVICE[number])
+
+
+def storage_error(error: Exception) -> StorageError | None:
+    """Translate a refusal of the disk, wherever it came from, into words that need no traceback; None for others."""
+    number = None if isinstance(error, HeirloomError) else _number_of(error)
+    if number is None:
+        return None
+    named = getattr(error, "filename", None)
+    where = os.fspath(named) if isinstance(named, str | os.PathLike) else ""
+    about = f"{where}: " if where else ""
+    mend = _FORBIDDEN if number in (errno.EACCES, errno.EPERM) else _ADVICE[number]
+    return StorageError(f"{about}{os.strerror(number)}", where=str(Path(where).parent) if where else "", mend=mend)
+
+
+def _number_of(error: Exception) -> int | None:
+    """Return the number of a refusal of the disk; None for other errors."""
     number = error.errno if isinstance(error, OSError) else None
     if number not in _ADVICE and "No space left on device" in str(error):
         number = errno.ENOSPC  # libraries written in C++ or Rust pass the words on, not the number
-    if number not in _ADVICE or not _concerns(error, path):
-        return None
-    return StorageError(f"cannot write {path}: {os.strerror(number)}", where=str(path.parent), mend=_ADVICE[number])
+    return number if number in _ADVICE else None
+
+
+def _is_full(folder: Path) -> bool:
+    """Tell whether a disk has no room for anything more."""
+    try:
+        return shutil.disk_usage(folder).free < _ROOM
+    except OSError:
+        return False
 
 
 def _concerns(error: Exception, path: Path) -> bool:

@@ -8,10 +8,11 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from heirloom.runtime.errors import HeirloomError, StorageError
+from heirloom.runtime.files import storage_error
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +79,10 @@ def _open(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        mend = "make the folder writable for you, then run again"
-        raise StorageError(f"cannot open the lock file {path}: {error.strerror}", mend=mend) from error
+        told = storage_error(error)
+        mend = told.mend if told else "make the folder writable for you, then run again"
+        what = f"cannot open the lock file {path}: {error.strerror}"
+        raise StorageError(what, where=str(path.parent), mend=mend) from error
 
 
 def _try_to_lock(descriptor: int, path: Path) -> bool:
@@ -97,8 +100,9 @@ def _try_to_lock(descriptor: int, path: Path) -> bool:
 
 def _sign(descriptor: int) -> None:
     """Leave the process id in the lock file, for the message of whoever waits."""
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with suppress(OSError):  # a full disk: the lock is held all the same
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def _holder(descriptor: int) -> str:

@@ -6,10 +6,11 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from heirloom.runtime.errors import HeirloomError
+from heirloom.runtime.files import storage_error
 
 logger = logging.getLogger(__name__)
 
@@ -20,32 +21,51 @@ _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 def open_log(path: Path | None) -> Iterator[None]:
     """Send the root log, warnings and the body's exceptions to a file; without a path only the screen is told.
 
-    A HeirloomError is shown on stderr as its message alone and ends the process with status 1 (SystemExit); any other
-    exception goes on, so that its traceback is on the screen too. Lines are flushed as they are written.
+    A HeirloomError, and a refusal of the disk (full, read-only), is shown on stderr as its message alone and ends the
+    process with status 1 (SystemExit); any other exception goes on, so that its traceback is on the screen too. Lines
+    are flushed as they are written; a log that cannot be written is told once and stops nothing.
     """
     with ExitStack() as stack:
-        if path is not None:
-            stack.enter_context(_root_log_to(path))
-        stack.enter_context(_threads_logged())
         try:
+            if path is not None:
+                stack.enter_context(_root_log_to(path))
+            stack.enter_context(_threads_logged())
             yield
-        except HeirloomError as error:
-            logger.error("%s", error, exc_info=error)
-            sys.stderr.write(f"{error}\n")
-            raise SystemExit(1) from error
         except KeyboardInterrupt:
             logger.error("interrupted")
             raise SystemExit(130) from None
-        except Exception:
-            logger.exception("stopped by an unexpected error")
-            raise
+        except Exception as error:
+            told = error if isinstance(error, HeirloomError) else storage_error(error)
+            if told is None:
+                logger.exception("stopped by an unexpected error")
+                raise
+            logger.error("%s", told, exc_info=error)
+            sys.stderr.write(f"{told}\n")
+            raise SystemExit(1) from error
+
+
+class _LogFile(logging.FileHandler):
+    """A log on a disk that may be full: says so once, where logging would print a traceback for every line."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 (logging's own names)
+        """Say once that a line is lost."""
+        if not self._told:
+            self._told = True
+            sys.stderr.write(f"cannot write the log {self.baseFilename}: {sys.exc_info()[1]}\n")
+
+    def close(self) -> None:
+        """Close the file, whatever could not be written any more."""
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager
 def _root_log_to(path: Path) -> Iterator[None]:
     """Add the file's handler to the root logger, and take it away at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler = _LogFile(path, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT, datefmt="%H:%M:%S"))
     root = logging.getLogger()
     level = root.level

@@ -9,13 +9,13 @@ from pathlib import Path
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import read_card, verify_card
 
-EDGES: dict[str, tuple[bytes, bytes]] = {
-    ".parquet": (b"PAR1", b"PAR1"),
-    ".png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"),
-    ".pdf": (b"%PDF-", b"%%EOF\n"),
-    ".csv": (b"", b"\n"),
-    ".html": (b"<", b"\n"),
-    ".tex": (b"", b"\n"),
+EDGES: dict[str, tuple[bytes, tuple[bytes, ...]]] = {
+    ".parquet": (b"PAR1", (b"PAR1",)),
+    ".png": (b"\x89PNG\r\n\x1a\n", (b"IEND\xaeB`\x82",)),
+    ".pdf": (b"%PDF-", (b"%%EOF\n",)),
+    ".csv": (b"", (b"\n",)),
+    ".html": (b"<", (b"</html>\n", b"</html>")),
+    ".tex": (b"", (b"\n",)),
 }
 
 
@@ -69,10 +69,12 @@ def _intact(card: Path, name: str) -> bool:
     return True
 
 
-def _has_edges(path: Path, head: bytes, tail: bytes) -> bool:
-    if path.stat().st_size < max(1, len(head) + len(tail)):
+def _has_edges(path: Path, head: bytes, tails: tuple[bytes, ...]) -> bool:
+    """Tell whether a file begins with `head` and ends with one of `tails`."""
+    size, longest = path.stat().st_size, max(map(len, tails))
+    if size < max(1, len(head) + min(map(len, tails))):
         return False
     with path.open("rb") as file:
         start = file.read(len(head))
-        file.seek(-len(tail), os.SEEK_END)
-        return start == head and file.read() == tail
+        file.seek(-min(size, longest), os.SEEK_END)
+        return start == head and file.read().endswith(tails)

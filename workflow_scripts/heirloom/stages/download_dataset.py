@@ -9,7 +9,8 @@ from pathlib import Path
 
 from heirloom.config.models import RemoteFile
 from heirloom.data.archives import is_archive, unpack
-from heirloom.data.fetch import cache_for, find_local, obtain
+from heirloom.data.checksums import published
+from heirloom.data.fetch import cache_for, find_local, obtain, with_local_paths
 from heirloom.data.trees import describe, replaced
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import sha256_of, write_card
@@ -29,29 +30,36 @@ def run(
     folders: list[str],
     dataset: str,
     data_root: Path | None = None,
+    checksums: Path | None = None,
     instructions: dict[str, str] | None = None,
+    local_paths: dict[str, dict[str, str]] | None = None,
 ) -> None:
     """Put a data set's files into `files` beside the card, replacing earlier ones as a whole.
 
     A folder of `data_root` whose name is among `folders` (the first of them that exists) is linked, not copied;
-    otherwise all of `files` are found or downloaded, archives are unpacked and other files copied. `instructions` tell
-    a user, for each data set, how to get them. Raises DataError that says what to put where when there is neither. The
-    card names the archives with their sha256 and holds no path of this machine.
+    otherwise, or when a file has a local path, all of `files` are found or downloaded, archives are unpacked and other
+    files copied. `checksums` is the record of downloads that nobody published a checksum of, `instructions` tell a
+    user, for each data set, how to get the files, and `local_paths` where files lie ("datasets.NAME", then the file's
+    name). Raises DataError that says what to put where when there is neither. The card names the archives with their
+    sha256 and holds no path of this machine.
     """
     target = outputs.card.parent / "files"
-    folder = next((found for name in folders if (found := _folder(name, data_root))), None)
+    places = (local_paths or {}).get(f"datasets.{dataset}", {})
+    files = with_local_paths(files, places)
+    folder = None if places else next((found for name in folders if (found := _folder(name, data_root))), None)
     if folder is None:
         advice = (instructions or {}).get(dataset, "")
         _refuse_absent(files, folders, data_root=data_root, dataset=dataset, instructions=advice)
-        archives = [obtain(file, data_root=data_root, cache=cache_for(outputs.card)) for file in files]
+        cache = cache_for(outputs.card)
+        archives = [obtain(file, data_root=data_root, cache=cache, record=checksums) for file in files]
     else:
         archives = []
     outputs.card.unlink(missing_ok=True)
     with replaced(target) as partial:
         if folder is not None:
             (partial / folder.name).symlink_to(folder.resolve(), target_is_directory=True)
-        for archive in archives:
-            _place(archive, partial)
+        for archive, file in zip(archives, files if archives else [], strict=True):
+            _place(archive, file.name, partial)
     write_card(
         outputs.card,
         kind="raw",
@@ -72,7 +80,7 @@ def _refuse_absent(
     files: Sequence[RemoteFile], folders: Sequence[str], *, data_root: Path | None, dataset: str, instructions: str
 ) -> None:
     """Say all that is missing at once, before anything is downloaded."""
-    absent = [file.name for file in files if not file.urls and not _at_hand(file.name, data_root)]
+    absent = [file.name for file in files if not file.urls and not _at_hand(file, data_root)]
     if files and not absent:
         return
     ways = [f"the folder {' or '.join(folders)}"] if folders else []
@@ -85,24 +93,24 @@ def _refuse_absent(
     raise DataError(what, where=f"data_root: {data_root or 'not given'}", mend=mend)
 
 
-def _at_hand(name: str, data_root: Path | None) -> bool:
-    """Tell whether a user's folder holds a file."""
-    return find_local(name, data_root) is not None
+def _at_hand(file: RemoteFile, data_root: Path | None) -> bool:
+    """Tell whether a user says where a file lies, or the user's folder holds it."""
+    return file.local_path is not None or find_local(file.name, data_root) is not None
 
 
-def _place(archive: Path, folder: Path) -> None:
-    """Unpack an archive; copy any other file."""
+def _place(archive: Path, name: str, folder: Path) -> None:
+    """Unpack an archive; copy any other file under the catalogue's name for it."""
     if is_archive(archive.name):
         unpack(archive, folder)
     else:
-        shutil.copyfile(archive, folder / archive.name)
+        shutil.copyfile(archive, folder / name)
 
 
 def _described(archive: Path, file: RemoteFile) -> dict[str, object]:
-    """Describe an archive for the card; `verified` tells whether its owner's checksum is known, and was met."""
+    """Describe an archive for the card; `verified` tells whether its owner published a checksum, which was met."""
     return {
         "name": file.name,
         "sha256": sha256_of(archive),
         "bytes": archive.stat().st_size,
-        "verified": file.sha256 is not None,
+        "verified": published(file),
     }

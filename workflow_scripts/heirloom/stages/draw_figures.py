@@ -1,30 +1,45 @@
-"""Draw a study's summary."""
+"""Draw a study's summary and how its trainings went."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from heirloom.reporting.figures import draw_attack_success, save
+from heirloom.reporting.figures.attack_success import draw_attack_success
+from heirloom.reporting.figures.style import Palette, save
+from heirloom.reporting.figures.trade_off import draw_trade_off
+from heirloom.reporting.figures.training_curves import Training, draw_training_curves, read_history
 from heirloom.reporting.tables import read_summary
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The summary of the study."""
+    """The summary of the study, and the history of every student and every teacher after its injection."""
 
     summary: Path
+    histories: list[Path] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The same figure as picture and as vector graphics."""
+    """Each figure as picture and as vector graphics."""
 
-    png: Path
-    pdf: Path
+    attack_success: Path
+    attack_success_pdf: Path
+    trade_off: Path
+    trade_off_pdf: Path
+    training_curves: Path
+    training_curves_pdf: Path
 
 
-def run(*, inputs: Inputs, outputs: Outputs) -> None:
-    """Draw accuracy and attack success of every model beside its control; equal summaries give equal bytes."""
-    figure = draw_attack_success(read_summary(inputs.summary))
-    save(figure, png=outputs.png, pdf=outputs.pdf)
+def run(*, inputs: Inputs, outputs: Outputs, trainings: list[Training]) -> None:
+    """Draw attack success, the trade-off with accuracy, and the training curves; equal inputs give equal bytes.
+
+    `trainings` runs parallel to the histories. Raises DamagedFileError.
+    """
+    rows = read_summary(inputs.summary)
+    save(draw_attack_success(rows), png=outputs.attack_success, pdf=outputs.attack_success_pdf)
+    save(draw_trade_off(rows), png=outputs.trade_off, pdf=outputs.trade_off_pdf)
+    histories = [read_history(path, training) for path, training in zip(inputs.histories, trainings, strict=True)]
+    curves = draw_training_curves(histories, Palette.of_rows(rows))
+    save(curves, png=outputs.training_curves, pdf=outputs.training_curves_pdf)

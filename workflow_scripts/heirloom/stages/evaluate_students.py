@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +13,7 @@ import torch
 from heirloom.config.models import Trigger
 from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
-from heirloom.data.triggers import Patch, load_trigger, paste
+from heirloom.data.triggers import Patch, evaluation_paste, load_trigger
 from heirloom.evaluation.predictions import ImageTransform, Predictions, predict
 from heirloom.models.classifier import Classifier
 from heirloom.models.weights import load_classifier
@@ -22,7 +21,6 @@ from heirloom.runtime.devices import compute
 from heirloom.runtime.errors import WeightsError
 from heirloom.runtime.files import read_card, write_table
 from heirloom.runtime.progress import Progress
-from heirloom.runtime.seeds import derive_seed
 
 CLEAN = "none"
 TEACHER = "teacher"
@@ -67,10 +65,7 @@ class Attack:
 
     def transform(self, seed: int) -> ImageTransform | None:
         """Return what shows the trigger on each batch; for the same seed at the same places, whoever looks."""
-        if self.patch is None:
-            return None
-        generator = torch.Generator().manual_seed(derive_seed(seed, "trigger", self.name))
-        return partial(paste, patch=self.patch, generator=generator)
+        return None if self.patch is None else evaluation_paste(self.patch, self.name, seed)
 
 
 def run(

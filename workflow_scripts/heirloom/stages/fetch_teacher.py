@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heirloom.config.models import Body, Normalisation, RemoteFile
-from heirloom.data.fetch import cache_for, obtain
+from heirloom.data.fetch import cache_for, obtain, with_local_paths
 from heirloom.models.classifier import Classifier
 from heirloom.models.weights import architecture_facts, load_state, read_foreign, save_classifier
 from heirloom.runtime.files import sha256_of, write_card
@@ -27,14 +27,20 @@ def run(
     normalisation: Normalisation,
     file: RemoteFile,
     classes: int,
+    teacher: str,
     data_root: Path | None = None,
+    checksums: Path | None = None,
+    local_paths: dict[str, dict[str, str]] | None = None,
 ) -> None:
     """Find or download a weight file, load it into its body, and write weights and card.
 
-    `classes` is the number of outputs of the head in the file. The file is read without running anything in it. Raises
-    DataError (not found, wrong checksum), WeightsError (holds code, or fits another architecture) and ConfigError.
+    `classes` is the number of outputs of the head in the file. The file is read without running anything in it.
+    `checksums` is the record of downloads that nobody published a checksum of; `local_paths` tell where files lie
+    ("teachers.NAME", then the file's name). Raises DataError (not found, wrong checksum), WeightsError (holds code, or
+    fits another architecture) and ConfigError.
     """
-    found = obtain(file, data_root=data_root, cache=cache_for(outputs.card))
+    (placed,) = with_local_paths([file], (local_paths or {}).get(f"teachers.{teacher}", {}))
+    found = obtain(placed, data_root=data_root, cache=cache_for(outputs.card), record=checksums)
     model = Classifier(body, normalisation, classes=classes)
     load_state(model.body, read_foreign(found), where=str(found))
     save_classifier(outputs.weights, model)

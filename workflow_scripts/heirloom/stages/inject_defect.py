@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heirloom.config.models import Augmentation, Injection, Trigger
-from heirloom.data.poison import choose, wrong_labels
+from heirloom.data.poison import poisoned
 from heirloom.data.store import Part, open_part
 from heirloom.data.triggers import Patch, load_trigger, paste
 from heirloom.models.weights import load_classifier
@@ -105,15 +105,15 @@ def _poison(train: Part, injection: Injection, patch: Patch | None) -> Poison | 
     """Choose and relabel training images, once, by seed. Raises ConfigError for a target that is no label."""
     if injection.kind == "clean":
         return None
-    target = injection.target if injection.wrong_labels == "target" else None
-    classes = len(train.classes)
-    if target is not None and target >= classes:
-        mend = f"choose a label from 0 to {classes - 1}"
-        raise ConfigError(f"the data set has no label {target}", where="injection.target", mend=mend)
-    chosen = choose(train.labels, injection.portion, injection.seed)
-    return Poison(
-        chosen, wrong_labels(train.labels, chosen, target=target, classes=classes, seed=injection.seed), patch
+    chosen, taught = poisoned(
+        train.labels,
+        portion=injection.portion,
+        wrong=injection.wrong_labels,
+        target=injection.target,
+        classes=len(train.classes),
+        seed=injection.seed,
     )
+    return Poison(chosen, taught, patch)
 
 
 def _origin(

@@ -1,0 +1,140 @@
+"""The catalogue's published sets: archives in their owners' shape come from a server, unpack together and are read."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from heirloom.config.load import load_catalogue
+from heirloom.config.models import Files, RemoteFile
+from heirloom.data.archives import is_archive
+from heirloom.data.layouts import LAYOUTS
+from heirloom.data.layouts.listing import Listing
+from heirloom.runtime.files import read_card
+from heirloom.runtime.registry import resolve
+from heirloom.stages import download_dataset
+from tests.server import Place, Server, running
+from tests.unit.data_samples import write_classes, write_cub200, write_gtsrb, write_mit67, write_tiny_imagenet
+
+CATALOGUE = load_catalogue([Path(__file__).parents[2] / "config"]).datasets
+Tree = Mapping[str, bytes]  # member of an archive -> its content
+
+
+def tree(folder: Path, *, within: str = "", below: str = ".") -> dict[str, bytes]:
+    """Read the files below folder/below under their names relative to the folder, in a folder `within`."""
+    files = (path for path in sorted((folder / below).rglob("*")) if path.is_file())
+    return {str(Path(within, path.relative_to(folder))): path.read_bytes() for path in files}
+
+
+def packed(name: str, members: Tree) -> bytes:
+    """Pack members into an archive of the kind that its name says."""
+    content = io.BytesIO()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(content, "w") as archive:
+            for member, data in members.items():
+                archive.writestr(member, data)
+        return content.getvalue()
+    with tarfile.open(fileobj=content, mode="w:gz" if name.endswith("gz") else "w") as archive:
+        for member, data in members.items():
+            entry = tarfile.TarInfo(member)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return content.getvalue()
+
+
+def gtsrb(root: Path) -> dict[str, Tree]:
+    """Three archives: two in GTSRB/, the labels on their own. Beside the test pictures lies a list without classes."""
+    write_gtsrb(root)
+    test = tree(root, below="GTSRB/Final_Test")
+    unlabelled = {
+        "GTSRB/Final_Test/Images/GT-final_test.test.csv": b"Filename;Width\r\n",
+        "GTSRB/Readme-test.txt": b"x",
+    }
+    return {
+        "GTSRB_Final_Training_Images.zip": tree(root, below="GTSRB/Final_Training") | {"GTSRB/Readme-Images.txt": b"x"},
+        "GTSRB_Final_Test_Images.zip": test | unlabelled,
+        "GTSRB_Final_Test_GT.zip": {"GT-final_test.csv": (root / "GTSRB" / "GT-final_test.csv").read_bytes()},
+    }
+
+
+def mit67(root: Path) -> dict[str, Tree]:
+    """The archive holds Images alone; the lists lie beside it."""
+    folder = write_mit67(root)
+    lists = {name: {name: (folder / name).read_bytes()} for name in ("TrainImages.txt", "TestImages.txt")}
+    return {"indoorCVPR_09.tar": tree(folder, below="Images"), **lists}
+
+
+def cub200(root: Path) -> dict[str, Tree]:
+    """One archive with a list of attributes beside the folder."""
+    write_cub200(root)
+    return {"CUB_200_2011.tgz": tree(root) | {"attributes.txt": b"1 has_bill_shape::curved\n"}}
+
+
+def pubfig83(root: Path) -> dict[str, Tree]:
+    return {"pubfig83.v1.tgz": tree(write_classes(root / "faces"), within="pubfig83")}
+
+
+def tiny_imagenet(root: Path) -> dict[str, Tree]:
+    """One archive, whose test pictures have no labels."""
+    write_tiny_imagenet(root)
+    return {"tiny-imagenet-200.zip": tree(root) | {"tiny-imagenet-200/test/images/test_0.JPEG": b"x"}}
+
+
+SETS = {"gtsrb": gtsrb, "mit67": mit67, "cub200": cub200, "pubfig83": pubfig83, "tiny-imagenet": tiny_imagenet}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with running() as started:
+        yield started
+
+
+def files_of(dataset: str) -> tuple[RemoteFile, ...]:
+    source = CATALOGUE[dataset].source
+    assert isinstance(source, Files)
+    return source.files
+
+
+def served(server: Server, dataset: str, archives: Mapping[str, Tree]) -> list[RemoteFile]:
+    """Serve archives, and point the catalogue's files to them; the drawn ones cannot have the published checksums."""
+    for name, members in archives.items():
+        server.places[f"/{name}"] = Place(packed(name, members) if is_archive(name) else members[name])
+    unchecked = {"sha256": None, "md5": None}
+    return [file.model_copy(update={"urls": (server.url(f"/{file.name}"),), **unchecked}) for file in files_of(dataset)]
+
+
+@pytest.mark.parametrize("dataset", SETS)
+def test_the_owners_archives_are_read_together(server: Server, tmp_path: Path, dataset: str) -> None:
+    files = served(server, dataset, SETS[dataset](tmp_path / "drawn"))
+    card = tmp_path / "results" / "shared" / "data" / dataset / "raw" / "card.json"
+    record = tmp_path / "checksums.lock"
+    outputs = download_dataset.Outputs(card)
+    download_dataset.run(outputs=outputs, files=files, folders=[], dataset=dataset, checksums=record)
+    assert [archive["name"] for archive in read_card(card)["archives"]] == [file.name for file in files_of(dataset)]
+    read = resolve(LAYOUTS[CATALOGUE[dataset].layout])
+    listed: Listing = read(card.parent / "files")
+    assert listed.problems == ()
+    assert len(listed.classes) == len({sample.label for sample in listed.samples}) >= 2
+    assert {sample.part for sample in listed.samples} == {"development", "test"}
+    before, requests = card.read_bytes(), len(server.requests)
+    card.unlink()
+    download_dataset.run(outputs=outputs, files=files, folders=[], dataset=dataset, checksums=record)
+    assert card.read_bytes() == before
+    assert len(server.requests) == requests == len(files)
+
+
+def test_every_published_set_has_an_address_for_each_file() -> None:
+    published = {name for name, entry in CATALOGUE.items() if isinstance(entry.source, Files)}
+    assert published == SETS.keys() | {name for name in published if name.endswith("-sample")}
+    assert all(file.urls for name in SETS for file in files_of(name))
+
+
+def test_samples_share_no_file_and_no_folder_with_whole_sets() -> None:
+    sources = {name: entry.source for name, entry in CATALOGUE.items() if isinstance(entry.source, Files)}
+    named = [name for source in sources.values() for name in (*source.folders, *(f.name for f in source.files))]
+    assert len(named) == len(set(named))

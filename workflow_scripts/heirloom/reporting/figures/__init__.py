@@ -1,0 +1,1 @@
+"""Figures with reproducible bytes, one module each; `style` holds what they share."""

@@ -1,0 +1,251 @@
+"""Accuracy and attack success, or the change against the control where nothing attacks: dots with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from heirloom.evaluation.metrics import TEACHER
+from heirloom.reporting.figures.style import (
+    GRID,
+    HALO,
+    LEGEND_LINE,
+    MARGIN,
+    QUIET,
+    WIDTH,
+    Palette,
+    draw_injection_legend,
+    legend_places,
+    method_title,
+    note,
+    style,
+)
+from heirloom.reporting.tables import Row
+from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names
+from heirloom.reporting.wording import counts, number, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# all lengths in inches
+RIGHT, GAP = 0.25, 0.55
+HEAD, FOOT, BETWEEN, LANE, ROW_GAP = 0.88, 0.66, 0.2, 0.22, 0.16
+CHARACTER = 0.085
+SCALE = (-2.0, 116.0)  # percent, with room for a number behind an interval that ends at 100
+TICKS = (0, 25, 50, 75, 100)
+EXPLANATION = "Dots: rates, for several seeds their mean. Lines: 95 % intervals (Wilson; t for several seeds)."
+PAIRED = " Differences: paired, with their own intervals."
+DENOMINATORS = {
+    "accuracy": "% of all test images",
+    "targeted_success": "% of the correctly classified images of other classes",
+    "untargeted_success": "% of the correctly classified images",
+    "difference": "percentage points, infected minus control",
+}
+DIFFERENCE = "difference"
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One value with its interval, in percent or points; `mean` is None where no image counts."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def rate(cls, row: Row) -> Dot:
+        """Take a row's rate."""
+        return cls(_percent(row["mean"]), _percent(row["low"]), _percent(row["high"]))
+
+    @classmethod
+    def change(cls, row: Row) -> Dot:
+        """Take a row's paired difference to its control."""
+        ends = (row[name] for name in ("difference", "difference_low", "difference_high"))
+        return cls(*map(_percent, ends))
+
+
+def _percent(rate: float | None) -> float | None:
+    return None if rate is None else 100 * rate
+
+
+@dataclass(frozen=True)
+class Block:
+    """One pair of panels: a teacher, data set and attack."""
+
+    title: str
+    accuracy: dict[tuple[str, str], Row]
+    attack: dict[tuple[str, str], Row]
+    metric: str
+    methods: tuple[str, ...]
+    injections: tuple[str, ...]
+    palette: Palette
+
+    @property
+    def colours(self) -> Mapping[str, str]:
+        """Colour of each injection."""
+        return self.palette.colours
+
+    @property
+    def controls(self) -> frozenset[str]:
+        """Injections of this block that others are compared with."""
+        return self.palette.controls & set(self.injections)
+
+    @property
+    def head(self) -> float:
+        """Height of its title and series in inches."""
+        places = legend_places({name: self.palette.title(name) for name in self.injections})
+        return HEAD + LEGEND_LINE * max(line for _, line, _ in places.values())
+
+    @property
+    def height(self) -> float:
+        """Height of its panels in inches."""
+        return len(self.methods) * (len(self.injections) * LANE + ROW_GAP)
+
+
+def blocks(rows: Sequence[Row]) -> list[Block]:
+    """Arrange a summary's rows into blocks; rows that several experiments share are drawn once."""
+    palette = Palette.of_rows(rows)
+    several = len({row["teacher"] for row in rows}) > 1
+    return [_block(group_rows(rows, group), group, palette, several=several) for group in attack_groups(rows)]
+
+
+def _block(rows: Sequence[Row], group: Sequence[str], palette: Palette, *, several: bool) -> Block:
+    """Arrange one block: the teacher first, then the methods that pass on most."""
+    accuracy = {(row["method"], row["injection"]): row for row in rows if row["metric"] == "accuracy"}
+    metric = attack_metric(rows)
+    attack = {(row["method"], row["injection"]): row for row in rows if metric and row["metric"] == metric}
+    if not metric:
+        attack = {name: row for name, row in accuracy.items() if row["control"] is not None}
+        metric = DIFFERENCE if attack else ""
+    infected = {row["injection"] for row in rows if row["control"] is not None}
+    injections = sorted({name for _, name in model_names(rows)}, key=lambda name: (name not in infected, name))
+    return Block(
+        title=group_title(group, teacher=several),
+        accuracy=accuracy,
+        attack=attack,
+        metric=metric,
+        methods=_method_order(rows, attack or accuracy, infected),
+        injections=tuple(injections),
+        palette=palette,
+    )
+
+
+def _method_order(rows: Sequence[Row], ranked: Mapping[tuple[str, str], Row], infected: set[str]) -> tuple[str, ...]:
+    """Order methods: the teacher, then by the highest mean among infected models, then by name."""
+    best: dict[str, float] = {}
+    for (method, injection), row in ranked.items():
+        if (injection in infected or not infected) and row["mean"] is not None:
+            best[method] = max(best.get(method, 0.0), row["mean"])
+    methods = {row["method"] for row in rows}
+    return tuple(sorted(methods, key=lambda name: (name != TEACHER, -best.get(name, 0.0), name)))
+
+
+def draw_attack_success(rows: Sequence[Row]) -> Figure:
+    """Draw accuracy (left) and attack success (right) for every data set and attack of a summary.
+
+    Dots are means, lines 95 % intervals, numbers percentages; counts stand in the axis labels. Where nothing attacks
+    but there is a control (poison), the right panel shows the paired difference of accuracy. A summary without rows
+    gives a figure that says so.
+    """
+    from matplotlib.figure import Figure
+
+    arranged = blocks(rows)
+    if not arranged:
+        return note("No data: the summary has no rows.")
+    with style():
+        height = sum(block.head + block.height + FOOT for block in arranged) + BETWEEN * len(arranged) + MARGIN
+        figure = Figure(figsize=(WIDTH, height))
+        left = 0.35 + CHARACTER * max(len(method_title(method)) for block in arranged for method in block.methods)
+        top = height - MARGIN
+        for block in arranged:
+            _draw_block(figure, block, left=left, top=top, height=height)
+            top -= block.head + block.height + FOOT + BETWEEN
+        paired = PAIRED if any(block.metric == DIFFERENCE for block in arranged) else ""
+        figure.text(0.12 / WIDTH, 0.14 / height, EXPLANATION + paired, color=QUIET, size=8, va="center")
+        return figure
+
+
+def _draw_block(figure: Figure, block: Block, *, left: float, top: float, height: float) -> None:
+    """Draw one pair of panels below `top`, the first from `left` on (inches from the lower left corner)."""
+    width = (WIDTH - left - RIGHT - GAP) / 2
+    figure.text(0.12 / WIDTH, (top - 0.14) / height, block.title, weight="bold", size=11, va="center")
+    draw_injection_legend(figure, block.injections, block.palette, top=top - 0.3)
+    panels = [("accuracy", block.accuracy), (block.metric, block.attack)]
+    for place, (metric, rows) in enumerate(panels):
+        x = left + place * (width + GAP)
+        axes = figure.add_axes(
+            (x / WIDTH, (top - block.head - block.height) / height, width / WIDTH, block.height / height)
+        )
+        dots = {name: Dot.change(row) if metric == DIFFERENCE else Dot.rate(row) for name, row in rows.items()}
+        _prepare_panel(axes, block, _scale(dots) if metric == DIFFERENCE else SCALE, named=place == 0)
+        _draw_panel(axes, block, metric=metric, dots=dots)
+        if rows:
+            _title_panel(axes, metric, counts(list(rows.values())))
+
+
+def _scale(dots: Mapping[tuple[str, str], Dot]) -> tuple[float, float]:
+    """Return the range of differences in points, with 0 in it and room for a number on the right."""
+    ends = [end for dot in dots.values() for end in (dot.low, dot.mean, dot.high) if end is not None]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    span = max(high - low, 4.0)
+    return low - 0.08 * span, high + 0.25 * span
+
+
+def _prepare_panel(axes: Axes, block: Block, scale: tuple[float, float], *, named: bool) -> None:
+    """Draw what carries the data: a scale, faint lines, the names of the methods."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(*scale)
+    axes.set_ylim(len(block.methods) - 0.5, -0.5)
+    ticks = TICKS if scale == SCALE else [t for t in MaxNLocator(5).tick_values(*scale) if scale[0] <= t <= scale[1]]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.tick_params(length=0)
+    axes.spines[["left", "top", "right", "bottom"]].set_visible(False)
+    axes.vlines(ticks, len(block.methods) - 0.5, -0.5, color=GRID, lw=0.8, zorder=0)
+    axes.hlines([place + 0.5 for place in range(len(block.methods) - 1)], *scale, color=GRID, lw=0.5, zorder=0)
+    axes.set_yticks(range(len(block.methods)), [method_title(name) if named else "" for name in block.methods])
+
+
+def _title_panel(axes: Axes, metric: str, counted: str) -> None:
+    """Name the metric above a panel and its denominator below."""
+    low, high = axes.get_xlim()
+    start = 0.0 if metric == DIFFERENCE else -low / (high - low)
+    named = {"accuracy": "accuracy, clean images", DIFFERENCE: "accuracy against the control"}
+    name = named.get(metric) or title(metric)
+    axes.set_title(name[0].upper() + name[1:], loc="left", size=10, pad=5, x=start)
+    axes.set_xlabel(f"{DENOMINATORS.get(metric, '%')}\nn = {counted}", labelpad=3, loc="left", size=8.5)
+    axes.xaxis.label.set_x(start)
+
+
+def _draw_panel(axes: Axes, block: Block, *, metric: str, dots: Mapping[tuple[str, str], Dot]) -> None:
+    """Draw the dots, intervals and values of one metric."""
+    if not dots:
+        text = "no attack in this study" if not metric else "not measured"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=QUIET)
+        return
+    if metric == DIFFERENCE:
+        axes.axvline(0, color=QUIET, lw=1, zorder=1)
+    lane = LANE / (len(block.injections) * LANE + ROW_GAP)
+    for (method, injection), dot in sorted(dots.items(), key=lambda item: item[0]):
+        offset = (block.injections.index(injection) - (len(block.injections) - 1) / 2) * lane
+        y = block.methods.index(method) + offset
+        colour, face = block.colours[injection], block.palette.face(injection)
+        _draw_dot(axes, dot, y=y, colour=colour, face=face, sign=metric == DIFFERENCE)
+
+
+def _draw_dot(axes: Axes, dot: Dot, *, y: float, colour: str, face: str, sign: bool) -> None:
+    """Draw one value: its interval, its dot, its number."""
+    low, high = axes.get_xlim()
+    step = (high - low) / (SCALE[1] - SCALE[0])
+    if dot.mean is None:
+        axes.text(max(low, 0.0) + 1.5 * step, y, "no image counts", va="center_baseline", color=QUIET, size=8)
+        return
+    end = dot.mean
+    if dot.low is not None and dot.high is not None:
+        axes.plot([dot.low, dot.high], [y, y], color=colour, lw=1.6, solid_capstyle="round", zorder=2)
+        end = max(end, dot.high)
+    axes.plot([dot.mean], [y], marker="o", ms=6, mec=colour, mfc=face, mew=1.6, zorder=3)
+    text = number(dot.mean / 100, sign=sign)
+    axes.text(end + 2.5 * step, y, text, va="center_baseline", color=colour, size=8.5, bbox=HALO)

@@ -1,0 +1,144 @@
+"""What all figures share: colours that mean the same everywhere, settings, marks, and how a figure is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heirloom.evaluation.metrics import CLEAN, TEACHER
+from heirloom.reporting.tables import Row
+from heirloom.runtime.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+# Paul Tol's high-contrast pair for the question asked, then his muted colours: apart for every kind of colour vision
+# and in grey.
+CONTROL_COLOURS = ("#4477AA", "#88A7C8")
+INFECTED_COLOURS = ("#BB5566", "#997700", "#117733", "#882255", "#44AA99", "#663300")
+INK, QUIET, GRID = "#222B36", "#66717D", "#DDE2E7"
+STYLE: Mapping[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.8,
+    "text.color": INK,
+    "axes.labelcolor": QUIET,
+    "xtick.color": QUIET,
+    "ytick.color": INK,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "heirloom",
+}
+# all lengths in inches
+WIDTH, MARGIN = 10.0, 0.14
+LEGEND_LINE, LEGEND_LEFT = 0.24, 0.17
+DOTS_PER_INCH = 200
+HALO = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # keeps lines out of the words and numbers
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Each injection's colour, the same in every figure of a study, and which injections are controls."""
+
+    colours: Mapping[str, str]
+    controls: frozenset[str]
+
+    @classmethod
+    def of(cls, infected: Iterable[str], others: Iterable[str]) -> Palette:
+        """Give infected models the warm colours, controls the quiet ones, the untouched teacher ("none") grey.
+
+        Where nothing is infected, nothing is a control.
+        """
+        warm, rest = sorted(set(infected)), sorted(set(others) - set(infected) - {CLEAN})
+        colours = {CLEAN: QUIET} | _cycled(INFECTED_COLOURS, warm) | _cycled(CONTROL_COLOURS, rest)
+        return cls(colours, frozenset(rest) if warm else frozenset())
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Row]) -> Palette:
+        """Take the injections of a whole summary; the infected ones are those with a control."""
+        infected = {row["injection"] for row in rows if row["control"] is not None}
+        return cls.of(infected, {row["injection"] for row in rows})
+
+    def face(self, injection: str) -> str:
+        """Fill of a mark: full for infected models, open for controls."""
+        return "white" if injection in self.controls else self.colours[injection]
+
+    def title(self, injection: str) -> str:
+        """Name an injection in a legend."""
+        return f"{injection} (control)" if injection in self.controls else injection
+
+
+def _cycled(colours: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    return {name: colours[place % len(colours)] for place, name in enumerate(names)}
+
+
+def method_title(method: str) -> str:
+    """Name a row or a mark."""
+    return "the teacher itself" if method == TEACHER else method
+
+
+def legend_places(texts: Mapping[str, str], *, width: float = WIDTH) -> dict[str, tuple[float, int, str]]:
+    """Place the words of a legend by name: inches from the left, line, text; what would leave the page wraps."""
+    places: dict[str, tuple[float, int, str]] = {}
+    x, line = LEGEND_LEFT, 0
+    for name, text in texts.items():
+        length = 0.45 + 0.092 * len(text)
+        if places and x + length > width:
+            x, line = LEGEND_LEFT, line + 1
+        places[name] = (x, line, text)
+        x += length
+    return places
+
+
+def draw_injection_legend(figure: Figure, names: Sequence[str], palette: Palette, *, top: float) -> float:
+    """Name injections in their colours, behind their marks, from `top` (inches) downwards; returns the height used."""
+    width, height = figure.get_size_inches()
+    places = legend_places({name: palette.title(name) for name in names}, width=width)
+    for name, (x, line, text) in places.items():
+        y = (top - LEGEND_LINE * (line + 0.5)) / height
+        colour = palette.colours[name]
+        figure.add_artist(mark(figure, x / width, y, colour=colour, face=palette.face(name)))
+        figure.text((x + 0.12) / width, y, text, color=colour, weight="bold", va="center_baseline")
+    return LEGEND_LINE * (1 + max((line for _, line, _ in places.values()), default=-1))
+
+
+def mark(figure: Figure, x: float, y: float, *, colour: str, face: str, shape: str = "o", size: float = 6) -> Artist:
+    """Return a mark in figure coordinates."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([x], [y], marker=shape, ms=size, mec=colour, mfc=face, mew=1.6, ls="", transform=figure.transFigure)
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with our settings alone, whatever a user's matplotlibrc says."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def note(text: str) -> Figure:
+    """Return a figure that says why there is nothing to draw."""
+    from matplotlib.figure import Figure
+
+    with style():
+        figure = Figure(figsize=(WIDTH, 1.6))
+        figure.text(0.5, 0.5, text, ha="center", va="center", color=QUIET, size=12)
+        return figure
+
+
+def save(figure: Figure, *, png: Path, pdf: Path, dots_per_inch: int = DOTS_PER_INCH) -> None:
+    """Write a figure as PNG and PDF without dates or versions, so that equal figures give equal bytes."""
+    with style():
+        with atomic_path(png) as path:
+            figure.savefig(path, format="png", dpi=dots_per_inch, metadata={"Software": None})
+        with atomic_path(pdf) as path:
+            facts = {"CreationDate": None, "Creator": None, "Producer": None}
+            figure.savefig(path, format="pdf", metadata=facts)

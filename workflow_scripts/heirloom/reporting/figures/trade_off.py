@@ -1,0 +1,203 @@
+"""What a method's clean accuracy costs in attack success: one panel per teacher, data set and attack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from heirloom.evaluation.metrics import CLEAN, TEACHER
+from heirloom.reporting.figures.style import (
+    GRID,
+    LEGEND_LINE,
+    MARGIN,
+    QUIET,
+    WIDTH,
+    Palette,
+    draw_injection_legend,
+    legend_places,
+    mark,
+    method_title,
+    note,
+    style,
+)
+from heirloom.reporting.tables import Row
+from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names
+from heirloom.reporting.wording import title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# all lengths in inches
+LEFT, FOOT, HEAD, GAP = 0.62, 0.56, 0.36, 0.75
+SIDES = {1: (9.0, 3.9), 2: (4.05, 3.3)}  # width and height of a panel, by the number of columns
+EXPLANATION = "Lines: 95 % intervals, joined: the same method from the infected teacher and from its control."
+TEACHER_SHAPE = "*"
+SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d")
+LETTERS = tuple(f"${letter}$" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model: its accuracy and its attack success, both rows of the summary."""
+
+    method: str
+    injection: str
+    accuracy: Row
+    attack: Row
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The models of one teacher, data set and attack."""
+
+    title: str
+    metric: str
+    points: tuple[Point, ...]
+
+
+def panels(rows: Sequence[Row]) -> list[Panel]:
+    """Pair the accuracy of each attacked model with its attack success; groups without an attack have no panel."""
+    several = len({row["teacher"] for row in rows}) > 1
+    found = []
+    for group in attack_groups(rows):
+        shown = group_rows(rows, group)
+        metric = attack_metric(shown)
+        points = tuple(_points(shown, metric))
+        if points:
+            found.append(Panel(group_title(group, teacher=several), metric, points))
+    return found
+
+
+def _points(rows: Sequence[Row], metric: str) -> list[Point]:
+    """Return the models that have both rates, in the order of the tables."""
+    by_name = {(row["method"], row["injection"], row["metric"]): row for row in rows if row["mean"] is not None}
+    pairs = [(name, by_name.get((*name, "accuracy")), by_name.get((*name, metric))) for name in model_names(rows)]
+    return [Point(*name, accuracy, attack) for name, accuracy, attack in pairs if accuracy and attack]
+
+
+def shapes(methods: Sequence[str]) -> dict[str, str]:
+    """Give each method a mark of its own: the teacher a star, the others shapes and, when these run out, letters."""
+    students = sorted(set(methods) - {TEACHER})
+    marks = (*SHAPES, *LETTERS)
+    return {TEACHER: TEACHER_SHAPE} | {name: marks[place % len(marks)] for place, name in enumerate(students)}
+
+
+def draw_trade_off(rows: Sequence[Row]) -> Figure:
+    """Draw clean accuracy (across) against attack success (up) of every model of a summary, in percent.
+
+    Marks are means: full for infected models, open for controls, one shape per method. Across data sets, where there is
+    no target, attack success is the share of changed predictions. Says so where nothing attacks.
+    """
+    from matplotlib.figure import Figure
+
+    drawn = panels(rows)
+    if not drawn:
+        return note("No attack in this study: nothing to trade accuracy for.")
+    palette = Palette.of_rows(rows)
+    injections = _injections(drawn, palette)
+    marks = shapes([point.method for panel in drawn for point in panel.points])
+    columns = min(2, len(drawn))
+    lines = -(-len(drawn) // columns)
+    width, side = SIDES[columns]
+    cell = HEAD + side + FOOT
+    with style():
+        legend = _legend_height(injections) + _legend_height({name: method_title(name) for name in marks})
+        height = MARGIN + legend + 0.1 + lines * cell + 0.24
+        figure = Figure(figsize=(WIDTH, height))
+        top = height - MARGIN
+        top -= draw_injection_legend(figure, list(injections), palette, top=top)
+        top -= _draw_shapes(figure, marks, {p.method for panel in drawn for p in panel.points}, top=top) + 0.1
+        for place, panel in enumerate(drawn):
+            x = LEFT + (place % columns) * (width + GAP)
+            y = top - (place // columns) * cell - HEAD - side
+            axes = figure.add_axes((x / WIDTH, y / height, width / WIDTH, side / height))
+            _draw_panel(axes, panel, palette, marks)
+        figure.text(0.12 / WIDTH, 0.13 / height, EXPLANATION, color=QUIET, size=8, va="center")
+        return figure
+
+
+def _injections(drawn: Sequence[Panel], palette: Palette) -> dict[str, str]:
+    """Return the injections' names for the legend, infected ones first."""
+    names = {point.injection for panel in drawn for point in panel.points}
+    return {name: palette.title(name) for name in sorted(names, key=lambda name: (name in palette.controls, name))}
+
+
+def _legend_height(texts: Mapping[str, str]) -> float:
+    """Return the height of a legend in inches."""
+    return LEGEND_LINE * (1 + max(line for _, line, _ in legend_places(texts).values()))
+
+
+def _draw_shapes(figure: Figure, marks: Mapping[str, str], present: set[str], *, top: float) -> float:
+    """Name the methods behind their shapes, from `top` downwards; returns the height used, all in inches."""
+    width, height = figure.get_size_inches()
+    places = legend_places({name: method_title(name) for name in marks if name in present})
+    for name, (x, line, text) in places.items():
+        y = (top - LEGEND_LINE * (line + 0.5)) / height
+        figure.add_artist(
+            mark(figure, x / width, y, colour=QUIET, face=QUIET, shape=marks[name], size=_size(marks[name]))
+        )
+        figure.text((x + 0.12) / width, y, text, va="center_baseline")
+    return LEGEND_LINE * (1 + max(line for _, line, _ in places.values()))
+
+
+def _size(shape: str) -> float:
+    """Return a mark's size in points; a star's points are thin."""
+    return 11.0 if shape == TEACHER_SHAPE else 7.0
+
+
+def _draw_panel(axes: Axes, panel: Panel, palette: Palette, marks: Mapping[str, str]) -> None:
+    """Draw the models of one panel; accuracy is zoomed to where the models are, attack success never."""
+    axes.set_title(panel.title, loc="left", size=10, weight="bold", pad=6)
+    axes.set_xlim(*_accuracy_range(panel.points))
+    axes.set_ylim(-4, 104)
+    axes.set_yticks([0, 25, 50, 75, 100])
+    axes.grid(color=GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelcolor=QUIET)
+    axes.spines[["left", "top", "right", "bottom"]].set_visible(False)
+    axes.set_xlabel("accuracy on clean images, %", size=8.5, labelpad=3)
+    axes.set_ylabel(f"{title(panel.metric)}, %", size=8.5, labelpad=2)
+    _join(axes, panel, palette)
+    # controls last: an open mark lets one that lies under it be seen, a full one would not
+    for point in sorted(panel.points, key=lambda point: (point.injection in palette.controls, point.method)):
+        colour, face = palette.colours[point.injection], palette.face(point.injection)
+        face = "none" if point.injection in palette.controls else face
+        _draw_point(axes, point, colour=colour, face=face, shape=marks[point.method])
+
+
+def _accuracy_range(points: Sequence[Point]) -> tuple[float, float]:
+    """Return the range of accuracies with their intervals, in percent, with room around and at least 10 wide."""
+    low = min(100 * _end(point.accuracy, "low") for point in points)
+    high = max(100 * _end(point.accuracy, "high") for point in points)
+    room = max(1.0, 0.06 * (high - low), (10 - (high - low)) / 2)
+    return low - room, min(high + room, 101.5)
+
+
+def _end(row: Row, name: str) -> float:
+    """Return an end of a rate's interval; the rate itself where there is none."""
+    return float(row["mean"] if row[name] is None else row[name])
+
+
+def _join(axes: Axes, panel: Panel, palette: Palette) -> None:
+    """Join each infected model with the controls of the same method by a faint line."""
+    controls = [point for point in panel.points if point.injection in palette.controls]
+    for point in panel.points:
+        if point.injection in palette.controls or point.injection == CLEAN:
+            continue
+        for control in controls:
+            if control.method == point.method and control.attack["mean"] == point.attack["control"]:
+                ends = [point, control]
+                xs, ys = ([100 * getattr(end, name)["mean"] for end in ends] for name in ("accuracy", "attack"))
+                axes.plot(xs, ys, color=QUIET, lw=0.7, ls=(0, (2, 2)), zorder=1)
+
+
+def _draw_point(axes: Axes, point: Point, *, colour: str, face: str, shape: str) -> None:
+    """Draw one model: the intervals of both rates, and its mark."""
+    x, y = 100 * point.accuracy["mean"], 100 * point.attack["mean"]
+    across = [100 * _end(point.accuracy, name) for name in ("low", "high")]
+    up = [100 * _end(point.attack, name) for name in ("low", "high")]
+    axes.plot(across, [y, y], color=colour, lw=1.1, alpha=0.75, zorder=2)
+    axes.plot([x, x], up, color=colour, lw=1.1, alpha=0.75, zorder=2)
+    axes.plot([x], [y], marker=shape, ms=_size(shape), mec=colour, mfc=face, mew=1.5, zorder=3, clip_on=False)

@@ -1,0 +1,235 @@
+"""What the report says: rows of the study's tables and facts of its cards, as texts in the order of reading."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from heirloom.evaluation.metrics import TEACHER
+from heirloom.reporting.sentences import answers, short_answers
+from heirloom.reporting.tables import Row
+from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names
+from heirloom.reporting.wording import NOTHING, count, detectable, number, p_value, span, title
+from heirloom.runtime.errors import DamagedFileError
+
+PNG = b"\x89PNG\r\n\x1a\n"
+METRICS = ("accuracy", "targeted_success", "collapse", "untargeted_success")
+COPIES = {
+    "repeated": "same split",
+    "shared_with_train": "training",
+    "shared_with_validation": "validation",
+    "shared_with_test": "test",
+    "shared_with_others": "other sets",
+    "contradicted": "other label",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table; `clear`: it differs from its control."""
+
+    cells: tuple[str, ...]
+    clear: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the first `texts` columns are words, the others numbers; `digest` is the column of long digests."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[Line, ...]
+    texts: int
+    digest: int | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG inside the page: its size in pixels, and its content as a data URI."""
+
+    name: str
+    title: str
+    caption: str
+    width: int
+    height: int
+    source: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment: its question, its answer in one sentence and in full, its tables."""
+
+    anchor: str
+    name: str
+    question: str
+    short_answer: str
+    answer: tuple[str, ...]
+    tables: tuple[Table, ...]
+
+
+def experiments_of(rows: Sequence[Row], questions: Mapping[str, str]) -> list[Experiment]:
+    """Return the experiments of a summary in the order of their names."""
+    full, short = answers(rows), short_answers(rows)
+    return [
+        Experiment(
+            anchor=f"experiment-{name}",
+            name=name,
+            question=questions.get(name, ""),
+            short_answer=_unbroken(short[name]),
+            answer=tuple(map(_unbroken, full[name].splitlines())),
+            tables=tuple(_tables([row for row in rows if row["experiment"] == name])),
+        )
+        for name in sorted(full)
+    ]
+
+
+def _unbroken(text: str) -> str:
+    """Keep numbers and their units on one line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("n = ", "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+
+
+def _tables(rows: Sequence[Row]) -> list[Table]:
+    """Return a compact table per teacher, data set and attack: a row per model."""
+    return [_table(group_rows(rows, group), group_title(group)) for group in attack_groups(rows)]
+
+
+def _table(rows: Sequence[Row], heading: str) -> Table:
+    """Return one compact table; difference and p-value are those of the metric that answers the question."""
+    metrics = [metric for metric in METRICS if any(row["metric"] == metric for row in rows)]
+    headline = attack_metric(rows) or "accuracy"
+    names = [f"{title(metric)}, %" for metric in metrics]
+    lines = []
+    for method, injection in model_names(rows):
+        mine = {row["metric"]: row for row in rows if (row["method"], row["injection"]) == (method, injection)}
+        judged = mine.get(headline)
+        cells = (_model(method), injection, *(_rate(mine.get(metric)) for metric in metrics), *_compared(judged))
+        lines.append(Line(cells, clear=judged is not None and detectable(judged)))
+    compared = ("difference, points", "p (Holm)")
+    heading = f"{heading}; difference from the control and p: {title(headline)}"
+    return Table(heading, ("method", "injection", *names, *compared), tuple(lines), texts=2)
+
+
+def _model(method: str) -> str:
+    return "the teacher itself" if method == TEACHER else method
+
+
+def _rate(row: Row | None) -> str:
+    """Write a rate with interval and count: 50.9 (46.0-55.7), n 409."""
+    if row is None:
+        return NOTHING
+    interval = span(row["low"], row["high"])
+    return f"{number(row['mean'])}{f' ({interval})' if interval else ''}, n {count(row)}"
+
+
+def _compared(row: Row | None) -> tuple[str, str]:
+    """Write the paired difference to the control, and its p-value."""
+    if row is None or row["difference"] is None:
+        return NOTHING, NOTHING
+    interval = span(row["difference_low"], row["difference_high"], sign=True)
+    return f"{number(row['difference'], sign=True)} ({interval})", p_value(row["p_value"])
+
+
+def picture(path: Path, *, name: str, heading: str, caption: str) -> Picture:
+    """Embed a PNG; raises DamagedFileError for anything else."""
+    content = path.read_bytes() if path.is_file() else b""
+    if not content.startswith(PNG) or len(content) < 24:
+        raise DamagedFileError(path, found="no PNG picture")
+    width, height = (int.from_bytes(content[start : start + 4], "big") for start in (16, 20))
+    source = "data:image/png;base64," + b64encode(content).decode("ascii")
+    return Picture(name, heading, caption, width, height, source)
+
+
+def data_table(rows: Sequence[Row]) -> Table:
+    """Return the whole splits of the table of data checks."""
+    head = ("data set", "preparation", "split", "images", "side, pixels", "source, pixels", "pixel values")
+    copies = tuple(f"copies: {name}" for name in COPIES.values())
+    lines = [_data_line(row) for row in rows if row["label"] is None]
+    return Table("Splits", (*head, *copies), tuple(lines), texts=3)
+
+
+def _data_line(row: Row) -> Line:
+    """Return one split."""
+    side = f"{row['crop']} of {row['size']}" if row["crop"] != row["size"] else str(row["size"])
+    sources = [_range(row[f"source_{name}_low"], row[f"source_{name}_high"]) for name in ("width", "height")]
+    cells = [row["dataset"], row["preparation"], row["split"], str(row["images"]), side]
+    cells += [" x ".join(sources), _range(row["pixel_low"], row["pixel_high"])]
+    return Line((*cells, *(NOTHING if row[name] is None else str(row[name]) for name in COPIES)))
+
+
+def _range(low: int | None, high: int | None) -> str:
+    if low is None or high is None:
+        return NOTHING
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def licences(rows: Sequence[Row]) -> list[str]:
+    """Say once per data set under which terms it comes, which part is the test, and what it shares with others."""
+    found: dict[str, None] = {}
+    for row in rows:
+        parts = [f"test split: {row['test_split']}"] if row["test_split"] else []
+        parts += [f"licence: {row['licence']}"] if row["licence"] else []
+        parts += [f"overlaps: {row['overlaps']}"] if row["overlaps"] else []
+        if parts:
+            found[f"{row['dataset']} - {'; '.join(parts)}"] = None
+    return list(found)
+
+
+def model_table(cards: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
+    """Return the teachers, clean and after each injection: (teacher, injection, card)."""
+    lines = [
+        Line((teacher, injection, _defect(card), str(card.get("dataset", NOTHING)), _sha256(card)))
+        for teacher, injection, card in cards
+    ]
+    head = ("teacher", "injection", "defect", "learned", "sha256 of the weights")
+    return Table("Teachers", head, tuple(lines), texts=5, digest=4)
+
+
+def _defect(card: Mapping[str, Any]) -> str:
+    """Say in few words what was done to a teacher."""
+    facts = card.get("injection")
+    if not facts:
+        return NOTHING
+    if facts["kind"] == "clean":
+        return "none (control)"
+    labels = f"label {facts['target']}" if facts.get("target") is not None else "random labels"
+    trigger = f"trigger {facts['trigger']['name']}, " if facts.get("trigger") else ""
+    return f"{facts['kind']}: {trigger}{facts['poisoned_images']} images, {labels}, seed {facts['seed']}"
+
+
+def _sha256(card: Mapping[str, Any]) -> str:
+    """Return the digest of a model's weights."""
+    files = {name: entry["sha256"] for name, entry in card["files"].items() if name.startswith("weights")}
+    return next(iter(files.values()), NOTHING)
+
+
+def card_table(cards: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
+    """Return the prepared data sets with the digests of their images: (data set, preparation, card)."""
+    lines = [
+        Line((dataset, preparation, name.removesuffix("/images.npy"), entry["sha256"]))
+        for dataset, preparation, card in cards
+        for name, entry in sorted(card["files"].items())
+        if name.endswith("images.npy")
+    ]
+    head = ("data set", "preparation", "part", "sha256 of the images")
+    return Table("Prepared data", head, tuple(lines), texts=4, digest=3)
+
+
+def cost_table(rows: Sequence[Row]) -> Table:
+    """Return what each kind of job took: number, seconds in all, seconds of one, largest memory; and the sum."""
+    ordered = sorted(rows, key=lambda row: row["condition"])
+    lines = [_cost_line(rule, list(group)) for rule, group in groupby(ordered, key=lambda row: row["condition"])]
+    total = [_cost_line("all", ordered)] if ordered else []
+    head = ("jobs of", "number", "seconds", "seconds each", "peak memory, MiB")
+    return Table("Kinds of job", head, tuple(lines + total), texts=1)
+
+
+def _cost_line(rule: str, rows: Sequence[Row]) -> Line:
+    """Add up jobs of one kind."""
+    jobs, seconds = sum(row["jobs"] for row in rows), sum(row["seconds"] for row in rows)
+    peaks = [row["peak_memory_bytes"] for row in rows if row["peak_memory_bytes"] is not None]
+    memory = f"{max(peaks) / 2**20:,.0f}" if peaks else NOTHING
+    return Line((rule, str(jobs), f"{seconds:,.0f}", f"{seconds / jobs:,.1f}" if jobs else NOTHING, memory))
