@@ -11,7 +11,7 @@ HEIRLOOM := $(BIN)/python -m heirloom
 STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help results real-sample snakemake-report test test-slow test-faults golden check format lock envs schema clean
+.PHONY: help results real-sample doctor snakemake-report test test-slow test-faults golden check format lock envs schema clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ results: $(READY) ## Run the quickstart study (or STUDY=name) and print its answ
 real-sample: $(READY) ## Run on real photographs and weights: DATA=FOLDER [STUDY=real-sample]
 	@test -n "$(DATA)" || { echo "real-sample needs DATA=FOLDER; docs/real-sample.md describes the folder"; exit 2; }
 	$(HEIRLOOM) run --study config/studies/$(or $(STUDY),real-sample).yaml --data $(DATA) --cores $(CORES)
+
+doctor: $(READY) ## Check environment, machine, disk and data, and what each study takes: [STUDY=name] [DATA=FOLDER]
+	$(HEIRLOOM) doctor $(STUDY_FILE) $(if $(DATA),--data $(DATA))
 
 snakemake-report: $(READY) ## Write Snakemake's own report of a finished study (STUDY=name)
 	$(BIN)/snakemake --cores 1 $(if $(STUDY),--configfile config/studies/$(STUDY).yaml) \

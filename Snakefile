@@ -6,6 +6,7 @@ from snakemake.utils import min_version
 from heirloom.config import paths
 from heirloom.config.models import NAME_PATTERN
 from heirloom.config.workflow import open_grid
+from heirloom.doctor.announce import announce
 from heirloom.runtime.errors import HeirloomError
 
 min_version("9.20")
@@ -31,6 +32,14 @@ wildcard_constraints:
     preparation=NAME_PATTERN,
     method=NAME_PATTERN,
     seed="[0-9]+",
+
+
+onstart:
+    announce(
+        GRID,
+        planned=[str(path) for job in workflow.dag.needrun_jobs() for path in job.output],
+        cores=None if workflow.non_local_exec else workflow.cores,
+    )
 
 
 localrules:

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("run", run_study, "verify what exists, compute what is missing, print the answers"),
         ("summary", show_summary, "print the summary table of a finished study"),
+        ("doctor", examine_machine, "check environment, machine, disk and data, and what each study would take"),
         ("verify", verify_results, "remove a study's damaged results"),
         ("clean", clean_results, "remove all results"),
         ("schema", show_schema, "print the JSON schema of a study"),
@@ -67,7 +68,8 @@ def run_study(options: argparse.Namespace) -> int:
             _snakemake(options, ["--unlock", "--quiet", "all"], lock)
         MARKER.touch()
         damaged = [str(path) for path in remove_damaged(map(Path, grid.folders), tell=_tell)]
-        steps = [*_by_stage(damaged, grid.study.name), options.snakemake]
+        repairs = [[*step, "--no-hooks"] for step in _by_stage(damaged, grid.study.name)]  # the estimate once, not each
+        steps = [*repairs, options.snakemake]
         status = next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0)
         MARKER.unlink(missing_ok=True)
     return status or show_summary(options)
@@ -107,6 +109,14 @@ def show_summary(options: argparse.Namespace) -> int:
     folder = f"{paths.RESULTS}/{study}"
     print(f"\nTables   {folder}/tables\nFigures  {folder}/figures\nReport   {paths.report(study)}")
     return 0
+
+
+def examine_machine(options: argparse.Namespace) -> int:
+    """Print what is and is not as studies need it; the status is 1 when something would stop the study asked about."""
+    from heirloom.doctor.run import examine
+
+    study = Path(options.study) if options.study else None
+    return examine(project=Path.cwd(), study=study, data=Path(options.data) if options.data else None, tell=print)
 
 
 def verify_results(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -401,12 +401,17 @@ class Grid:
         """sha256 of the study and the catalogue entries it uses, without where files lie; code is not in it."""
         used = {
             "study": plain(self.study) | {"data_root": None, "checkpoint_seconds": None},
-            "datasets": {name: plain(self.dataset(name)) for name in self.dataset_names},
+            "datasets": {name: self._dataset_recipe(name) for name in self.dataset_names},
             "teachers": {name: plain(self.teacher(name)) for name in self.teacher_names},
             "injections": {name: plain(self.injection(name)) for name in self.injection_names},
             "triggers": {name: plain(entry) for name, entry in self.catalogue.triggers.items() if name in self._shown},
         }
         return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
+
+    def _dataset_recipe(self, name: str) -> dict[str, Any]:
+        recipe = plain(self.dataset(name))
+        del recipe["counts"]  # estimates alone read it
+        return recipe
 
     @property
     def _shown(self) -> set[str]:
@@ -484,7 +489,7 @@ class Grid:
             if injection != CLEAN
         }
         for student in self.students:
-            keys = {**asdict(student.evaluation), **_own(student)}
+            keys = {**vars(student.evaluation), **_own(student)}
             found[f"{student.folder(self.study.name)}/history.parquet"] = keys
         return found
 
@@ -492,10 +497,12 @@ class Grid:
     def benchmarks(self) -> dict[str, dict[str, Any]]:
         """Benchmark file of every job that makes data, a model or predictions, with the names it belongs to."""
         return {
-            paths.record(folder, rule, "benchmarks"): {"rule": rule, **keys} for rule, folder, keys in self._costly()
+            paths.record(folder, rule, "benchmarks"): {"rule": rule, **keys}
+            for rule, folder, keys in self.costly_jobs()
         }
 
-    def _costly(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    def costly_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Give the rule, the output folder and the names of every job but those of tables and figures."""
         for dataset in self.dataset_names:
             drawn = isinstance(self.dataset(dataset).source, Drawn)
             yield "render_dataset" if drawn else "download_dataset", paths.raw_folder(dataset), {"dataset": dataset}
@@ -510,9 +517,9 @@ class Grid:
                 keys = {"teacher": teacher, "injection": injection, "dataset": self.injection(injection).dataset}
                 yield "inject_defect", paths.teacher_folder(teacher, injection), keys
         for student in self.students:
-            yield "train_student", student.folder(self.study.name), {**asdict(student.evaluation), **_own(student)}
+            yield "train_student", student.folder(self.study.name), {**vars(student.evaluation), **_own(student)}
         for evaluation in self.evaluations:
-            yield "evaluate_students", evaluation.folder(self.study.name), asdict(evaluation)
+            yield "evaluate_students", evaluation.folder(self.study.name), dict(vars(evaluation))
 
     @property
     def dataset_names(self) -> list[str]:

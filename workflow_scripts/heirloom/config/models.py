@@ -114,6 +114,14 @@ class Files(Strict):
     instructions: str = Field("", description="how to get the files where a login or a form stands in between")
 
 
+class Counts(Strict):
+    """How many images a data set has, as its owner says: for estimates alone, nothing is computed from it."""
+
+    training: int = Field(ge=1, description="images that are not test images")
+    test: int = Field(ge=1, description="test images")
+    classes: int = Field(ge=2, description="classes")
+
+
 class Dataset(Strict):
     """One image data set."""
 
@@ -125,6 +133,10 @@ class Dataset(Strict):
     licence: str = Field("", description="terms under which the owner gives the data")
     homepage: str = Field("", description="the owner's page")
     overlaps: str = Field("", description="which other data set shares pictures with this one")
+    counts: Counts | None = Field(
+        None,
+        description="images and classes of a set of files, for estimates; a drawn set's follow from its options",
+    )
 
 
 class Body(Strict):

@@ -69,7 +69,7 @@ def obtain(
     """
     if Path(file.name).name != file.name or file.name.startswith("."):
         raise DataError(f"{file.name!r} is no plain file name", mend="name the file without folders")
-    local = _placed(file, data_root) or find_local(file.name, data_root)
+    local = find_own(file, data_root)
     if local is not None:
         logger.info("%s: found in a folder of yours", file.name)
         return _checked(local, file, record=None)
@@ -80,6 +80,11 @@ def obtain(
 def with_local_paths(files: Iterable[RemoteFile], paths: Mapping[str, str]) -> list[RemoteFile]:
     """Give files their `local_path`, by name: it travels beside a job's parameters, since no output depends on it."""
     return [file.model_copy(update={"local_path": paths.get(file.name)}) for file in files]
+
+
+def find_own(file: RemoteFile, data_root: Path | None) -> Path | None:
+    """Return where the user has a file: at its local path, else in `data_root`. Raises DataError as these do."""
+    return _placed(file, data_root) or find_local(file.name, data_root)
 
 
 def _placed(file: RemoteFile, data_root: Path | None) -> Path | None:

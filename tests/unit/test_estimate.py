@@ -1,0 +1,277 @@
+"""What a study will take: held to torch's own counts, to the drawn files, and to what a training really does."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from heirloom.config.costs import COSTS, SIDE, cost_of
+from heirloom.config.estimate import (
+    TRAINED,
+    Arrival,
+    Load,
+    Task,
+    counts_of,
+    estimate,
+    missing,
+    stored_images,
+    training_load,
+)
+from heirloom.config.grid import Grid
+from heirloom.config.load import load_study
+from heirloom.config.models import Body, Counts, Files, Preparation, Training
+from heirloom.config.rates import Rate, Rates, read_rates, wall_seconds, write_rates
+from heirloom.config.resources import NEEDS
+from heirloom.data.layouts import LAYOUTS
+from heirloom.data.synthetic import WRITERS
+from heirloom.models.bodies import BODIES, build_body
+from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.registry import resolve
+
+PROJECT = Path(__file__).resolve().parents[2]
+BODIES_TO_COUNT = [
+    *(Body(name=name) for name in BODIES),
+    Body(name="resnet8-small", options={"width": 16, "stem_stride": 2}),
+    Body(name="resnet18-small", options={"width": 8}),
+]
+KNOWN = Arrival(disk=0, download=0)
+
+
+def study(**changes):
+    content = yaml.safe_load((PROJECT / "config/config.yaml").read_text()) | changes
+    return Grid(*load_study(content, project=PROJECT, where="study.yaml"), "study.yaml")
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def everything_of(grid, arrival=KNOWN):
+    """The estimate where nothing has been computed: the working folder is empty."""
+    return estimate(grid, arrival=lambda *_: arrival)
+
+
+@pytest.mark.parametrize("body", BODIES_TO_COUNT, ids=lambda body: f"{body.name}{sorted(body.options.values())}")
+def test_every_body_costs_what_torch_counts(body):
+    with torch.device("meta"):
+        network = build_body(body, classes=10).eval()
+    outputs = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output[0].numel()))
+    with FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, 3, SIDE, SIDE, device="meta"))
+    cost = cost_of(body)
+    assert cost.macs == counter.get_total_flops() / 2 - 10 * cost.features
+    assert cost.activations == sum(outputs)
+    assert cost.weights(10) == sum(weight.numel() for weight in network.parameters())
+
+
+@pytest.mark.parametrize("side", [32, 64, 160])
+def test_work_scales_with_the_area(side):
+    with torch.device("meta"):
+        network = build_body(Body(name="resnet18"), classes=10).eval()
+    with FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, 3, side, side, device="meta"))
+    assert cost_of(Body(name="resnet18")).at(side).macs == pytest.approx(counter.get_total_flops() / 2, rel=0.01)
+
+
+def test_a_body_that_nobody_counted_is_refused_and_none_is_forgotten():
+    assert COSTS.keys() == BODIES.keys()
+    with pytest.raises(ConfigError, match="has no cost"):
+        cost_of(Body(name="another"))
+
+
+@pytest.mark.parametrize("name", ["signs", "objects", "rooms", "birds", "faces"])
+def test_a_drawn_set_has_as_many_pictures_as_its_options_say(name, tmp_path):
+    small = {"classes": 2, "tracks": 2, "frames": 3, "test_images": 2, "train_images": 4, "val_images": 3, "images": 7}
+    grid = study(preparations={"signs": "small", "rooms": "small", name: "small"})
+    entry = grid.catalogue.datasets[name]
+    options = {key: small.get(key, value) for key, value in entry.source.options.items()} | {"side": 24}
+    source = entry.source.model_copy(update={"options": options})
+    datasets = grid.catalogue.datasets | {name: entry.model_copy(update={"source": source})}
+    changed = dataclasses.replace(grid, catalogue=grid.catalogue.model_copy(update={"datasets": datasets}))
+    resolve(WRITERS[source.writer])(tmp_path / "drawn", seed=0, **options)
+    listing = resolve(LAYOUTS[entry.layout])(tmp_path / "drawn")
+    tests = sum(sample.part == "test" for sample in listing.samples)
+    counts = counts_of(changed, name)
+    assert (counts.training, counts.test, counts.classes) == (len(listing.samples) - tests, tests, 2)
+
+
+def test_options_left_out_count_with_the_writers_own_defaults():
+    grid = study()
+    entry = grid.catalogue.datasets["faces"]
+    source = entry.source.model_copy(update={"options": {"classes": 5}})
+    datasets = grid.catalogue.datasets | {"faces": entry.model_copy(update={"source": source})}
+    changed = dataclasses.replace(grid, catalogue=grid.catalogue.model_copy(update={"datasets": datasets}))
+    assert counts_of(changed, "faces") == Counts(training=200, test=50, classes=5)
+
+
+def test_shots_limit_what_is_trained_on_alone():
+    counts = Counts(training=1000, test=300, classes=10)
+    assert stored_images(counts, Preparation(size=32, crop=32, validation=0.1)) == 1300
+    assert stored_images(counts, Preparation(size=32, crop=32, validation=0.1, shots=5)) == 50 + 100 + 300
+
+
+def test_a_training_counts_steps_three_times_and_validations_once():
+    recipe = Training(iterations=100, batch_size=8, learning_rate=0.1, validate_every=40)
+    load = training_load(cost_of(Body(name="resnet18")), recipe, validation=50)
+    assert load.passes == 3 * 100 * 8 + 3 * 50
+    assert load.macs == load.passes * load.cost.macs
+
+
+def test_a_linear_probe_sends_no_gradient_through_the_body():
+    todo = [task for task in everything_of(study()).todo if task.output.startswith("results/quickstart/students")]
+    loads = {tuple(task.output.split("/")[-4:-2]): task.loads[0] for task in todo}
+    saved = loads["rooms", "fine-tuning"].passes - loads["rooms", "linear-probe"].passes
+    assert saved == (TRAINED - 1) * 300 * 64
+
+
+def test_the_work_of_quickstart_is_of_the_expected_size():
+    found = everything_of(study())
+    images = sum(load.passes for task in found.todo for load in task.loads)
+    trained = 3 * 64 * (600 + 3 * 500 + 7 * 300 + 2 * 600) + 64 * 2 * 300
+    assert trained < images < 1.5 * trained
+    assert 1e11 < found.macs < 1e13
+    assert found.disk < 100e6
+    assert found.download == 0
+    assert not found.unknown
+
+
+def test_every_study_that_ships_has_an_estimate():
+    for path in sorted((PROJECT / "config/studies").glob("*.yaml")):
+        content = yaml.safe_load(path.read_text())
+        grid = Grid(*load_study(content, project=PROJECT, where=str(path)), str(path))
+        found = everything_of(grid, Arrival())
+        assert sum(found.jobs.values()) == sum(found.total.values())
+        assert found.disk > 1e8
+        assert found.macs > 1e14
+
+
+def test_what_only_a_download_would_tell_is_said_to_be_unknown():
+    content = yaml.safe_load((PROJECT / "config/studies/poison.yaml").read_text())
+    grid = Grid(*load_study(content, project=PROJECT, where="x"), "x")
+    found = everything_of(grid, Arrival(disk=0))
+    assert "files of gtsrb (size not known)" in found.unknown
+    assert found.download == 4 * cost_of(Body(name="resnet18")).weights(1000)
+
+
+def test_a_set_without_counts_is_named():
+    grid = study()
+    rooms = grid.catalogue.datasets["rooms"].model_copy(
+        update={"source": Files(kind="files", folders=("rooms",)), "counts": None},
+    )
+    changed = dataclasses.replace(
+        grid, catalogue=grid.catalogue.model_copy(update={"datasets": grid.catalogue.datasets | {"rooms": rooms}})
+    )
+    assert everything_of(changed).unknown == ["images of rooms (no counts in the catalogue)"]
+
+
+def test_counts_are_no_parameter_and_not_in_the_digest():
+    grid = study()
+    rooms = grid.catalogue.datasets["rooms"].model_copy(update={"counts": Counts(training=1, test=1, classes=2)})
+    changed = dataclasses.replace(
+        grid, catalogue=grid.catalogue.model_copy(update={"datasets": grid.catalogue.datasets | {"rooms": rooms}})
+    )
+    assert changed.digest == grid.digest
+
+
+# -- what is missing ---------------------------------------------------------------------------------------------------
+
+CHAIN = [
+    Task("a", "raw"),
+    Task("b", "data", needs=("raw",)),
+    Task("c", "student", needs=("data",)),
+    Task("d", "other", needs=("data",)),
+    Task("e", "table", needs=("student", "other"), target=True),
+    Task("f", "figure", needs=("table",), target=True),
+]
+
+
+@pytest.mark.parametrize(
+    ("absent", "expected"),
+    [
+        (set(), set()),
+        ({"raw", "student"}, set()),  # nobody needs them any more
+        ({"figure"}, {"figure"}),
+        ({"table"}, {"table", "figure"}),
+        ({"table", "student"}, {"student", "table", "figure"}),
+        ({"table", "student", "data"}, {"data", "student", "other", "table", "figure"}),
+    ],
+)
+def test_what_is_missing_is_made_with_what_needs_it(absent, expected):
+    assert missing(CHAIN, exists=lambda output: output not in absent) == expected
+
+
+def test_every_rule_of_the_pipeline_is_counted():
+    content = yaml.safe_load((PROJECT / "config/studies/real-sample.yaml").read_text())
+    real = Grid(*load_study(content, project=PROJECT, where="x"), "x")
+    rules = {task.rule for grid in (study(), real) for task in everything_of(grid, Arrival()).todo}
+    assert rules == NEEDS.keys()
+
+
+def test_ten_thousand_jobs_are_estimated_at_once():
+    content = yaml.safe_load((PROJECT / "config/studies/backdoor.yaml").read_text()) | {"seeds": list(range(23))}
+    grid = Grid(*load_study(content, project=PROJECT, where="x"), "x")
+    assert len(grid.students) > 10_000
+    begun = time.process_time()
+    everything_of(grid)
+    assert time.process_time() - begun < 1.5  # 0.2 s on an idle machine
+
+
+# -- rates -------------------------------------------------------------------------------------------------------------
+
+COST = cost_of(Body(name="resnet18"))
+RATE = Rate("cpu", "fp32", 1, step=0.5, mac=1e-10, activation=0)
+GPU = Rate("cuda", "fp32", 1, step=0, mac=1e-13, activation=0)
+
+
+def task(rule="train_student", *, threads=1, steps=10):
+    load = Load(COST, passes=3 * steps, steps=steps, precision="fp32", threads=threads)
+    return Task(rule, f"{rule}{threads}{steps}", loads=(load,))
+
+
+def test_seconds_are_start_steps_and_images():
+    rates = Rates("here", start=2.0, rates=(RATE,))
+    assert rates.seconds(task(), "cpu") == pytest.approx(2 + 10 * (0.5 + 1e-10 * COST.macs))
+    assert rates.seconds(Task("summarise", "table"), "cpu") == 2
+
+
+def test_the_rate_measured_most_like_a_load_is_used():
+    fast = dataclasses.replace(RATE, threads=2, step=0.25)
+    half = dataclasses.replace(RATE, precision="bf16", step=0.1)
+    rates = Rates("here", start=0, rates=(RATE, fast, half))
+    assert rates.seconds(task(threads=4), "cpu") < rates.seconds(task(threads=1), "cpu")
+    assert Rates("here", 0, (RATE, half)).seconds(task(threads=4), "cpu") == Rates("here", 0, (RATE,)).seconds(
+        task(), "cpu"
+    )
+
+
+def test_wall_time_shares_cores_and_gpus():
+    rates = Rates("here", start=0, rates=(RATE, GPU))
+    jobs = [task(steps=10), task(steps=20), task("collect_costs", steps=30)]
+    rules = frozenset({"train_student"})
+    alone = wall_seconds(jobs, rates, gpu_rules=rules, cores=1, gpus=0)
+    assert wall_seconds(jobs, rates, gpu_rules=rules, cores=2, gpus=0) == pytest.approx(alone / 2)
+    assert wall_seconds(jobs, rates, gpu_rules=rules, cores=1, gpus=1) == rates.seconds(jobs[2], "cpu")
+    wide = [task(threads=2)]
+    assert wall_seconds(wide, rates, gpu_rules=rules, cores=2, gpus=0) == rates.seconds(wide[0], "cpu")
+
+
+def test_rates_are_of_one_machine(tmp_path):
+    path = tmp_path / "rates.json"
+    assert read_rates("here", path) is None
+    rates = Rates("here", 1.0, (RATE, GPU))
+    write_rates(rates, path)
+    assert read_rates("here", path) == rates
+    assert read_rates("there", path) is None
+    path.write_text(path.read_text()[:20])
+    assert read_rates("here", path) is None
