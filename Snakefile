@@ -21,6 +21,7 @@ config["data_root"] = GRID.study.data_root
 config["checkpoint_seconds"] = GRID.study.checkpoint_seconds
 config["instructions"] = GRID.instructions
 config["local_paths"] = GRID.local_paths
+config["addresses"] = GRID.addresses
 config["checksums"] = str(Path(workflow.basedir) / "config" / "checksums.lock")
 STUDY = GRID.study.name
 

@@ -102,6 +102,7 @@ rule draw_figures:
         **resources_of("draw_figures"),
     params:
         trainings=list(GRID.histories.values()),
+        controls=GRID.controls,
         code=code_of("draw_figures"),
     script:
         "../workflow_scripts/draw_figures.py"

@@ -72,6 +72,28 @@ def test_a_first_download_is_recorded_once(server: Server, record: Path, caplog:
     assert record.read_bytes() == before
 
 
+def test_a_cached_file_whose_line_is_gone_is_recorded_again(server: Server, record: Path) -> None:
+    bring(unknown(server.url("/a")), record)
+    before = record.read_bytes()
+    record.write_text(checksums.HEADER)
+    server.requests.clear()
+    bring(unknown(server.url("/a")), record)
+    assert record.read_bytes() == before
+    assert server.requests == []
+
+
+def test_a_list_of_another_set_in_the_users_folder_is_not_taken(server: Server, record: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "other").mkdir(parents=True)
+    for name in ("TrainImages.txt", "set.bin"):
+        (tmp_path / "mine" / "other" / name).write_bytes(OTHER)
+    found = bring(unknown(server.url("/a"), name="TrainImages.txt"), record, data_root=tmp_path / "mine")
+    assert found.read_bytes() == CONTENT
+    assert bring(unknown(), record, data_root=tmp_path / "mine").read_bytes() == OTHER
+    (tmp_path / "mine" / "TrainImages.txt").write_bytes(OTHER)
+    placed = bring(unknown(name="TrainImages.txt"), record, data_root=tmp_path / "mine")
+    assert placed.parent == tmp_path / "mine"
+
+
 def test_an_address_is_recorded_without_secrets(tmp_path: Path, record: Path) -> None:
     (tmp_path / "x").write_bytes(b"x")
     address = "https://me:word@host.example:8443/set.bin?token=t#part"

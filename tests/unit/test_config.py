@@ -222,6 +222,55 @@ def test_one_trigger_with_two_targets_is_refused(content, tmp_path):
     assert '"pinwheel" with two different targets' in refusal(content | {"catalogues": [str(tmp_path)]})
 
 
+def test_each_student_sees_the_trigger_its_teacher_learned_and_a_control_those_of_all(content, tmp_path):
+    catalogue = catalogue_copy(tmp_path)
+    other = catalogue["injections"]["signs-backdoor"] | {"trigger": "pinwheel-corners"}
+    (tmp_path / "injections.yaml").write_text(yaml.safe_dump(catalogue["injections"] | {"corners": other}))
+    content["experiments"]["same-data-set"]["injections"] = ["none", "signs-backdoor", "corners", "signs-poison"]
+    grid = grid_of(content | {"catalogues": [str(tmp_path)]})
+    assert {evaluation.injection: grid.triggers_of(evaluation) for evaluation in grid.evaluations} == {
+        "corners": ["pinwheel-corners"],
+        "none": ["pinwheel", "pinwheel-corners"],
+        "signs-backdoor": ["pinwheel"],
+        "signs-clean": ["pinwheel", "pinwheel-corners"],
+        "signs-poison": [],
+    }
+
+
+def test_labels_that_are_not_given_are_no_parameters(content):
+    grid = grid_of(content)
+    assert {"target", "wrong_labels"} <= grid.injection_recipe("signs-backdoor").keys()
+    assert not {"target", "wrong_labels"} & grid.injection_recipe("signs-clean").keys()
+    assert "target" not in grid.injection_recipe("signs-poison")
+
+
+@pytest.mark.parametrize(("key", "name"), [("name", "shared"), ("methods", "teacher")])
+def test_names_with_a_meaning_of_their_own_are_refused(content, key, name):
+    if key == "methods":
+        content["methods"][name] = content["methods"]["fine-tuning"]
+    else:
+        content[key] = name
+    assert f'"{name}" has a meaning of its own' in refusal(content)
+
+
+def test_one_file_name_for_two_downloads_is_refused(content, tmp_path):
+    catalogue = catalogue_copy(tmp_path)
+    twin = copy.deepcopy(catalogue["datasets"]["mit67"])
+    twin["source"]["files"][1]["urls"] = ["https://elsewhere.example/TrainImages.txt"]
+    (tmp_path / "datasets.yaml").write_text(yaml.safe_dump(catalogue["datasets"] | {"twin": twin}))
+    message = refusal(content | {"catalogues": [str(tmp_path)]})
+    assert '"TrainImages.txt" is downloaded from other addresses for datasets.mit67' in message
+    assert "datasets.twin" in message
+
+
+def test_addresses_are_no_parameters_but_reach_the_stages(content):
+    near = with_file(grid_of(content), RemoteFile(name="x.zip", urls=("https://a.example/x.zip",)))
+    far = with_file(grid_of(content), RemoteFile(name="x.zip", urls=("https://a.example/x.zip", "https://b.example/x")))
+    assert near.digest == far.digest
+    assert plain(near.files("signs")) == plain(far.files("signs"))
+    assert far.addresses["datasets.signs"] == {"x.zip": ["https://a.example/x.zip", "https://b.example/x"]}
+
+
 def test_a_backdoor_without_a_control_is_refused(content, tmp_path):
     catalogue = catalogue_copy(tmp_path)
     del catalogue["injections"]["signs-backdoor"]["control"]
@@ -294,7 +343,10 @@ def test_the_report_names_the_command_that_runs_its_study_again(content, where, 
 def test_the_command_asks_for_a_folder_where_the_study_needs_files():
     study = PROJECT / "config/studies/backdoor.yaml"
     grid = open_grid(yaml.safe_load(study.read_text()), config_files=["config/studies/backdoor.yaml"], project=PROJECT)
-    assert command_of(grid) == "make results STUDY=backdoor DATA=FOLDER"
+    assert command_of(grid) == "make results STUDY=backdoor"  # everything has an address
+    study = PROJECT / "config/studies/real-sample.yaml"
+    grid = open_grid(yaml.safe_load(study.read_text()), config_files=[str(study)], project=PROJECT)
+    assert command_of(grid).endswith("DATA=FOLDER")
 
 
 def test_histories_are_those_of_students_and_of_teachers_after_an_injection(content):

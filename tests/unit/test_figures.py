@@ -59,6 +59,9 @@ def rows_of(dataset="signs", metric="targeted_success", **given):
     ]
 
 
+CONTROLS = {"infected": "twin", "poison": "twin"}
+
+
 def texts(figure) -> list[str]:
     found = [text.get_text() for text in figure.texts]
     for axes in figure.axes:
@@ -88,6 +91,17 @@ def test_dots_and_intervals_stand_at_the_summarys_numbers():
 
 def test_the_teacher_comes_first_then_what_passes_on_most():
     assert blocks(rows_of())[0].methods == ("teacher", "probe", "fine-tuning")
+
+
+def test_without_an_attack_what_costs_most_comes_first():
+    losses = {"probe": -0.05, "fine-tuning": -0.4, "re-training": 0.0}
+    rows = [poisoned() | {"method": method, "difference": lost} for method, lost in losses.items()]
+    assert blocks(rows)[0].methods == ("fine-tuning", "probe", "re-training")
+
+
+def test_a_dozen_infected_teachers_have_a_colour_each():
+    palette = Palette.of([f"backdoor-{place}" for place in range(12)], [f"control-{place}" for place in range(6)])
+    assert len({palette.colours[name] for name in palette.colours}) == 19  # and the untouched teacher's
 
 
 def test_each_data_set_and_attack_has_its_pair_of_panels():
@@ -180,7 +194,7 @@ def draw(folder: Path, rows) -> dict[str, bytes]:
     names = [field.name for field in fields(draw_figures.Outputs)]
     outputs = {name: folder / "figures" / f"{name}.{'pdf' if name.endswith('_pdf') else 'png'}" for name in names}
     inputs = draw_figures.Inputs(folder / "summary.parquet", histories)
-    draw_figures.run(inputs=inputs, outputs=draw_figures.Outputs(**outputs), trainings=trainings)
+    draw_figures.run(inputs=inputs, outputs=draw_figures.Outputs(**outputs), trainings=trainings, controls=CONTROLS)
     return {name: path.read_bytes() for name, path in outputs.items()}
 
 
@@ -278,10 +292,21 @@ def test_the_trade_off_sets_each_models_attack_success_over_its_accuracy():
     assert [(panel.title, panel.metric, len(panel.points)) for panel in drawn] == [
         ("signs, trigger pinwheel", "targeted_success", 6)
     ]
-    (axes,) = draw_trade_off(twins(rows_of())).axes
+    (axes,) = draw_trade_off(twins(rows_of()), CONTROLS).axes
     marks = [line for line in axes.lines if line.get_marker() not in ("", "None")]
     places = {tuple(round(float(value), 6) for value in line.get_xydata()[0]) for line in marks}
     assert places == {(5, 5), (60, 60), (70, 70), (80, 80)}
+
+
+def test_the_trade_off_joins_each_model_with_its_own_control_alone():
+    """Both controls lie at the same place: only the name tells whose each is."""
+    rows = twins(rows_of())
+    second = [given | {"injection": f"{given['injection']}-2"} for given in rows]
+    controls = CONTROLS | {"infected-2": "twin-2"}
+    (axes,) = draw_trade_off(rows + second, controls).axes
+    assert len([line for line in axes.lines if line.is_dashed()]) == 6  # three methods of two infected teachers
+    (axes,) = draw_trade_off(rows, {"infected": "another"}).axes
+    assert not [line for line in axes.lines if line.is_dashed()]
 
 
 def test_across_data_sets_the_trade_off_uses_changed_predictions():
@@ -289,7 +314,7 @@ def test_across_data_sets_the_trade_off_uses_changed_predictions():
 
 
 def test_the_trade_off_shows_both_intervals():
-    (axes,) = draw_trade_off(twins(rows_of())).axes
+    (axes,) = draw_trade_off(twins(rows_of()), CONTROLS).axes
     lines = [(tuple(line.get_xdata()), tuple(line.get_ydata())) for line in axes.lines]
     assert ((pytest.approx(55), pytest.approx(64)), (pytest.approx(60),) * 2) in lines
     assert ((pytest.approx(60),) * 2, (pytest.approx(55), pytest.approx(64))) in lines
@@ -307,12 +332,12 @@ def test_many_methods_stay_on_the_page():
         for injection in ("infected", "twin")
         for metric in ("accuracy", "targeted_success")
     ]
-    assert inside(draw_trade_off(twins(rows)))
-    assert inside(draw_trade_off(twins(rows) + twins(rows_of("rooms", metric="untargeted_success"))))
+    assert inside(draw_trade_off(twins(rows), CONTROLS))
+    assert inside(draw_trade_off(twins(rows) + twins(rows_of("rooms", metric="untargeted_success")), CONTROLS))
 
 
 def test_without_an_attack_there_is_nothing_to_trade():
-    assert any("No attack" in text for text in texts(draw_trade_off([poisoned()])))
+    assert any("No attack" in text for text in texts(draw_trade_off([poisoned()], CONTROLS)))
 
 
 # -- training curves ---------------------------------------------------------------------------------------------------

@@ -299,6 +299,8 @@ def test_the_terminal_keeps_to_110_columns_and_to_ascii(tmp_path):
     assert text.isascii()
     assert "n>=10000" in text
     assert "~" in text
+    assert "nfected " in text  # names that differ at their ends stay apart
+    assert "twin " in text
 
 
 def test_the_terminal_says_when_there_is_nothing(tmp_path):

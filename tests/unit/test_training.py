@@ -356,6 +356,36 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(lesson, tmp_path, se
     assert same(resumed, calm)
 
 
+@pytest.mark.parametrize("stop", [None, 2, 8])
+def test_a_phase_trains_its_submodule_and_the_next_the_whole_model(lesson, tmp_path, stop):
+    """The head first, everything else bit-identical, then all; interrupted in either phase it ends the same."""
+    training = toy.recipe(iterations=6, momentum=0.9, weight_decay=0.1)
+    start, between = state_copy(toy.classifier()), {}
+
+    class Look(StepHook):
+        def after_step(self, model, iteration):
+            if iteration == 5:
+                between.update(state_copy(model))
+
+    def phases(first=99, second=99):
+        head = supervised_phase(training, name="head", hooks=(Look(), StopAt(first)), trained="body.fc")
+        return head, supervised_phase(training, name="all", hooks=(StopAt(second),))
+
+    calm = toy.classifier()
+    train(calm, lesson, phases(), tmp_path / "calm")
+    own = {"body.fc.weight", "body.fc.bias"}
+    assert {name for name, value in between.items() if not torch.equal(value, start[name])} == own
+    moved = {name for name, _ in calm.named_parameters() if not torch.equal(calm.state_dict()[name], between[name])}
+    assert moved == {name for name, _ in calm.named_parameters()}
+    if stop is not None:
+        interrupted = phases(stop, stop - 6 if stop >= 6 else 99)
+        with pytest.raises(Stop):
+            train(toy.classifier(), lesson, interrupted, tmp_path / "hurt", seconds=1e-9)
+        resumed = toy.classifier()
+        train(resumed, lesson, phases(), tmp_path / "hurt", seconds=1e-9)
+        assert same(resumed, calm)
+
+
 def test_a_resumed_training_does_not_start_again(lesson, tmp_path):
     steps = []
 

@@ -174,7 +174,7 @@ def counts_of(grid: Grid, dataset: str) -> Counts | None:
 
 
 def _options(source: Drawn) -> dict[str, int]:
-    """Options of a writer, its defaults included; the drawing code is imported only where some are left out."""
+    """Options of a writer, its defaults included."""
     import inspect
 
     defaults = inspect.signature(resolve(resolve(WRITERS)[source.writer])).parameters.values()

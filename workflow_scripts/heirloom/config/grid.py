@@ -33,6 +33,7 @@ from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 
 CLEAN = "none"
+TEACHER = "teacher"  # the method that the results name for a teacher itself
 FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
 
 # Registries by reference: config names their entries but needs none of the code behind them.
@@ -95,6 +96,8 @@ class Grid:
     where: str = "study"
 
     def __post_init__(self) -> None:
+        self._check_names()
+        self._check_downloads()
         for experiment_name, experiment in self.study.experiments.items():
             self._check_experiment(f"experiments.{experiment_name}", experiment)
         for name in self.injection_names:
@@ -107,6 +110,32 @@ class Grid:
             self.targets_of(evaluation)
 
     # -- checks ------------------------------------------------------------------------------------------------------
+
+    def _check_names(self) -> None:
+        """A name that the results use for something else would mix two things up."""
+        taken = {
+            "name": ({self.study.name}, {"shared", "cache"}),
+            "methods": (self.study.methods, {TEACHER}),
+            "injections": (self.catalogue.injections, {CLEAN}),
+        }
+        for key, (names, reserved) in taken.items():
+            for name in sorted(reserved & set(names)):
+                raise ConfigError(
+                    f'"{name}" has a meaning of its own', where=f"{self.where}, {key}", mend="choose another name"
+                )
+
+    def _check_downloads(self) -> None:
+        """The download cache knows files by their names: one name must not stand for two files."""
+        seen: dict[str, tuple[str, tuple[str, ...]]] = {}
+        for key, files in self._remote_files.items():
+            for file in files:
+                first, urls = seen.setdefault(file.name, (key, file.urls)) if file.urls else (key, ())
+                if urls != file.urls:
+                    raise ConfigError(
+                        f'"{file.name}" is downloaded from other addresses for {first}',
+                        where=f"catalogues, {key}",
+                        mend="give both the same addresses, or one of the files another name",
+                    )
 
     def _require(self, name: str, known: Mapping[str, Any] | set[str], kind: str, key: str) -> None:
         if name not in known:
@@ -271,6 +300,20 @@ class Grid:
     @property
     def local_paths(self) -> dict[str, dict[str, str]]:
         """Where files lie that have a path of their own: by the entry's key, then by name."""
+        placed = {
+            key: {file.name: file.local_path for file in files if file.local_path}
+            for key, files in self._remote_files.items()
+        }
+        return {key: paths for key, paths in placed.items() if paths}
+
+    @property
+    def addresses(self) -> dict[str, dict[str, list[str]]]:
+        """Where files can be downloaded: by the entry's key, then by name."""
+        return {key: {file.name: list(file.urls) for file in files} for key, files in self._remote_files.items()}
+
+    @cached_property
+    def _remote_files(self) -> dict[str, tuple[RemoteFile, ...]]:
+        """Files of every data set and teacher that has some, by the entry's key."""
         found: dict[str, tuple[RemoteFile, ...]] = {}
         for name, dataset in self.catalogue.datasets.items():
             if isinstance(dataset.source, Files):
@@ -278,10 +321,7 @@ class Grid:
         for name, teacher in self.catalogue.teachers.items():
             if isinstance(teacher.source, Fetched):
                 found[f"teachers.{name}"] = (teacher.source.file,)
-        placed = {
-            key: {file.name: file.local_path for file in files if file.local_path} for key, files in found.items()
-        }
-        return {key: paths for key, paths in placed.items() if paths}
+        return found
 
     def trigger_recipe(self, name: str) -> dict[str, Any]:
         """What a trigger does to an image: all but its title, which is for readers."""
@@ -308,10 +348,11 @@ class Grid:
         return paths.data_folder(dataset, self.study.preparations[dataset])
 
     def injection_recipe(self, injection: str) -> dict[str, Any]:
-        """What an injection's training uses: all but the name of its control."""
-        recipe = plain(self.injection(injection))
-        del recipe["control"]
-        return recipe
+        """What an injection's training uses: not the name of its control, nor labels that it does not give."""
+        entry = self.injection(injection)
+        unused = {"control"} | ({"wrong_labels", "target"} if entry.kind == "clean" else set())
+        unused |= {"target"} if entry.wrong_labels == "random" else set()
+        return {key: value for key, value in plain(entry).items() if key not in unused}
 
     def triggers_in(self, injection: str) -> dict[str, dict[str, Any]]:
         """The trigger an injection plants, by name; empty for a clean one."""
@@ -351,17 +392,26 @@ class Grid:
     def targets_of(self, evaluation: Evaluation) -> dict[str, int | None]:
         """Target label of each trigger; None where the student's classes are not those the trigger was made for.
 
-        Raises ConfigError when two injections give one trigger two meanings: a rate could not say which it counts.
+        Students of an infected teacher see the trigger it learned, those of a control the triggers of all that it is
+        the control of, those of an untouched teacher the experiment's. Raises ConfigError when two injections give one
+        trigger two meanings: a rate could not say which it counts.
         """
         targets: dict[str, int | None] = {}
         for experiment in self._experiments_with[evaluation]:
-            for name in self.injections_of(self.study.experiments[experiment]):
-                injection = None if name == CLEAN else self.injection(name)
-                if injection is not None and injection.trigger is not None:
+            for name in self._compared_with(evaluation, self.study.experiments[experiment]):
+                injection = self.injection(name)
+                if injection.trigger is not None:
                     target = injection.target if injection.dataset == evaluation.dataset else None
                     if targets.setdefault(injection.trigger, target) != target:
                         raise self._two_targets(injection.trigger, name)
         return targets
+
+    def _compared_with(self, evaluation: Evaluation, experiment: Experiment) -> list[str]:
+        """Injections of an experiment whose triggers say something about an evaluation."""
+        names = [name for name in self.injections_of(experiment) if name != CLEAN]
+        if evaluation.injection == CLEAN:
+            return names
+        return [name for name in names if evaluation.injection in (name, self.injection(name).control)]
 
     def _two_targets(self, trigger: str, injection: str) -> ConfigError:
         return ConfigError(
@@ -377,6 +427,12 @@ class Grid:
             for evaluation in self._evaluations_of(experiment):
                 found.setdefault(evaluation, []).append(name)
         return found
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """The control of every infected injection of the study."""
+        found = {name: self.injection(name).control for name in self.injection_names}
+        return {name: control for name, control in found.items() if control}
 
     def description_of(self, evaluation: Evaluation) -> dict[str, Any]:
         """What the tables need to know of an evaluation, as parameters of the rules that aggregate."""

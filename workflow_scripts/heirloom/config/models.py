@@ -71,7 +71,11 @@ class RemoteFile(Strict):
     """A file that a user owns or that can be downloaded."""
 
     name: str = Field(description="the file's name, as it lies in data_root or in the download cache")
-    urls: tuple[str, ...] = Field((), description="http(s) addresses, tried in this order")
+    urls: tuple[str, ...] = Field(
+        (),
+        exclude=True,  # where a file comes from is no parameter: a further mirror changes no content
+        description="http(s) addresses, tried in this order",
+    )
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
         None, description="checksum, only ever with its source"
     )
@@ -82,7 +86,7 @@ class RemoteFile(Strict):
     md5_source: str = Field("", description="who published the md5")
     local_path: str | None = Field(
         None,
-        exclude=True,  # where a file lies is no parameter: no output depends on it
+        exclude=True,  # nor is where it lies
         description="where this file lies on your machine (absolute, or below data_root or the project); never searched"
         " or downloaded then",
     )

@@ -40,10 +40,7 @@ def command_of(grid: Grid) -> str:
     where = Path(grid.where)
     if where.is_absolute():
         where = where.relative_to(Path.cwd()) if where.is_relative_to(Path.cwd()) else Path(where.name)
-    sources = [grid.dataset(name).source for name in grid.dataset_names]
-    own = any(isinstance(source, Files) for source in sources) or any(
-        isinstance(grid.teacher(name).source, Fetched) for name in grid.teacher_names
-    )
+    own = _needs_a_folder(grid)
     if where.as_posix() == DEFAULT_STUDY:
         study = ""
     elif where.parent.as_posix() == "config/studies":
@@ -51,3 +48,12 @@ def command_of(grid: Grid) -> str:
     else:
         return f"snakemake --cores all --configfile {where.as_posix()}" + (" --config data_root=FOLDER" if own else "")
     return f"make results{study}{' DATA=FOLDER' if own else ''}"
+
+
+def _needs_a_folder(grid: Grid) -> bool:
+    """Whether a file of the study has no address, so that only a user's folder can hold it."""
+    sources = [grid.dataset(name).source for name in grid.dataset_names]
+    files = [source.files for source in sources if isinstance(source, Files)]
+    teachers = [grid.teacher(name).source for name in grid.teacher_names]
+    files += [(source.file,) for source in teachers if isinstance(source, Fetched)]
+    return any(not group or any(not file.urls for file in group) for group in files)

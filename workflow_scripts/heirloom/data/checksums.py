@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints
+import yaml
+from pydantic import Field, StringConstraints, ValidationError
 
-from heirloom.config.load import parse, read_yaml
 from heirloom.config.models import RemoteFile, Strict
-from heirloom.runtime.errors import DataError, StorageError
+from heirloom.runtime.errors import ConfigError, DataError, StorageError
 from heirloom.runtime.files import atomic_path, sha256_of
 from heirloom.runtime.locks import exclusive
 
@@ -90,8 +90,12 @@ def recorded(name: str, record: Path | None) -> Recorded | None:
     """Read what the first download of a file held; None when there was none. Raises ConfigError for a bad record."""
     if record is None or not record.is_file():
         return None
-    entry = read_yaml(record).get(name)
-    return None if entry is None else parse(Recorded, entry, where=f"{record}, {name}")
+    try:
+        entries = yaml.safe_load(record.read_text(encoding="utf-8")) or {}
+        return None if name not in entries else Recorded.model_validate(entries[name])
+    except (yaml.YAMLError, ValidationError, TypeError) as error:
+        mend = "correct the line, or delete it to record the file anew"
+        raise ConfigError(f"the record of {name} cannot be read: {error}", where=str(record), mend=mend) from error
 
 
 def write_down(path: Path, name: str, address: str, *, record: Path, guard: Path) -> None:

@@ -30,6 +30,7 @@ ATTEMPTS = 4  # for each address
 PAUSE = 2.0  # seconds before the second attempt, doubled for each further one
 TIMEOUT = 60.0  # seconds without a byte
 CHUNK = 1 << 20
+COMMON = frozenset({".txt"})  # suffixes of files whose names do not tell a data set
 PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 451})
 
 
@@ -77,14 +78,31 @@ def obtain(
         return _cached(file, cache, data_root=data_root, record=record, pause=pause)
 
 
-def with_local_paths(files: Iterable[RemoteFile], paths: Mapping[str, str]) -> list[RemoteFile]:
-    """Give files their `local_path`, by name: it travels beside a job's parameters, since no output depends on it."""
-    return [file.model_copy(update={"local_path": paths.get(file.name)}) for file in files]
+def with_places(
+    files: Iterable[RemoteFile], paths: Mapping[str, str], addresses: Mapping[str, Sequence[str]]
+) -> list[RemoteFile]:
+    """Give files their `local_path` and `urls`, by name; those that are not named keep what they have.
+
+    Both travel beside a job's parameters, since no output depends on where a file comes from.
+    """
+    return [
+        file.model_copy(
+            update={
+                "local_path": paths.get(file.name, file.local_path),
+                "urls": tuple(addresses.get(file.name, file.urls)),
+            }
+        )
+        for file in files
+    ]
 
 
 def find_own(file: RemoteFile, data_root: Path | None) -> Path | None:
-    """Return where the user has a file: at its local path, else in `data_root`. Raises DataError as these do."""
-    return _placed(file, data_root) or find_local(file.name, data_root)
+    """Return where the user has a file: at its local path, else in `data_root`. Raises DataError as these do.
+
+    Names that many data sets use (lists) are not looked for in folders of `data_root`: whose they are could not be told.
+    """
+    deep = Path(file.name).suffix not in COMMON
+    return _placed(file, data_root) or find_local(file.name, data_root, deep=deep)
 
 
 def _placed(file: RemoteFile, data_root: Path | None) -> Path | None:
@@ -106,15 +124,15 @@ def _locks(cache: Path) -> Path:
     return cache.parent / ".locks"
 
 
-def find_local(name: str, data_root: Path | None) -> Path | None:
-    """Return the file or folder of a name in `data_root`, else in one of its folders (in sorted order), else None."""
+def find_local(name: str, data_root: Path | None, *, deep: bool = True) -> Path | None:
+    """Return the file or folder of a name in `data_root`, else, if `deep`, in one of its folders, the first by name."""
     if data_root is None:
         return None
     if not data_root.is_dir():
         mend = "correct data_root, or leave it out to download"
         raise DataError("data_root is no folder", where=str(data_root), mend=mend)
     folders = [path for path in sorted(data_root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    places = (folder / name for folder in (data_root, *folders))
+    places = (folder / name for folder in (data_root, *(folders if deep else ())))
     return next((place for place in places if place.exists()), None)
 
 
@@ -136,8 +154,11 @@ def _cached(file: RemoteFile, cache: Path, *, data_root: Path | None, record: Pa
     path = cache / file.name
     if path.is_file():
         try:
+            if file.urls and not checksums.known(file, record):
+                # its line was deleted, or the record is another checkout's: what is used must be written down
+                _judge(path, file, url=file.urls[0], record=record, guard=_locks(cache) / "checksums.lock")
             return _checked(path, file, record=record)
-        except DataError:
+        except (DataError, _RefusedError):
             if not file.urls:
                 raise
             logger.warning("%s: damaged in the cache, downloading it again", file.name)

@@ -13,7 +13,6 @@ from heirloom.config.rates import read_rates
 from heirloom.config.resources import gpus_visible
 from heirloom.doctor.sources import estimate_of
 from heirloom.doctor.wording import lines
-from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.machine import machine_name
 
 
@@ -28,7 +27,7 @@ def announce(grid: Grid, *, planned: Iterable[str], cores: int | None) -> None:
         rates = read_rates(machine_name())
         texts = lines(found, rates, free=free_bytes(), cores=cores, gpus=gpus_visible())
         print("\n".join(f"heirloom: {text}" for text in texts), file=sys.stderr, flush=True)
-    except HeirloomError as error:
+    except Exception as error:  # whatever goes wrong here is no reason to stop a study
         print(f"heirloom: no estimate: {error}", file=sys.stderr, flush=True)
 
 

@@ -82,7 +82,9 @@ def measure() -> Rates:
 def start_seconds() -> float:
     """Return the seconds until a fresh process has imported what a training needs."""
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import heirloom.stages.train_student"], check=True)
+    done = subprocess.run([sys.executable, "-c", "import heirloom.stages.train_student"], check=False)
+    if done.returncode:
+        raise RuntimeError("a fresh process could not import the training code")
     return time.perf_counter() - begun
 
 

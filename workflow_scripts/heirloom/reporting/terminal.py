@@ -89,8 +89,9 @@ def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _cut(name: str, width: int) -> str:
-    """Shorten a name to its column; the tilde says so."""
-    return name if len(name) <= width else f"{name[: width - 1]}~"
+    """Shorten a name to its column in the middle, since names often differ at their ends; the tilde says so."""
+    end = width // 2
+    return name if len(name) <= width else f"{name[: width - 1 - end]}~{name[-end:]}"
 
 
 def _cell(row: Row | None) -> str:

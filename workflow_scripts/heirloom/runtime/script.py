@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _FOR_SNAKEMAKE_ALONE = frozenset({"code"})  # parameters that exist so that Snakemake notices their change
 _FILES = {"inputs": "input", "outputs": "output"}
 # What a stage may be told without its output depending on it: where files lie, words for messages, how often to save
-_FROM_CONFIG = frozenset({"checkpoint_seconds", "checksums", "data_root", "instructions", "local_paths"})
+_FROM_CONFIG = frozenset({"addresses", "checkpoint_seconds", "checksums", "data_root", "instructions", "local_paths"})
 
 
 def run_stage(run: Callable[..., None], snakemake: Any) -> None:

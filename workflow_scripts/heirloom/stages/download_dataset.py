@@ -10,7 +10,7 @@ from pathlib import Path
 from heirloom.config.models import RemoteFile
 from heirloom.data.archives import is_archive, unpack
 from heirloom.data.checksums import published
-from heirloom.data.fetch import cache_for, find_local, obtain, with_local_paths
+from heirloom.data.fetch import cache_for, find_local, obtain, with_places
 from heirloom.data.trees import describe, replaced
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import sha256_of, write_card
@@ -33,19 +33,20 @@ def run(
     checksums: Path | None = None,
     instructions: dict[str, str] | None = None,
     local_paths: dict[str, dict[str, str]] | None = None,
+    addresses: dict[str, dict[str, list[str]]] | None = None,
 ) -> None:
     """Put a data set's files into `files` beside the card, replacing earlier ones as a whole.
 
     A folder of `data_root` whose name is among `folders` (the first of them that exists) is linked, not copied;
     otherwise, or when a file has a local path, all of `files` are found or downloaded, archives are unpacked and other
     files copied. `checksums` is the record of downloads that nobody published a checksum of, `instructions` tell a
-    user, for each data set, how to get the files, and `local_paths` where files lie ("datasets.NAME", then the file's
-    name). Raises DataError that says what to put where when there is neither. The card names the archives with their
-    sha256 and holds no path of this machine.
+    user, for each data set, how to get the files, `local_paths` where files lie and `addresses` where they can be
+    downloaded ("datasets.NAME", then the file's name). Raises DataError that says what to put where when there is
+    neither. The card names the archives with their sha256 and holds no path of this machine.
     """
     target = outputs.card.parent / "files"
     places = (local_paths or {}).get(f"datasets.{dataset}", {})
-    files = with_local_paths(files, places)
+    files = with_places(files, places, (addresses or {}).get(f"datasets.{dataset}", {}))
     folder = None if places else next((found for name in folders if (found := _folder(name, data_root))), None)
     if folder is None:
         advice = (instructions or {}).get(dataset, "")

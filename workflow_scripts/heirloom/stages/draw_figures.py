@@ -32,14 +32,15 @@ class Outputs:
     training_curves_pdf: Path
 
 
-def run(*, inputs: Inputs, outputs: Outputs, trainings: list[Training]) -> None:
+def run(*, inputs: Inputs, outputs: Outputs, trainings: list[Training], controls: dict[str, str]) -> None:
     """Draw attack success, the trade-off with accuracy, and the training curves; equal inputs give equal bytes.
 
-    `trainings` runs parallel to the histories. Raises DamagedFileError.
+    `trainings` runs parallel to the histories; `controls` names the injection each infected one is compared with.
+    Raises DamagedFileError.
     """
     rows = read_summary(inputs.summary)
     save(draw_attack_success(rows), png=outputs.attack_success, pdf=outputs.attack_success_pdf)
-    save(draw_trade_off(rows), png=outputs.trade_off, pdf=outputs.trade_off_pdf)
+    save(draw_trade_off(rows, controls), png=outputs.trade_off, pdf=outputs.trade_off_pdf)
     histories = [read_history(path, training) for path, training in zip(inputs.histories, trainings, strict=True)]
     curves = draw_training_curves(histories, Palette.of_rows(rows))
     save(curves, png=outputs.training_curves, pdf=outputs.training_curves_pdf)

@@ -128,6 +128,7 @@ class _Run:
         self.iteration = 0
         self._shown = shown
         self._compute = compute
+        phase.prepare(model)  # before the optimiser, which takes up what has gradients
         self._seed = seed
         self._rows = RowStream(len(shown.lesson.train), batch_size=recipe.batch_size, seed=seed)
         self._objective = Objective(phase.terms)
@@ -135,7 +136,6 @@ class _Run:
         self._optimiser = _optimiser(model, phase)
         self._meter = Meter(self._objective.names, phase=phase.name)
         self._generator = torch.Generator()  # on the CPU: a GPU then sees the crops and flips a CPU sees
-        phase.prepare(model)
 
     @property
     def needs_stages(self) -> bool:

@@ -133,13 +133,15 @@ def _block(rows: Sequence[Row], group: Sequence[str], palette: Palette, *, sever
 
 
 def _method_order(rows: Sequence[Row], ranked: Mapping[tuple[str, str], Row], infected: set[str]) -> tuple[str, ...]:
-    """Order methods: the teacher, then by the highest mean among infected models, then by name."""
-    best: dict[str, float] = {}
+    """Order methods: the teacher, then by what infected models take over at most, then by name."""
+    most: dict[str, float] = {}
     for (method, injection), row in ranked.items():
         if (injection in infected or not infected) and row["mean"] is not None:
-            best[method] = max(best.get(method, 0.0), row["mean"])
+            # without an attack, what is taken over is the loss of accuracy
+            effect = row["mean"] if row["metric"] != "accuracy" else -(row["difference"] or 0.0)
+            most[method] = max(most.get(method, effect), effect)
     methods = {row["method"] for row in rows}
-    return tuple(sorted(methods, key=lambda name: (name != TEACHER, -best.get(name, 0.0), name)))
+    return tuple(sorted(methods, key=lambda name: (name != TEACHER, -most.get(name, -1.0), name)))
 
 
 def draw_attack_success(rows: Sequence[Row]) -> Figure:

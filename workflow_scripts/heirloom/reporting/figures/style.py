@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 # Paul Tol's high-contrast pair for the question asked, then his muted colours: apart for every kind of colour vision
 # and in grey.
-CONTROL_COLOURS = ("#4477AA", "#88A7C8")
-INFECTED_COLOURS = ("#BB5566", "#997700", "#117733", "#882255", "#44AA99", "#663300")
+# With many injections the names beside the marks must help.
+CONTROL_COLOURS = ("#4477AA", "#88A7C8", "#1B3A5C", "#5BB0D0", "#8090A0", "#2F5FD0")
+INFECTED_COLOURS = (
+    *("#BB5566", "#997700", "#117733", "#882255", "#44AA99", "#663300"),
+    *("#EE7733", "#CC66AA", "#999933", "#5C2E91", "#7F1D1D", "#66BB55"),
+)
 INK, QUIET, GRID = "#222B36", "#66717D", "#DDE2E7"
 STYLE: Mapping[Any, Any] = {
     "font.family": "DejaVu Sans",

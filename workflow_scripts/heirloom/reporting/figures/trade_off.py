@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from heirloom.evaluation.metrics import CLEAN, TEACHER
+from heirloom.evaluation.metrics import TEACHER
 from heirloom.reporting.figures.style import (
     GRID,
     LEGEND_LINE,
@@ -84,11 +84,12 @@ def shapes(methods: Sequence[str]) -> dict[str, str]:
     return {TEACHER: TEACHER_SHAPE} | {name: marks[place % len(marks)] for place, name in enumerate(students)}
 
 
-def draw_trade_off(rows: Sequence[Row]) -> Figure:
+def draw_trade_off(rows: Sequence[Row], controls: Mapping[str, str]) -> Figure:
     """Draw clean accuracy (across) against attack success (up) of every model of a summary, in percent.
 
-    Marks are means: full for infected models, open for controls, one shape per method. Across data sets, where there is
-    no target, attack success is the share of changed predictions. Says so where nothing attacks.
+    `controls` names the injection that each infected one is compared with. Marks are means: full for infected models,
+    open for controls, one shape per method. Across data sets, where there is no target, attack success is the share of
+    changed predictions. Says so where nothing attacks.
     """
     from matplotlib.figure import Figure
 
@@ -114,6 +115,7 @@ def draw_trade_off(rows: Sequence[Row]) -> Figure:
             y = top - (place // columns) * cell - HEAD - side
             axes = figure.add_axes((x / WIDTH, y / height, width / WIDTH, side / height))
             _draw_panel(axes, panel, palette, marks)
+            _join(axes, panel, controls)
         figure.text(0.12 / WIDTH, 0.13 / height, EXPLANATION, color=QUIET, size=8, va="center")
         return figure
 
@@ -159,7 +161,6 @@ def _draw_panel(axes: Axes, panel: Panel, palette: Palette, marks: Mapping[str, 
     axes.spines[["left", "top", "right", "bottom"]].set_visible(False)
     axes.set_xlabel("accuracy on clean images, %", size=8.5, labelpad=3)
     axes.set_ylabel(f"{title(panel.metric)}, %", size=8.5, labelpad=2)
-    _join(axes, panel, palette)
     # controls last: an open mark lets one that lies under it be seen, a full one would not
     for point in sorted(panel.points, key=lambda point: (point.injection in palette.controls, point.method)):
         colour, face = palette.colours[point.injection], palette.face(point.injection)
@@ -180,17 +181,15 @@ def _end(row: Row, name: str) -> float:
     return float(row["mean"] if row[name] is None else row[name])
 
 
-def _join(axes: Axes, panel: Panel, palette: Palette) -> None:
-    """Join each infected model with the controls of the same method by a faint line."""
-    controls = [point for point in panel.points if point.injection in palette.controls]
-    for point in panel.points:
-        if point.injection in palette.controls or point.injection == CLEAN:
-            continue
-        for control in controls:
-            if control.method == point.method and control.attack["mean"] == point.attack["control"]:
-                ends = [point, control]
-                xs, ys = ([100 * getattr(end, name)["mean"] for end in ends] for name in ("accuracy", "attack"))
-                axes.plot(xs, ys, color=QUIET, lw=0.7, ls=(0, (2, 2)), zorder=1)
+def _join(axes: Axes, panel: Panel, controls: Mapping[str, str]) -> None:
+    """Join each infected model with its control, the same method, by a faint line."""
+    points = {(point.method, point.injection): point for point in panel.points}
+    for (method, injection), point in points.items():
+        control = points.get((method, controls.get(injection, "")))
+        if control is not None:
+            ends = [point, control]
+            xs, ys = ([100 * getattr(end, name)["mean"] for end in ends] for name in ("accuracy", "attack"))
+            axes.plot(xs, ys, color=QUIET, lw=0.7, ls=(0, (2, 2)), zorder=1)
 
 
 def _draw_point(axes: Axes, point: Point, *, colour: str, face: str, shape: str) -> None:
