@@ -299,7 +299,7 @@ def test_the_terminal_keeps_to_110_columns_and_to_ascii(tmp_path):
     assert text.isascii()
     assert "n>=10000" in text
     assert "~" in text
-    assert "nfected " in text  # names that differ at their ends stay apart
+    assert "fected " in text  # names that differ at their ends stay apart
     assert "twin " in text
 
 

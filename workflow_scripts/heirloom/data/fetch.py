@@ -99,7 +99,7 @@ def with_places(
 def find_own(file: RemoteFile, data_root: Path | None) -> Path | None:
     """Return where the user has a file: at its local path, else in `data_root`. Raises DataError as these do.
 
-    Names that many data sets use (lists) are not looked for in folders of `data_root`: whose they are could not be told.
+    Lists, whose names many data sets use, are not looked for in folders of `data_root`: whose they are is not told.
     """
     deep = Path(file.name).suffix not in COMMON
     return _placed(file, data_root) or find_local(file.name, data_root, deep=deep)
