@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from heirloom.evaluation.metrics import TEACHER
 from heirloom.reporting.tables import COUNTS, Row
 
 NOTHING = "-"
@@ -14,6 +15,11 @@ METRIC_TITLES = {
     "untargeted_success": "prediction changed",
     "collapse": "sent to one wrong class",
 }
+
+
+def method_title(method: str) -> str:
+    """Name a method in a table or figure."""
+    return "the teacher itself" if method == TEACHER else method
 
 
 def number(rate: float | None, *, sign: bool = False) -> str:

@@ -17,13 +17,12 @@ from heirloom.reporting.figures.style import (
     Palette,
     draw_injection_legend,
     legend_places,
-    method_title,
     note,
     style,
 )
 from heirloom.reporting.tables import Row
 from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names
-from heirloom.reporting.wording import counts, number, title
+from heirloom.reporting.wording import counts, method_title, number, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

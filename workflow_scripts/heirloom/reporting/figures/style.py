@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heirloom.evaluation.metrics import CLEAN, TEACHER
+from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting.tables import Row
 from heirloom.runtime.files import atomic_path
 
@@ -79,11 +79,6 @@ class Palette:
 
 def _cycled(colours: Sequence[str], names: Sequence[str]) -> dict[str, str]:
     return {name: colours[place % len(colours)] for place, name in enumerate(names)}
-
-
-def method_title(method: str) -> str:
-    """Name a row or a mark."""
-    return "the teacher itself" if method == TEACHER else method
 
 
 def legend_places(texts: Mapping[str, str], *, width: float = WIDTH) -> dict[str, tuple[float, int, str]]:

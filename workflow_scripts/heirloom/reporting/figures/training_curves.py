@@ -18,10 +18,10 @@ from heirloom.reporting.figures.style import (
     Palette,
     draw_injection_legend,
     legend_places,
-    method_title,
     note,
     style,
 )
+from heirloom.reporting.wording import method_title
 from heirloom.runtime.files import read_table
 
 if TYPE_CHECKING:

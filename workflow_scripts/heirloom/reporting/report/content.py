@@ -9,11 +9,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from heirloom.evaluation.metrics import TEACHER
 from heirloom.reporting.sentences import answers, short_answers
 from heirloom.reporting.tables import Row
 from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names
-from heirloom.reporting.wording import NOTHING, count, detectable, number, p_value, span, title
+from heirloom.reporting.wording import NOTHING, count, detectable, method_title, number, p_value, span, title
 from heirloom.runtime.errors import DamagedFileError
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -106,15 +105,11 @@ def _table(rows: Sequence[Row], heading: str) -> Table:
     for method, injection in model_names(rows):
         mine = {row["metric"]: row for row in rows if (row["method"], row["injection"]) == (method, injection)}
         judged = mine.get(headline)
-        cells = (_model(method), injection, *(_rate(mine.get(metric)) for metric in metrics), *_compared(judged))
+        cells = (method_title(method), injection, *(_rate(mine.get(metric)) for metric in metrics), *_compared(judged))
         lines.append(Line(cells, clear=judged is not None and detectable(judged)))
     compared = ("difference, points", "p (Holm)")
     heading = f"{heading}; difference from the control and p: {title(headline)}"
     return Table(heading, ("method", "injection", *names, *compared), tuple(lines), texts=2)
-
-
-def _model(method: str) -> str:
-    return "the teacher itself" if method == TEACHER else method
 
 
 def _rate(row: Row | None) -> str:
