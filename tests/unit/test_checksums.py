@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
+import random
+import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +98,34 @@ def test_a_list_of_another_set_in_the_users_folder_is_not_taken(server: Server, 
     assert placed.parent == tmp_path / "mine"
 
 
+def packed(suffix: str) -> bytes:
+    """An archive of noise, which does not compress."""
+    buffer = io.BytesIO()
+    noise = random.Random(0).randbytes(50_000)
+    if suffix == ".zip":
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("noise", noise)
+        return buffer.getvalue()
+    with tarfile.open(fileobj=buffer, mode="w:gz" if suffix == ".tar.gz" else "w") as tar:
+        member = tarfile.TarInfo("noise")
+        member.size = len(noise)
+        tar.addfile(member, io.BytesIO(noise))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".zip"])
+def test_an_archive_that_was_cut_is_not_recorded(server: Server, record: Path, suffix: str) -> None:
+    """The server states the cut length, so that only the archive itself can tell."""
+    whole = packed(suffix)
+    server.places["/a"].content = whole[: len(whole) // 2]
+    with pytest.raises(DataError, match="no whole archive"):
+        bring(unknown(server.url("/a"), name=f"set{suffix}"), record)
+    assert record.read_text() == checksums.HEADER
+    server.places["/a"] = Place(content=whole, tag='"two"')
+    assert bring(unknown(server.url("/a"), name=f"set{suffix}"), record).read_bytes() == whole
+    assert f"set{suffix}" in record.read_text()
+
+
 def test_an_address_is_recorded_without_secrets(tmp_path: Path, record: Path) -> None:
     (tmp_path / "x").write_bytes(b"x")
     address = "https://me:word@host.example:8443/set.bin?token=t#part"
@@ -168,7 +200,7 @@ def test_a_wrong_md5_is_told_with_its_source(server: Server, record: Path) -> No
 
 
 def test_what_cannot_be_an_archive_is_not_recorded(server: Server, record: Path) -> None:
-    with pytest.raises(DataError, match="no archive of the kind that the name says"):
+    with pytest.raises(DataError, match="no whole archive of the kind that the name says"):
         bring(unknown(server.url("/a"), name="set.zip"), record)
     assert record.read_text() == checksums.HEADER
     assert list((record.parents[1] / "results" / "cache").iterdir()) == []

@@ -124,10 +124,17 @@ def is_archive(name: str) -> bool:
 
 
 def is_as_named(path: Path, name: str) -> bool:
-    """Tell whether a file begins (a zip: ends) as its name promises; True where the name promises no archive."""
-    if ZIP.search(name):
-        return zipfile.is_zipfile(path)
-    return not TAR.search(name) or tarfile.is_tarfile(path)
+    """Tell whether a file is a whole archive as its name promises; True where the name promises no archive.
+
+    A tar is read to its end, since one that was cut begins like a whole one; a zip has its table there.
+    """
+    if not TAR.search(name):
+        return not ZIP.search(name) or zipfile.is_zipfile(path)
+    try:
+        with tarfile.open(path) as archive:
+            return all(True for _ in archive)
+    except DAMAGED:
+        return False
 
 
 def unpack(archive: Path, into: Path, *, caps: Caps | None = None) -> None:

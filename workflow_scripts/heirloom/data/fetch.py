@@ -237,7 +237,7 @@ def _judge(partial: Path, file: RemoteFile, *, url: str, record: Path | None, gu
     if checksums.check(partial, file, record):
         return
     if not is_as_named(partial, file.name):
-        raise _RefusedError("what it sent is no archive of the kind that the name says")
+        raise _RefusedError("what it sent is no whole archive of the kind that the name says")
     if record is None:
         logger.warning("%s: nobody published a checksum, so it is used unverified", file.name)
     else:
