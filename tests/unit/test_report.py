@@ -161,7 +161,7 @@ def test_ids_are_unique_links_lead_to_them_and_headings_are_in_order(page):
 def test_the_page_says_question_answer_numbers_and_how_to_run_it_again(page):
     for words in (
         "Does it stay?",
-        "Sent to the target: all 2 students",
+        "Sent to the target: both students",
         "80.0 (75.0-84.0), n 200-239",
         "teacher net, signs, trigger pinwheel",
         "backdoor: trigger dot, 9 images, label 0, seed 3",

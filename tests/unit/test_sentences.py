@@ -146,7 +146,7 @@ def test_students_that_agree_are_told_as_one_kind():
         "Sent to the target: the one student inherits it (a 80.0 % against 2.0 %)."
     )
     both = short_answer([row("a", 0.8), row("b", 0.9)])
-    assert "all 2 students inherit it (b 90.0 % against 2.0 %, a 80.0 %" in both
+    assert "both students inherit it (b 90.0 % against 2.0 %, a 80.0 %" in both
 
 
 def test_a_short_answer_stays_one_sentence_however_many_students():

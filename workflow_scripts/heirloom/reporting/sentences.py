@@ -107,11 +107,16 @@ def _short(metric: str, verdicts: Mapping[tuple[str, str], Sequence[Row]], chose
     parts = []
     for kind, rows in found:
         words = SHORT[kind][len(rows) > 1].format(measure=_measure(metric))
-        who = len(rows) if len(rows) < total else f"all {total} students" if total > 1 else "the one student"
+        who = len(rows) if len(rows) < total else _all(total)
         parts.append(f"{who} {words} ({_members(rows, chosen)})")
     whole = f"of {total} students, " if len(found) > 1 else ""
     listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
     return f"{title(metric)}: {whole}{listed}"
+
+
+def _all(students: int) -> str:
+    """Name all of some students."""
+    return {1: "the one student", 2: "both students"}.get(students, f"all {students} students")
 
 
 def _members(rows: Sequence[Row], chosen: Sequence[Row]) -> str:
