@@ -12,9 +12,10 @@ from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.models.bodies import BODIES
 from heirloom.runtime.digest import code_digest
 
-# Threads that wait for each other sleep instead of spinning: on a machine that also does something else, a spinning
-# thread holds the core that the other one needs. Jobs inherit it; no result depends on it.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that wait for each other spin only briefly (GNU OpenMP) before they sleep: on a machine that also does
+# something else, a spinning thread holds the core that the other one needs, and two trainings side by side come almost
+# to a halt. Jobs inherit it; no result depends on it.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def only(names):
