@@ -6,8 +6,9 @@ same ones. `heirloom.config.load` turns YAML into them, `heirloom.config.schema`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -242,10 +243,115 @@ class Injection(Strict):
         return self
 
 
+class Magnitude(Strict):
+    """|w|: a score of convolution weights; all of them are ranked over all layers together (METHODS 1.3)."""
+
+    kind: Literal["magnitude"] = Field(description="the absolute value")
+
+
+class RandomScore(Strict):
+    """A draw by seed: what pruning does by itself, whatever is pruned."""
+
+    kind: Literal["random"] = Field(description="drawn uniformly by the student's seed")
+
+
+class _Trial(Strict):
+    """A short training on the student's data, before the weights it started from are put back."""
+
+    trial: Training = Field(description="recipe of the trial; the source: 3,000 steps, momentum .9, no weight decay")
+    restore: bool = Field(
+        True,
+        description="false: the student starts from the trial's weights and statistics instead of the teacher's, as in"
+        " the published scripts, whose restoring does nothing (PUBLISHED B1)",
+    )
+
+
+class Change(_Trial):
+    """|w_trial - w_0|."""
+
+    kind: Literal["change"] = Field(description="how far a trial moves a weight")
+
+
+class RelativeChange(_Trial):
+    """|w_trial - w_0| / max(|w_0|, low_bound): divmag."""
+
+    kind: Literal["relative-change"] = Field(description="how far a trial moves a weight, by its size (divmag)")
+    low_bound: float = Field(0.0, ge=0, description="smallest divisor; at 0 the smallest positive float stands in")
+
+
+class ScaledChange(_Trial):
+    """|w_trial - w_0| * |w_0|: mulmag."""
+
+    kind: Literal["scaled-change"] = Field(description="how far a trial moves a weight, times its size (mulmag)")
+
+
+class Snip(Strict):
+    """|g * w| with the gradient of the whole training set (Lee et al., ICLR 2019)."""
+
+    kind: Literal["snip"] = Field(description="gradient times weight")
+
+
+class Taylor(Strict):
+    """|sum of g * w over a filter|, the same for all its weights (Molchanov et al., ICLR 2017)."""
+
+    kind: Literal["taylor"] = Field(description="gradient times weight, summed over the filter")
+
+
+class AccumulatedGradient(Strict):
+    """Sum over the training set's batches of |g|."""
+
+    kind: Literal["gradient"] = Field(description="absolute gradients, summed over the training set")
+
+
+class Coverage(Strict):
+    """ReMoS: rank of the channels' coverage minus rank of |w| (METHODS 1.4)."""
+
+    kind: Literal["coverage"] = Field(description="how much the new task uses a weight's channels, against its size")
+    threshold: float = Field(0.5, ge=0, lt=1, description="of a channel's activation, min-max scaled per sample")
+
+
+Score = Annotated[
+    Magnitude
+    | RandomScore
+    | Change
+    | RelativeChange
+    | ScaledChange
+    | Snip
+    | Taylor
+    | AccumulatedGradient
+    | Coverage,
+    Field(discriminator="kind"),
+]
+
+
 class Transfer(Strict):
     """What every transfer method is given."""
 
     training: Training = Field(description="recipe")
+    stage_dropout: float = Field(0.0, ge=0, lt=1, description="share of channels dropped after each stage in training")
+    per_dataset: dict[Name, dict[str, Any]] = Field(
+        {}, description="settings that differ for a data set, by its name: any of the method's keys, recipe included"
+    )
+
+    @model_validator(mode="after")
+    def _every_data_set_has_a_recipe(self) -> Self:
+        for dataset in self.per_dataset:
+            self.for_dataset(dataset)
+        return self
+
+    def for_dataset(self, dataset: str) -> Self:
+        """Return the settings for a data set, its own merged over the method's."""
+        shared = self.model_dump(exclude={"per_dataset"})
+        return type(self).model_validate(merged(shared, self.per_dataset.get(dataset, {})))
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two nested mappings as one; where both have a value that is no mapping, `above` wins."""
+    both = {
+        key: merged(below[key], value) if isinstance(value, Mapping) and isinstance(below.get(key), Mapping) else value
+        for key, value in above.items()
+    }
+    return {**below, **both}
 
 
 class FineTuning(Transfer):
@@ -260,22 +366,134 @@ class LinearProbe(Transfer):
     method: Literal["linear-probe"]
 
 
+class L2SP(Transfer):
+    """Fine-tuning held near the teacher's weights (METHODS 1.2; Li et al., ICML 2018)."""
+
+    method: Literal["l2-sp"]
+    strength: float = Field(gt=0, description="lambda_sp: weight of the squared distance to the teacher, head excluded")
+
+    @model_validator(mode="after")
+    def _decays_to_the_teacher_alone(self) -> Self:
+        if self.training.weight_decay > 0:
+            raise ValueError("l2-sp replaces weight decay: training.weight_decay must be 0")
+        return self
+
+
+class Delta(Transfer):
+    """Fine-tuning held near the teacher's features (METHODS 1.2; Li et al., ICLR 2019)."""
+
+    method: Literal["delta"]
+    feature_weight: float = Field(gt=0, description="lambda_feat: weight of the stages' mean squared distances")
+
+
+Start = Literal["reset", "he-normal"]
+
+
 class ReTraining(Transfer):
     """The teacher's layers at a random start (METHODS 1.2)."""
 
     method: Literal["re-training"]
+    start: Start = Field("reset", description="reset: torch's uniform Kaiming draw; he-normal: He's normal one")
 
 
-class MagnitudePruning(Transfer):
-    """The teacher without its smallest convolution weights, fine-tuned (METHODS 1.2)."""
+class DeltaR(Transfer):
+    """A random start held near the teacher's features (METHODS 1.2)."""
 
-    method: Literal["magnitude-pruning"]
-    ratio: float = Field(gt=0, lt=1, description="r: share of all conv weights set to 0, the smallest |w| first")
+    method: Literal["delta-r"]
+    feature_weight: float = Field(gt=0, description="lambda_feat: weight of the stages' mean squared distances")
+    start: Start = Field("reset", description="reset: torch's uniform Kaiming draw; he-normal: He's normal one")
+
+
+class Renofeation(Transfer):
+    """A random start held near the teacher's features with dropout, then averaged weights (METHODS 1.2)."""
+
+    method: Literal["renofeation"]
+    feature_weight: float = Field(gt=0, description="lambda_feat: weight of the stages' mean squared distances")
+    start: Start = Field("reset", description="reset: torch's uniform Kaiming draw; he-normal: He's normal one")
+    stage_dropout: float = Field(0.1, ge=0, lt=1, description="share of channels dropped after each stage in training")
+    averaging: Training = Field(description="recipe of phase 2, from phase 1's weights")
+    average_every: int = Field(500, ge=1, description="steps of phase 2 between weights that enter the average")
+
+
+class Pruning(Transfer):
+    """The teacher without the convolution weights of the lowest (or highest) score, fine-tuned (METHODS 1.3, 1.4)."""
+
+    method: Literal["pruning"]
+    score: Score = Field(description="what the weights are ranked by")
+    prune: Literal["lowest", "highest"] = Field("lowest", description="which end of the ranking is set to 0")
+    ratio: float = Field(gt=0, lt=1, description="r: share of all conv weights set to 0")
     regrow: bool = Field(True, description="whether pruned weights are trained on from 0; if not, they stay 0")
 
 
+_Method = FineTuning | LinearProbe | L2SP | Delta | ReTraining | DeltaR | Renofeation | Pruning
+
 # One model per entry of heirloom.transfer.methods.METHODS.
-Method = Annotated[FineTuning | LinearProbe | ReTraining | MagnitudePruning, Field(discriminator="method")]
+Method = Annotated[_Method, Field(discriminator="method")]
+
+
+class Selection(Strict):
+    """Of several methods the one whose students do best on validation images; no test image has a say."""
+
+    method: Literal["selection"]
+    candidates: tuple[Name, ...] = Field(min_length=2, description="methods of the study or of the catalogue")
+
+
+MethodEntry = Annotated[_Method | Selection, Field(discriminator="method")]
+
+Interval = tuple[float, float]
+
+
+class _Perturbation(Strict):
+    """What changes an image by at most epsilon in each pixel and channel (L-inf)."""
+
+    title: str = Field("", description="name in tables and figures")
+    units: Literal["pixel", "normalised"] = Field(
+        "pixel", description="pixel: images in [0, 1]; normalised: after the teacher's first layer, as published"
+    )
+    epsilon: Ratio = Field(ge=0, description="largest change, in those units, such as 6/255")
+    clip: Interval = Field((0.0, 1.0), description="what the changed image is clipped to, in those units")
+    seed: int = Field(0, ge=0, description="seed of random starts and draws")
+
+
+class FeatureAttack(_Perturbation):
+    """Drives the teacher's features, never the student's: crafted once for all students (METHODS 1.5)."""
+
+    kind: Literal["feature"]
+    step: Ratio = Field(gt=0, description="size of a step, in the same units")
+    steps: int = Field(40, ge=1, description="steps of projected gradient descent from a random start")
+    target: float = Field(1000.0, description="m: what the first feature is driven to")
+    rest_weight: float = Field(0.1, ge=0, description="weight of the other features' mean square, driven to 0")
+    knows_slice_of: Name | None = Field(
+        None, description="a pruning method: the attacker drives the features of the pruned teacher instead"
+    )
+    control: Name = Field(description="the noise of the same size that it is compared with")
+
+
+class NoiseAttack(_Perturbation):
+    """Epsilon with a random sign in every pixel and channel: the control of an attack of that size."""
+
+    kind: Literal["noise"]
+
+
+class PGDAttack(_Perturbation):
+    """Projected gradient descent on the student itself (Madry et al., ICLR 2018)."""
+
+    kind: Literal["pgd"]
+    step: Ratio = Field(gt=0, description="size of a step")
+    steps: int = Field(20, ge=1, description="steps from a random start")
+    restarts: int = Field(1, ge=1, description="random starts; an image is fooled by any of them")
+    images: int | None = Field(None, ge=1, description="test images attacked, chosen by seed; all when null")
+
+
+class AutoAttack(_Perturbation):
+    """The standard ensemble on the student itself (Croce and Hein, ICML 2020)."""
+
+    kind: Literal["autoattack"]
+    images: int | None = Field(None, ge=1, description="test images attacked, chosen by seed; all when null")
+
+
+Attack = Annotated[FeatureAttack | NoiseAttack | PGDAttack | AutoAttack, Field(discriminator="kind")]
+WhiteBox = Annotated[PGDAttack | AutoAttack, Field(discriminator="kind")]
 
 
 class Experiment(Strict):
@@ -285,7 +503,12 @@ class Experiment(Strict):
     teachers: tuple[Name, ...] = Field(min_length=1, description="entries of the teachers catalogue")
     injections: tuple[Name, ...] = Field(min_length=1, description='entries of the injections catalogue, or "none"')
     datasets: tuple[Name, ...] = Field(min_length=1, description="data sets the students learn")
-    methods: tuple[Name, ...] = Field(min_length=1, description="entries of this study's methods")
+    methods: tuple[Name, ...] = Field(min_length=1, description="entries of this study's methods or the catalogue's")
+    attacks: tuple[Name, ...] = Field(
+        (), description="entries of the attacks catalogue; the triggers of the injections are shown without being named"
+    )
+    baseline: Name | None = Field(None, description="one of the methods: the one that all others are compared with")
+    average: bool = Field(False, description="whether rates are also averaged over the data sets (data set mean)")
 
 
 class Study(Strict):
@@ -294,12 +517,12 @@ class Study(Strict):
     name: Name = Field(description="folder of its results")
     title: str = Field(description="heading of its report")
     catalogues: tuple[str, ...] = Field(
-        ("config",), description="folders with datasets.yaml, teachers.yaml, injections.yaml; relative to the project"
+        ("config",), description="folders with the catalogues: datasets.yaml, methods.yaml, ...; relative to the project"
     )
     data_root: str | None = Field(None, description="folder with a user's own archives and weights")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, description="one student each")
     preparations: dict[Name, Name] = Field(description="which preparation of each data set the students use")
-    methods: dict[Name, Method] = Field(description="the study's own methods, by the name in its tables")
+    methods: dict[Name, MethodEntry] = Field({}, description="the study's own methods, by the name in its tables")
     experiments: dict[Name, Experiment] = Field(min_length=1, description="grids")
     evaluation_batch: int = Field(256, ge=1, description="images a batch when predicting")
     evaluation_threads: int = Field(2, ge=1, description="CPU threads when predicting")
@@ -314,3 +537,5 @@ class Catalogue(Strict):
     teachers: dict[Name, Teacher] = {}
     triggers: dict[Name, Trigger] = {}
     injections: dict[Name, Injection] = {}
+    methods: dict[Name, MethodEntry] = {}
+    attacks: dict[Name, Attack] = {}
