@@ -20,6 +20,12 @@ from tests.unit import toy
 
 
 @pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    """A development part of three classes."""
+    return toy.opened(toy.write_data(tmp_path_factory.mktemp("task")))
+
+
+@pytest.fixture(scope="module")
 def teacher():
     """A teacher whose batch-norm statistics have moved."""
     model = toy.classifier(classes=5, seed=1).train()
@@ -27,8 +33,16 @@ def teacher():
     return model.eval()
 
 
-def planned(teacher, method, *, seed=0, classes=3, **settings):
-    return plan_student(teacher, toy.method(method, **settings), classes=classes, seed=seed)
+@pytest.fixture(scope="module")
+def planned(task):
+    """Plan a student of the task's three classes by a method."""
+
+    def plan(teacher, method, *, seed=0, **settings):
+        recipe = toy.method(method, **settings) if isinstance(method, str) else method
+        with toy.assigned(task, seed=seed) as assignment:
+            return plan_student(teacher, recipe, assignment)
+
+    return plan
 
 
 def body_of(state):
@@ -36,12 +50,12 @@ def body_of(state):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_gives_a_student_of_its_own_with_a_fresh_head(teacher, name):
+def test_every_method_gives_a_student_of_its_own_with_a_fresh_head(teacher, planned, name):
     before = state_copy(teacher)
     plan = planned(teacher, name)
     assert resolve(METHODS[name])
     assert plan.student.classes == 3
-    assert plan.phases[0].training == toy.recipe()
+    assert plan.phases[0].training == toy.method(name).training
     pointers = {value.data_ptr() for value in teacher.state_dict().values()}
     assert not pointers & {value.data_ptr() for value in plan.student.state_dict().values()}
     with torch.no_grad():
@@ -50,7 +64,7 @@ def test_every_method_gives_a_student_of_its_own_with_a_fresh_head(teacher, name
     assert all(torch.equal(value, before[key]) for key, value in teacher.state_dict().items())
 
 
-def test_fine_tuning_starts_from_the_teacher_statistics_included(teacher):
+def test_fine_tuning_starts_from_the_teacher_statistics_included(teacher, planned):
     one, other = planned(teacher, "fine-tuning", seed=0).student, planned(teacher, "fine-tuning", seed=1).student
     for student in (one, other):
         mine, theirs = body_of(student.state_dict()), body_of(teacher.state_dict())
@@ -58,7 +72,7 @@ def test_fine_tuning_starts_from_the_teacher_statistics_included(teacher):
     assert not torch.equal(one.head.weight, other.head.weight)
 
 
-def test_re_training_keeps_nothing_of_the_teacher(teacher):
+def test_re_training_keeps_nothing_of_the_teacher(teacher, planned):
     student = planned(teacher, "re-training").student
     mine, theirs = student.state_dict(), teacher.state_dict()
     trained = [name for name, value in theirs.items() if value.ndim == 4 or "running" in name]
@@ -81,8 +95,8 @@ def zeros_of(model):
 
 
 @pytest.mark.parametrize("ratio", [0.05, 0.5])
-def test_magnitude_pruning_starts_without_the_smallest_weights(teacher, ratio):
-    student = planned(teacher, "magnitude-pruning", ratio=ratio).student
+def test_magnitude_pruning_starts_without_the_smallest_weights(teacher, planned, ratio):
+    student = planned(teacher, "pruning", ratio=ratio).student
     weights = torch.cat([weight.detach().flatten() for weight in conv_weights(teacher).values()])
     count = math.floor(ratio * len(weights))
     threshold = weights.abs().kthvalue(count).values  # no two weights of the toy are equal
@@ -94,13 +108,13 @@ def test_magnitude_pruning_starts_without_the_smallest_weights(teacher, ratio):
     assert all(torch.equal(mine[name], theirs[name]) for name in mine if name not in conv_weights(student))
 
 
-def test_pruning_a_whole_layer_is_refused_and_changes_nothing(teacher):
+def test_pruning_a_whole_layer_is_refused_and_changes_nothing(teacher, planned):
     model = copy.deepcopy(teacher)
     with torch.no_grad():
         model.body.layer1[0].conv1.weight.mul_(1e-6)
     before = state_copy(model)
     with pytest.raises(ConfigError, match=r"at ratio 0.2 nothing is left of body\.layer1\.0\.conv1"):
-        planned(model, "magnitude-pruning")
+        planned(model, "pruning")
     scores = {name: weight.detach().abs() for name, weight in conv_weights(model).items()}
     with pytest.raises(ConfigError, match="smaller ratio"):
         prune(model, scores, 0.2)
@@ -156,10 +170,10 @@ def trained(out):
 
 
 @pytest.mark.parametrize("regrow", [True, False])
-def test_pruned_weights_grow_again_only_if_told_to(folder, tmp_path, regrow):
-    recipe = toy.method("magnitude-pruning", ratio=0.3, regrow=regrow)
+def test_pruned_weights_grow_again_only_if_told_to(folder, planned, tmp_path, regrow):
+    recipe = toy.method("pruning", ratio=0.3, regrow=regrow)
     teacher = trained(folder / "teacher")
-    start = zeros_of(plan_student(teacher, recipe, classes=3, seed=1).student)
+    start = zeros_of(planned(teacher, recipe, seed=1).student)
     student(folder, tmp_path, method=recipe)
     end = zeros_of(trained(tmp_path))
     stayed = sum(int((start[name] & end[name]).sum()) for name in start)
@@ -167,7 +181,7 @@ def test_pruned_weights_grow_again_only_if_told_to(folder, tmp_path, regrow):
     assert (stayed == pruned) if not regrow else (stayed < 0.1 * pruned)
 
 
-def test_a_linear_probe_trains_its_head_alone(folder, tmp_path):
+def test_a_linear_probe_trains_its_head_alone(folder, planned, tmp_path):
     """Momentum, weight decay and batches of other statistics: the body stays the teacher's bit for bit."""
     longer = toy.recipe(iterations=30, momentum=0.9, weight_decay=0.1, validate_every=5)
     student(folder, tmp_path, method=toy.method("linear-probe", training=longer))
@@ -180,7 +194,7 @@ def test_a_linear_probe_trains_its_head_alone(folder, tmp_path):
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
 
 
-def test_a_linear_probe_is_logistic_regression_on_the_teachers_features(folder, tmp_path):
+def test_a_linear_probe_is_logistic_regression_on_the_teachers_features(folder, planned, tmp_path):
     """Oracle: the same steps on features computed once by the teacher in eval mode."""
     settings = {"iterations": 12, "learning_rate": 0.1, "weight_decay": 0.0, "head_penalty": 0.0, "head_rate": 1}
     recipe = toy.method("linear-probe", training=toy.recipe(**settings, momentum=0, schedule="constant", batch_size=24))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -11,7 +14,8 @@ from heirloom.config.models import Augmentation, Body, Method, Normalisation, Tr
 from heirloom.data.store import Part, index_table, open_part, write_part
 from heirloom.models.classifier import Classifier, build_classifier
 from heirloom.runtime.files import write_card
-from heirloom.training.session import DevelopmentFiles, ModelFiles
+from heirloom.training.session import DevelopmentFiles, ModelFiles, Origin, lesson_of, open_session
+from heirloom.transfer.methods.plan import Assignment
 
 BODY = Body(name="resnet8-small", options={"width": 4})
 STILL = Augmentation(crop="none", flip=False)
@@ -24,11 +28,23 @@ def recipe(**changes: object) -> Training:
     return Training.model_validate({**settings, **changes})
 
 
+NEEDED: Mapping[str, Mapping[str, object]] = {
+    "delta": {"feature_weight": 0.5},
+    "delta-r": {"feature_weight": 0.5},
+    "l2-sp": {"strength": 0.1},
+    "pruning": {"ratio": 0.2, "score": {"kind": "magnitude"}},
+    "renofeation": {"feature_weight": 0.5, "average_every": 2},
+}
+
+
 def method(name: str, **settings: object) -> Method:
-    """A short transfer by a method; pruning takes a fifth unless told otherwise."""
-    needed = {"ratio": 0.2} if name == "magnitude-pruning" else {}
+    """A short transfer by a method; pruning takes the fifth with the smallest weights unless told otherwise."""
+    training = recipe(weight_decay=0) if name == "l2-sp" else recipe()
+    averaging = {"averaging": recipe(schedule="constant")} if name == "renofeation" else {}
     adapter: TypeAdapter[Method] = TypeAdapter(Method)
-    return adapter.validate_python({"method": name, "training": recipe(), **needed, **settings})
+    return adapter.validate_python(
+        {"method": name, "training": training, **averaging, **NEEDED.get(name, {}), **settings}
+    )
 
 
 def classifier(*, classes: int = 3, seed: int = 0, body: Body = BODY) -> Classifier:
@@ -82,3 +98,14 @@ def opened(folder: Path, part: str = "development") -> Part:
 def model_files(folder: Path) -> ModelFiles:
     """Name the files of a model in a folder."""
     return ModelFiles(folder / "card.json", folder / "weights.safetensors", folder / "history.parquet")
+
+
+@contextmanager
+def assigned(part: Part, *, augmentation: Augmentation = STILL, seed: int = 0) -> Iterator[Assignment]:
+    """What a student is to learn of a development part, on one thread."""
+    origin = Origin({}, inputs=[], code="code")
+    with (
+        TemporaryDirectory() as folder,
+        open_session(model_files(Path(folder)), recipe(), origin=origin, seed=seed, checkpoint_seconds=1e9) as session,
+    ):
+        yield Assignment(lesson_of(part, augmentation), len(part.classes), seed, session.compute, session.checkpoint)

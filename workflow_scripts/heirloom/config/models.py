@@ -311,15 +311,7 @@ class Coverage(Strict):
 
 
 Score = Annotated[
-    Magnitude
-    | RandomScore
-    | Change
-    | RelativeChange
-    | ScaledChange
-    | Snip
-    | Taylor
-    | AccumulatedGradient
-    | Coverage,
+    Magnitude | RandomScore | Change | RelativeChange | ScaledChange | Snip | Taylor | AccumulatedGradient | Coverage,
     Field(discriminator="kind"),
 ]
 
@@ -517,7 +509,8 @@ class Study(Strict):
     name: Name = Field(description="folder of its results")
     title: str = Field(description="heading of its report")
     catalogues: tuple[str, ...] = Field(
-        ("config",), description="folders with the catalogues: datasets.yaml, methods.yaml, ...; relative to the project"
+        ("config",),
+        description="folders with the catalogues: datasets.yaml, methods.yaml, ...; relative to the project",
     )
     data_root: str | None = Field(None, description="folder with a user's own archives and weights")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, description="one student each")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heirloom.config.models import Body, Normalisation
+from heirloom.config.models import Body, Normalisation, Start
 from heirloom.models.bodies import BODIES, BodySpec, build_body
 from heirloom.runtime.seeds import derive_seed
 
@@ -125,16 +125,24 @@ def build_classifier(body: Body, normalisation: Normalisation, *, classes: int, 
     return model
 
 
-def randomise(model: nn.Module, seed: int) -> None:
-    """Give every module its random start: torch's own `reset_parameters`, batch-norm statistics included.
+def placed(model: Classifier, device: torch.device) -> Classifier:
+    """Move a model to a device, its convolutions channels last, and return it."""
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
-    That is the uniform Kaiming draw (a = sqrt 5) of METHODS 1.2, not torchvision's He-normal one.
+
+def randomise(model: nn.Module, seed: int, start: Start = "reset") -> None:
+    """Give every module its random start, batch-norm statistics included.
+
+    reset: torch's own `reset_parameters`, the uniform Kaiming draw (a = sqrt 5) of METHODS 1.2. he-normal: the same, but
+    convolutions by the normal draw of He et al. (ICCV 2015) over their outputs, as torchvision starts its ResNets.
     """
     with seeded(derive_seed(seed, "start")):
         for module in model.modules():
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
+            if start == "he-normal" and isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 @contextmanager

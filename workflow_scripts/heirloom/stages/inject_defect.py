@@ -20,7 +20,15 @@ from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import sha256_of
 from heirloom.training.constraints import FrozenWeights, trainable_mask
 from heirloom.training.phases import supervised_phase
-from heirloom.training.session import ModelFiles, Origin, TransferFiles, data_facts, lesson_of, train_model
+from heirloom.training.session import (
+    ModelFiles,
+    Origin,
+    TransferFiles,
+    data_facts,
+    lesson_of,
+    open_session,
+    train_model,
+)
 
 
 @dataclass(frozen=True)
@@ -79,17 +87,17 @@ def run(
     model = load_classifier(inputs.teacher_weights, inputs.teacher_card)
     model.replace_head(len(part.classes), injection.seed)
     frozen = FrozenWeights(model, trainable_mask(injection.mask, model, injection.update_ratio))
-    train_model(
+    facts = {**data_facts(inputs.card, part), "injection": _facts(inputs, injection, frozen, poison, train)}
+    with open_session(
         outputs,
-        model,
-        lesson_of(part, augmentation, poison),
-        phases=(supervised_phase(injection.training, name="injection", hooks=(frozen,)),),
-        seed=injection.seed,
+        injection.training,
         origin=_origin(inputs, injection, triggers, augmentation=augmentation, code=code),
+        seed=injection.seed,
         checkpoint_seconds=checkpoint_seconds,
-        kind="teacher",
-        facts={**data_facts(inputs.card, part), "injection": _facts(inputs, injection, frozen, poison, train)},
-    )
+    ) as session:
+        phases = (supervised_phase(injection.training, name="injection", hooks=(frozen,)),)
+        lesson = lesson_of(part, augmentation, poison)
+        train_model(session, model, lesson, phases=phases, kind="teacher", facts=facts)
 
 
 def _patch(inputs: Inputs, injection: Injection, triggers: dict[str, Trigger]) -> Patch | None:

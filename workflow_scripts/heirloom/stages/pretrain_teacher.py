@@ -6,7 +6,15 @@ from heirloom.config.models import Augmentation, Body, Normalisation, Training
 from heirloom.data.store import open_part
 from heirloom.models.classifier import build_classifier
 from heirloom.training.phases import supervised_phase
-from heirloom.training.session import DevelopmentFiles, ModelFiles, Origin, data_facts, lesson_of, train_model
+from heirloom.training.session import (
+    DevelopmentFiles,
+    ModelFiles,
+    Origin,
+    data_facts,
+    lesson_of,
+    open_session,
+    train_model,
+)
 
 
 def run(
@@ -28,14 +36,14 @@ def run(
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     settings = {"body": body, "normalisation": normalisation, "training": training, "augmentation": augmentation}
-    train_model(
+    facts = {**data_facts(inputs.card, part), "source": "pretrained", "seed": seed}
+    with open_session(
         outputs,
-        build_classifier(body, normalisation, classes=len(part.classes), seed=seed),
-        lesson_of(part, augmentation),
-        phases=(supervised_phase(training, name="pretraining"),),
-        seed=seed,
+        training,
         origin=Origin(settings, inputs=[inputs.card], code=code),
+        seed=seed,
         checkpoint_seconds=checkpoint_seconds,
-        kind="teacher",
-        facts={**data_facts(inputs.card, part), "source": "pretrained", "seed": seed},
-    )
+    ) as session:
+        model = build_classifier(body, normalisation, classes=len(part.classes), seed=seed)
+        phases = (supervised_phase(training, name="pretraining"),)
+        train_model(session, model, lesson_of(part, augmentation), phases=phases, kind="teacher", facts=facts)

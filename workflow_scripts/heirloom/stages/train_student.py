@@ -6,8 +6,16 @@ from heirloom.config.models import Augmentation, Method
 from heirloom.data.store import open_part
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.files import sha256_of
-from heirloom.training.session import ModelFiles, Origin, TransferFiles, data_facts, lesson_of, train_model
-from heirloom.transfer.methods.plan import plan_student
+from heirloom.training.session import (
+    ModelFiles,
+    Origin,
+    TransferFiles,
+    data_facts,
+    lesson_of,
+    open_session,
+    train_model,
+)
+from heirloom.transfer.methods.plan import Assignment, plan_student
 
 
 def run(
@@ -26,23 +34,20 @@ def run(
     Raises DamagedFileError, WeightsError, ConfigError (unknown method) and TrainingError. Method: METHODS 1.2, 2.3.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
-    teacher = load_classifier(inputs.teacher_weights, inputs.teacher_card)
-    plan = plan_student(teacher, method, classes=len(part.classes), seed=seed)
-    train_model(
-        outputs,
-        plan.student,
-        lesson_of(part, augmentation),
-        phases=plan.phases,
-        seed=seed,
-        origin=Origin(
-            {"method": method, "augmentation": augmentation}, inputs=[inputs.card, inputs.teacher_card], code=code
-        ),
-        checkpoint_seconds=checkpoint_seconds,
-        kind="student",
-        facts={
-            **data_facts(inputs.card, part),
-            "method": method.method,
-            "seed": seed,
-            "teacher": sha256_of(inputs.teacher_weights),
-        },
+    lesson = lesson_of(part, augmentation)
+    origin = Origin(
+        {"method": method, "augmentation": augmentation}, inputs=[inputs.card, inputs.teacher_card], code=code
     )
+    facts = {
+        **data_facts(inputs.card, part),
+        "method": method.method,
+        "seed": seed,
+        "teacher": sha256_of(inputs.teacher_weights),
+    }
+    with open_session(
+        outputs, method.training, origin=origin, seed=seed, checkpoint_seconds=checkpoint_seconds
+    ) as session:
+        teacher = load_classifier(inputs.teacher_weights, inputs.teacher_card)
+        assignment = Assignment(lesson, len(part.classes), seed, session.compute, session.checkpoint)
+        plan = plan_student(teacher, method, assignment)
+        train_model(session, plan.student, lesson, phases=plan.phases, kind="student", facts=facts)

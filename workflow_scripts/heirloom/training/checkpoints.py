@@ -26,8 +26,8 @@ class Checkpoint:
     draw of a training is a function of its seed and the iteration.
     """
 
-    def __init__(self, folder: Path, *, seconds: float, identity: dict[str, Any]) -> None:
-        self.path = folder / NAME
+    def __init__(self, folder: Path, *, seconds: float, identity: dict[str, Any], name: str = NAME) -> None:
+        self.path = folder / name
         self._seconds = seconds
         text = json.dumps({**identity, "torch": torch.__version__}, sort_keys=True)
         self._digest = hashlib.sha256(text.encode()).hexdigest()
@@ -68,3 +68,9 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the file: the training is done, or the file is of no use."""
         self.path.unlink(missing_ok=True)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Delete every checkpoint in an output folder: those of trials before a training have names of their own."""
+    for path in folder.glob(f".*{NAME.lstrip('.')}"):
+        path.unlink(missing_ok=True)

@@ -6,7 +6,8 @@ resumed training draws what an undisturbed one draws, and a checkpoint holds no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from heirloom.data.augment import augment
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.evaluation.predictions import accuracy
-from heirloom.models.classifier import Classifier
+from heirloom.models.classifier import Classifier, placed
 from heirloom.runtime.devices import Compute
 from heirloom.runtime.progress import Progress
 from heirloom.runtime.seeds import derive_seed
@@ -64,7 +65,7 @@ def fit(
     for each weighted term, train_accuracy (means since the last row, augmented images), validation_accuracy or None.
     Raises TrainingError when the loss is no finite number.
     """
-    model.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    placed(model, compute.device)
     resumed = checkpoint.load()
     history: list[Row] = resumed["history"] if resumed else []
     shown = _Shown(lesson, compute.device)
@@ -106,6 +107,8 @@ def _run_phase(run: _Run, history: list[Row], checkpoint: Checkpoint, *, number:
         while run.iteration < total:
             run.step(stages)
             done = run.iteration == total
+            if done:
+                run.close()
             if done or run.iteration % _row_interval(run.phase) == 0:
                 history.append(run.row())
             if done or checkpoint.due():
@@ -163,6 +166,22 @@ class _Run:
             hook.after_step(self.model, self.iteration)
         self._meter.add(self.iteration, self.rate, terms, (logits.detach().argmax(dim=1) == labels).float().mean())
         self.iteration += 1
+
+    def close(self) -> None:
+        """Let the hooks act after the last step."""
+        for hook in self.phase.hooks:
+            hook.after_phase(self.model, self._epoch)
+
+    def _epoch(self) -> Iterator[Tensor]:
+        """Give one epoch of augmented training images; its order and draws are none of the steps'."""
+        recipe = self.phase.training
+        seed = derive_seed(self._seed, "closing")
+        stream = RowStream(len(self._shown.lesson.train), batch_size=recipe.batch_size, seed=seed)
+        for number in range(math.ceil(len(self._shown.lesson.train) / recipe.batch_size)):
+            self._generator.manual_seed(derive_seed(seed, "augment", number))
+            images, _ = self._shown.batch(stream.rows(number), self._generator)
+            torch.manual_seed(derive_seed(seed, "step", number))  # dropout's draws
+            yield images
 
     def row(self) -> Row:
         """Return a row of history for the steps since the last one, with a validation if it is time for one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from heirloom.config.models import Training
-from heirloom.models.classifier import Classifier
+from heirloom.models.classifier import Classifier, placed
+from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import known, resolve
 
 
@@ -39,18 +41,29 @@ TERMS: Mapping[str, str] = MappingProxyType(
     {
         "cross-entropy": "heirloom.training.objectives:cross_entropy",
         "head-penalty": "heirloom.training.objectives:head_penalty",
+        "distance-to-start": "heirloom.training.objectives:distance_to_start",
+        "feature-distillation": "heirloom.training.objectives:feature_distillation",
     }
 )
 
 
 @dataclass(frozen=True)
 class Term:
-    """One term of an objective: an entry of TERMS, its weight, its settings, and whether it looks at stages."""
+    """One term of an objective: an entry of TERMS, its weight, its settings, and whether it looks at stages.
+
+    Raises ConfigError for a negative weight: it would drive the student away from what it is held to (PUBLISHED B13).
+    """
 
     name: str
     weight: float = 1.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs_stages: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise ConfigError(
+                f"the weight of the term {self.name} is {self.weight:g}", mend="give it a weight of 0 or more"
+            )
 
 
 class Objective:
@@ -87,3 +100,41 @@ def head_penalty(step: Step) -> Tensor:
     """Return half the squared norm of the head, weight and bias; its weight is the beta of METHODS 1.2."""
     head = step.model.head
     return 0.5 * (head.weight.square().sum() + head.bias.square().sum())
+
+
+def start_term(student: Classifier, strength: float) -> Term:
+    """Return L2-SP's term (METHODS 1.2): the squared distance to the body's weights and biases as they are now."""
+    head = set(student.head.parameters())
+    start = {name: weight.detach().clone() for name, weight in student.named_parameters() if weight not in head}
+    return Term("distance-to-start", weight=strength, settings={"start": start})
+
+
+def distance_to_start(step: Step, *, start: Mapping[str, Tensor]) -> Tensor:
+    """Return ||w - w0||^2 over the named parameters, batch normalisation's among them (Li et al., ICML 2018)."""
+    weights = dict(step.model.named_parameters())
+    moved = torch._foreach_sub([weights[name] for name in start], list(start.values()))
+    return torch.stack(torch._foreach_norm(moved)).square().sum()
+
+
+def distillation_term(teacher: Classifier | None, weight: float, device: torch.device) -> Term:
+    """Return DELTA's term (METHODS 1.2), which looks at a frozen copy of the teacher in eval mode on the device.
+
+    Raises ConfigError without a teacher: the term would silently vanish, as in a published script.
+    """
+    if teacher is None:
+        raise ConfigError(
+            f"feature distillation with weight {weight:g} has no teacher", mend="give a teacher, or no feature_weight"
+        )
+    model = placed(copy.deepcopy(teacher), device).eval().requires_grad_(False)
+    return Term("feature-distillation", weight=weight, settings={"teacher": model}, needs_stages=True)
+
+
+def feature_distillation(step: Step, *, teacher: Classifier) -> Tensor:
+    """Return the sum over stages of the mean squared distance to the teacher's, on the same images.
+
+    The student's stages are taken before their dropout. Source: Li et al., ICLR 2019, without its channel attention.
+    """
+    with torch.no_grad():
+        wanted = teacher.stages(step.images)
+    pairs = zip(step.stages, wanted, strict=True)
+    return torch.stack([functional.mse_loss(mine.float(), theirs.float()) for mine, theirs in pairs]).sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -13,12 +13,19 @@ from heirloom.models.classifier import Classifier
 from heirloom.training.objectives import Term, supervised_terms
 
 
+# Gives one epoch of augmented training images, batch by batch (B, 3, H, W) in [0, 1], on the training's device.
+Batches = Callable[[], Iterator[Tensor]]
+
+
 class StepHook(ABC):
     """Something that acts on the model after each step of the optimiser; one with a memory gives it to checkpoints."""
 
     @abstractmethod
     def after_step(self, model: Classifier, iteration: int) -> None:
         """Act after step `iteration`, counted from 0 in its phase."""
+
+    def after_phase(self, model: Classifier, batches: Batches) -> None:  # noqa: B027 - most hooks act on steps alone
+        """Act once after the last step, before the last validation."""
 
     def state(self) -> dict[str, Tensor]:
         """Return what the hook remembers and cannot build again."""
@@ -33,7 +40,8 @@ class Phase:
     """One run of the optimiser from the weights the phase before left.
 
     `trained`: name of the one submodule that is trained. Every other weight and statistic stays bit-identical, and the
-    rest of the model acts as in evaluation. None: the whole model is trained.
+    rest of the model acts as in evaluation. None: the whole model is trained. `stage_dropout`: share of the channels
+    that each stage drops while it is trained.
     """
 
     name: str
@@ -41,9 +49,11 @@ class Phase:
     terms: tuple[Term, ...]
     hooks: tuple[StepHook, ...] = ()
     trained: str | None = None
+    stage_dropout: float = 0.0
 
     def prepare(self, model: Classifier) -> None:
         """Put a model into the phase's mode: what is trained in training mode and with gradients, the rest without."""
+        model.stage_dropout = self.stage_dropout
         model.train(self.trained is None)
         model.requires_grad_(self.trained is None)
         if self.trained is not None:
@@ -51,7 +61,20 @@ class Phase:
 
 
 def supervised_phase(
-    training: Training, *, name: str = "training", hooks: tuple[StepHook, ...] = (), trained: str | None = None
+    training: Training,
+    *,
+    name: str = "training",
+    terms: tuple[Term, ...] = (),
+    hooks: tuple[StepHook, ...] = (),
+    trained: str | None = None,
+    stage_dropout: float = 0.0,
 ) -> Phase:
-    """Return the phase that most trainings consist of: cross-entropy and the head's penalty."""
-    return Phase(name=name, training=training, terms=supervised_terms(training), hooks=hooks, trained=trained)
+    """Return the phase that most trainings consist of: cross-entropy, the head's penalty, and a method's own terms."""
+    return Phase(
+        name=name,
+        training=training,
+        terms=(*supervised_terms(training), *terms),
+        hooks=hooks,
+        trained=trained,
+        stage_dropout=stage_dropout,
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel
 
-from heirloom.config.models import Augmentation
+from heirloom.config.models import Augmentation, Training
 from heirloom.data.store import Part
 from heirloom.models.classifier import Classifier
 from heirloom.models.weights import architecture_facts, save_classifier
-from heirloom.runtime.devices import compute
+from heirloom.runtime.devices import Compute, compute
 from heirloom.runtime.files import read_card, sha256_of, write_card, write_table
-from heirloom.training.checkpoints import Checkpoint
+from heirloom.training.checkpoints import NAME, Checkpoint, remove_checkpoints
 from heirloom.training.loop import BatchTransform, Lesson, Row, fit
 from heirloom.training.phases import Phase
 
@@ -83,28 +84,53 @@ def data_facts(data_card: Path, part: Part) -> dict[str, Any]:
     return {"dataset": read_card(data_card)["dataset"], "class_names": list(part.classes), "crop": part.crop}
 
 
+@dataclass(frozen=True)
+class Session:
+    """A training in its output folder: what it computes on, and the checkpoints it may continue from."""
+
+    outputs: ModelFiles
+    compute: Compute
+    seed: int
+    identity: Mapping[str, Any]
+    checkpoint_seconds: float
+
+    def checkpoint(self, trial: str = "") -> Checkpoint:
+        """Return the checkpoint of this training, or that of a named trial before it."""
+        folder, name = self.outputs.weights.parent, f".{trial}{NAME}" if trial else NAME
+        return Checkpoint(folder, name=name, seconds=self.checkpoint_seconds, identity=dict(self.identity))
+
+
+@contextmanager
+def open_session(
+    outputs: ModelFiles, recipe: Training, *, origin: Origin, seed: int, checkpoint_seconds: float
+) -> Iterator[Session]:
+    """Lease the device and set the threads and the precision of a recipe, for everything in the body.
+
+    Checkpoints are removed at the end of the body, unless it fails: its outputs are then written.
+    """
+    with compute(recipe.threads, recipe.precision) as resources:
+        identity = {**origin.identity(resources.device.type), "seed": seed}
+        yield Session(outputs, resources, seed, identity, checkpoint_seconds)
+        remove_checkpoints(outputs.weights.parent)
+
+
 def train_model(
-    outputs: ModelFiles,
+    session: Session,
     model: Classifier,
     lesson: Lesson,
     *,
     phases: Sequence[Phase],
-    seed: int,
-    origin: Origin,
-    checkpoint_seconds: float,
     kind: str,
     facts: Mapping[str, object],
 ) -> None:
     """Train a model and write its weights, its history and, last, the card that vouches for both.
 
-    A killed call leaves a checkpoint, from which the same call continues to the same bytes. The threads and the
-    precision are the first phase's. Raises TrainingError.
+    A killed call leaves a checkpoint, from which the same call continues to the same bytes. Raises TrainingError.
     """
-    recipe = phases[0].training
-    with compute(recipe.threads, recipe.precision) as resources:
-        identity = {**origin.identity(resources.device.type), "seed": seed}
-        checkpoint = Checkpoint(outputs.weights.parent, seconds=checkpoint_seconds, identity=identity)
-        rows = fit(model, lesson, phases=phases, compute=resources, seed=seed, checkpoint=checkpoint)
+    outputs = session.outputs
+    rows = fit(
+        model, lesson, phases=phases, compute=session.compute, seed=session.seed, checkpoint=session.checkpoint()
+    )
     save_classifier(outputs.weights, model)
     write_table(outputs.history, history_table(rows), metadata={"kind": "history"})
     write_card(
@@ -112,12 +138,11 @@ def train_model(
         kind=kind,
         files={path.name: path for path in (outputs.weights, outputs.history)},
         validation_accuracy=rows[-1]["validation_accuracy"],
-        device=resources.device.type,
+        device=session.compute.device.type,
         training=[{"phase": phase.name, **phase.training.model_dump(mode="json")} for phase in phases],
         **architecture_facts(model),
         **facts,
     )
-    checkpoint.remove()
 
 
 def history_table(rows: Sequence[Row]) -> pa.Table:

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from heirloom.config.models import Score
 from heirloom.models.classifier import Classifier, conv_weights
 from heirloom.models.ranks import lowest
 from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.registry import known, resolve
+from heirloom.transfer.methods.plan import Assignment
+from heirloom.transfer.scores import SCORES
+from heirloom.transfer.scores.scored import Scored
 
 
-def prune(model: Classifier, scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
-    """Set the `ratio` lowest scored conv weights of a model to 0, all layers ranked together, in place.
+def scored(student: Classifier, settings: Score, assignment: Assignment) -> Scored:
+    """Score a student's conv weights. Raises ConfigError for a kind that SCORES does not have."""
+    function: Callable[..., Scored] = resolve(known(SCORES, settings.kind, kind="weight score"))
+    return function(student, settings, assignment)
+
+
+def prune(
+    model: Classifier, scores: Mapping[str, Tensor], ratio: float, *, end: Literal["lowest", "highest"] = "lowest"
+) -> dict[str, Tensor]:
+    """Set the `ratio` lowest (or highest) scored conv weights of a model to 0, all layers ranked together, in place.
 
     `scores`: by parameter name, each of its weight's shape. Returns what was kept (bool, by parameter name). Raises
     ConfigError, before anything is changed, that names a layer of which nothing would be left.
     """
-    pruned = lowest(scores, ratio)
+    pruned = lowest(scores if end == "lowest" else {name: -values for name, values in scores.items()}, ratio)
     emptied = [name.removesuffix(".weight") for name, mask in pruned.items() if bool(mask.all())]
     if emptied:
         what = f"at ratio {ratio:g} nothing is left of {', '.join(emptied)}"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 from heirloom.config.models import FineTuning
 from heirloom.models.classifier import Classifier
 from heirloom.training.phases import supervised_phase
-from heirloom.transfer.methods.plan import Plan
+from heirloom.transfer.methods.plan import Assignment, Plan, from_teacher
 
 
-def plan(teacher: Classifier, recipe: FineTuning, *, classes: int, seed: int) -> Plan:
-    """Start from a copy of the teacher, batch-norm statistics included, with a fresh head for `classes`."""
-    student = copy.deepcopy(teacher)
-    student.replace_head(classes, seed)
-    return Plan(student, (supervised_phase(recipe.training),))
+def plan(teacher: Classifier, recipe: FineTuning, assignment: Assignment) -> Plan:
+    """Start from a copy of the teacher, batch-norm statistics included, with a fresh head."""
+    phase = supervised_phase(recipe.training, stage_dropout=recipe.stage_dropout)
+    return Plan(from_teacher(teacher, assignment), (phase,))

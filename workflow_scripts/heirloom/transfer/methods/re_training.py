@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 from heirloom.config.models import ReTraining
-from heirloom.models.classifier import Classifier, randomise
+from heirloom.models.classifier import Classifier
 from heirloom.training.phases import supervised_phase
-from heirloom.transfer.methods.plan import Plan
+from heirloom.transfer.methods.plan import Assignment, Plan, from_random
 
 
-def plan(teacher: Classifier, recipe: ReTraining, *, classes: int, seed: int) -> Plan:
-    """Start from torch's own random weights; nothing of the teacher is left but its layers and its normalisation."""
-    student = copy.deepcopy(teacher)
-    randomise(student, seed)
-    student.replace_head(classes, seed)
-    return Plan(student, (supervised_phase(recipe.training),))
+def plan(teacher: Classifier, recipe: ReTraining, assignment: Assignment) -> Plan:
+    """Start from random weights; nothing of the teacher is left but its layers and its normalisation."""
+    phase = supervised_phase(recipe.training, stage_dropout=recipe.stage_dropout)
+    return Plan(from_random(teacher, assignment, recipe.start), (phase,))
