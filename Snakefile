@@ -32,6 +32,7 @@ wildcard_constraints:
     dataset=NAME_PATTERN,
     preparation=NAME_PATTERN,
     method=NAME_PATTERN,
+    attack=NAME_PATTERN,
     seed="[0-9]+",
 
 

@@ -7,7 +7,9 @@ OUTPUTS:    none
 
 import os
 
-from heirloom.config.grid import CLEAN, Evaluation, plain
+from heirloom.config.grid import Evaluation, Student, plain
+from heirloom.config.models import FeatureAttack, NoiseAttack, Pruning
+from heirloom.config.names import CLEAN
 from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.models.bodies import BODIES
 from heirloom.runtime.digest import code_digest
@@ -70,6 +72,18 @@ def body_code(teacher):
     return [BODIES[GRID.teacher(teacher).body.name].builder]
 
 
+def method_of(wildcards):
+    """Recipe by which a student is trained."""
+    return GRID.method(wildcards.method, wildcards.dataset)
+
+
+def method_code(wildcards):
+    """Modules that a student's recipe and body run."""
+    recipe = method_of(wildcards)
+    scores = [SCORES[recipe.score.kind]] if isinstance(recipe, Pruning) else []
+    return [METHODS[recipe.method], *scores, *body_code(wildcards.teacher)]
+
+
 def trigger_picture(name):
     """Path of a trigger's picture from the working folder, so that it is the same in every clone."""
     return os.path.relpath(Path(workflow.basedir) / GRID.catalogue.triggers[name].image)
@@ -78,6 +92,52 @@ def trigger_picture(name):
 def evaluation_of(wildcards):
     """The grid's record behind the wildcards."""
     return Evaluation(wildcards.teacher, wildcards.injection, wildcards.dataset)
+
+
+def student_of(wildcards):
+    """The grid's record of a student."""
+    return Student(evaluation_of(wildcards), wildcards.method, int(wildcards.seed))
+
+
+def candidates_of(wildcards):
+    """Inputs: cards of all candidates and seeds, and weights and histories of each candidate's own seed."""
+    evaluation = evaluation_of(wildcards)
+    names = GRID.trained_for(wildcards.method)
+    seeds = GRID.study.seeds
+    own = [Student(evaluation, name, int(wildcards.seed)).folder(STUDY) for name in names]
+    folders = [Student(evaluation, name, seed).folder(STUDY) for name in names for seed in seeds]
+    return {
+        "cards": [f"{folder}/card.json" for folder in folders],
+        "weights": ancient([f"{folder}/weights.safetensors" for folder in own]),
+        "histories": ancient([f"{folder}/history.parquet" for folder in own]),
+    }
+
+
+def attacker_model(wildcards):
+    """Inputs: the model whose features an attack drives: the teacher, or the slice of it that the attacker knows."""
+    evaluation = evaluation_of(wildcards)
+    known = GRID.slice_of(wildcards.attack)
+    if known is None:
+        return model(paths.teacher_folder(wildcards.teacher, wildcards.injection))
+    return model(paths.slice_folder(study=STUDY, **vars(evaluation), method=known))
+
+
+def crafted_attacks(wildcards):
+    """Inputs: the attacks that were crafted once for all students of an evaluation."""
+    evaluation = evaluation_of(wildcards)
+    names = GRID.attacks_of(evaluation, FeatureAttack)
+    folders = [paths.attack_folder(study=STUDY, **vars(evaluation), attack=name) for name in names]
+    return {
+        "perturbation_cards": [f"{folder}/card.json" for folder in folders],
+        "perturbations": ancient([f"{folder}/perturbations.npy" for folder in folders]),
+    }
+
+
+def attacks_of(kind):
+    """Parameter function: attacks of one kind that the students of an evaluation see, by name."""
+    return lambda wildcards: {
+        name: GRID.attack_recipe(name) for name in GRID.attacks_of(evaluation_of(wildcards), kind)
+    }
 
 
 def judged_models(wildcards):

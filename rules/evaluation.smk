@@ -1,19 +1,51 @@
 """
-Predictions of every student of one teacher, injection and data set, clean and attacked, on the test part.
+Attacks, and predictions of students on the test part, clean and attacked.
 
-INPUTS:     students and, where its head knows the classes, their teacher
+INPUTS:     students and, where its head knows the classes, their teacher; the teacher, or a slice of it, to attack by
             results/shared/data/{dataset}/{preparation}/card.json, test/
             the triggers' pictures
-OUTPUTS:    results/<study>/evaluations/{teacher}/{injection}/{dataset}/predictions.parquet
+OUTPUTS:    results/<study>/attacks/{teacher}/{injection}/{dataset}/{attack}/{card.json,perturbations.npy}
+            results/<study>/evaluations/{teacher}/{injection}/{dataset}/predictions.parquet
+            results/<study>/white_box/{teacher}/{injection}/{dataset}/{method}/seed{seed}/predictions.parquet
 """
 
+from heirloom.attacks import WHITE_BOX
+
+ATTACK = paths.attack_folder(study=STUDY)
 EVALUATION = paths.evaluation_folder(study=STUDY)
+WHITE_BOX_ATTACK = paths.white_box_folder(study=STUDY)
+
+
+rule craft_feature_attack:
+    input:
+        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
+        unpack(attacker_model),
+    output:
+        card=f"{ATTACK}/card.json",
+        perturbations=f"{ATTACK}/perturbations.npy",
+    log:
+        log_of("craft_feature_attack", ATTACK),
+    benchmark:
+        benchmark_of("craft_feature_attack", ATTACK)
+    conda:
+        "../envs/heirloom.yaml"
+    threads: GRID.study.evaluation_threads
+    resources:
+        **resources_of("craft_feature_attack"),
+    params:
+        attack=lambda wildcards: GRID.attack_recipe(wildcards.attack),
+        batch_size=GRID.study.evaluation_batch,
+        threads=GRID.study.evaluation_threads,
+        code=code_of("craft_feature_attack", lambda wildcards: body_code(wildcards.teacher)),
+    script:
+        "../workflow_scripts/craft_feature_attack.py"
 
 
 rule evaluate_students:
     input:
         unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
         unpack(judged_models),
+        unpack(crafted_attacks),
         triggers=lambda wildcards: [trigger_picture(name) for name in GRID.triggers_of(evaluation_of(wildcards))],
     output:
         predictions=f"{EVALUATION}/predictions.parquet",
@@ -33,8 +65,40 @@ rule evaluate_students:
         triggers=lambda wildcards: {
             name: GRID.trigger_recipe(name) for name in GRID.triggers_of(evaluation_of(wildcards))
         },
+        feature_attacks=attacks_of(FeatureAttack),
+        noise=attacks_of(NoiseAttack),
         batch_size=GRID.study.evaluation_batch,
         threads=GRID.study.evaluation_threads,
         code=code_of("evaluate_students", lambda wildcards: body_code(wildcards.teacher)),
     script:
         "../workflow_scripts/evaluate_students.py"
+
+
+rule attack_student:
+    input:
+        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
+        unpack(lambda wildcards: model(student_of(wildcards).folder(STUDY), prefix="student_")),
+    output:
+        predictions=f"{WHITE_BOX_ATTACK}/predictions.parquet",
+    log:
+        log_of("attack_student", WHITE_BOX_ATTACK),
+    benchmark:
+        benchmark_of("attack_student", WHITE_BOX_ATTACK)
+    conda:
+        "../envs/heirloom.yaml"
+    threads: GRID.study.evaluation_threads
+    resources:
+        **resources_of("attack_student"),
+    params:
+        attacks=lambda wildcards: {name: GRID.attack_recipe(name) for name in GRID.white_box_of(student_of(wildcards))},
+        batch_size=GRID.study.evaluation_batch,
+        threads=GRID.study.evaluation_threads,
+        code=code_of(
+            "attack_student",
+            lambda wildcards: [
+                *(WHITE_BOX[attack.kind] for attack in GRID.white_box_of(student_of(wildcards)).values()),
+                *body_code(wildcards.teacher),
+            ],
+        ),
+    script:
+        "../workflow_scripts/attack_student.py"

@@ -11,7 +11,9 @@ OUTPUTS:    results/<study>/tables/{measurements,summary,costs}.parquet, summary
 from heirloom.config.grid import FIGURES as FIGURE_NAMES
 from heirloom.config.workflow import command_of
 
-PREDICTIONS = [f"{evaluation.folder(STUDY)}/predictions.parquet" for evaluation in GRID.evaluations]
+PREDICTIONS = [path for path, _ in GRID.predictions]
+PLACES = {evaluation: place for place, evaluation in enumerate(GRID.evaluations)}
+FILES = [PLACES[evaluation] for _, evaluation in GRID.predictions]
 DESCRIPTIONS = [GRID.description_of(evaluation) for evaluation in GRID.evaluations]
 TABLES = f"{paths.RESULTS}/{STUDY}/tables"
 FIGURES = f"{paths.RESULTS}/{STUDY}/figures"
@@ -34,6 +36,7 @@ rule collect_measurements:
         study=STUDY,
         config_digest=GRID.digest,
         evaluations=DESCRIPTIONS,
+        files=FILES,
         code=code_of("collect_measurements"),
     script:
         "../workflow_scripts/collect_measurements.py"
@@ -58,6 +61,7 @@ rule summarise:
         **resources_of("summarise"),
     params:
         evaluations=DESCRIPTIONS,
+        files=FILES,
         experiments=GRID.questions,
         seed=GRID.study.bootstrap_seed,
         code=code_of("summarise"),

@@ -13,22 +13,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from heirloom.config.costs import COSTS, SIDE, cost_of
-from heirloom.config.estimate import (
-    TRAINED,
-    Arrival,
-    Load,
-    Task,
-    counts_of,
-    estimate,
-    missing,
-    stored_images,
-    training_load,
-)
+from heirloom.config.estimate import Arrival, Task, counts_of, estimate, missing, stored_images
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
 from heirloom.config.models import Body, Counts, Files, Preparation, Training
 from heirloom.config.rates import Rate, Rates, read_rates, wall_seconds, write_rates
 from heirloom.config.resources import NEEDS
+from heirloom.config.work import TRAINED, Load, training_load
 from heirloom.data.layouts import LAYOUTS
 from heirloom.data.synthetic import WRITERS
 from heirloom.models.bodies import BODIES, build_body

@@ -6,46 +6,32 @@ Work is counted in multiply-adds. Only a rate that was measured on this machine 
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from types import MappingProxyType
 from typing import Any
 
 from heirloom.config import paths
 from heirloom.config.costs import Cost, cost_of
-from heirloom.config.grid import CLEAN, FIGURES, WRITERS, Evaluation, Grid
-from heirloom.config.models import Counts, Drawn, Preparation, Training
+from heirloom.config.grid import FIGURES, Evaluation, Grid, Slice, Student
+from heirloom.config.models import AutoAttack, Counts, Drawn, FeatureAttack, NoiseAttack, Preparation, Pruning, Training
+from heirloom.config.names import CLEAN, WRITERS
 from heirloom.config.resources import NEEDS
+from heirloom.config.work import (
+    Load,
+    attack_passes,
+    attacked_images,
+    looking_load,
+    method_loads,
+    score_loads,
+    training_load,
+)
 from heirloom.runtime.registry import resolve
 
-TRAINED = 3  # forward, gradient of the activations, gradient of the weights: each about one forward pass of work
-PASSES: Mapping[str, int] = MappingProxyType({"linear-probe": 1})  # methods that send no gradient through the body
 BYTES_A_WEIGHT = 4
 TEST_SHARE = 0.2  # of a set whose owner made no test part (docs/datasets.md)
-
-
-@dataclass(frozen=True)
-class Load:
-    """What a job computes with a model.
-
-    `cost`: of one image at the side the model sees. `passes`: images times passes; one that is trained on counts
-    three times, one that is only looked at once. `steps`: batches, counted in the same way as thirds of a step.
-    """
-
-    cost: Cost
-    passes: float
-    steps: float
-    precision: str
-    threads: int
-
-    @property
-    def macs(self) -> float:
-        """Multiply-adds."""
-        return self.passes * self.cost.macs
 
 
 @dataclass(frozen=True)
@@ -207,19 +193,6 @@ def stored_images(counts: Counts, preparation: Preparation) -> int:
     return training + held + counts.test
 
 
-def training_load(cost: Cost, recipe: Training, *, validation: int, passes: int = TRAINED) -> Load:
-    """Count a training: every step, and every validation on `validation` images. `cost`: at the side a model sees."""
-    every = recipe.validate_every or recipe.iterations
-    seen = math.ceil(recipe.iterations / every) * validation
-    return Load(
-        cost=cost,
-        passes=passes * recipe.iterations * recipe.batch_size + seen,
-        steps=recipe.iterations + seen / 256 / TRAINED,
-        precision=recipe.precision,
-        threads=recipe.threads,
-    )
-
-
 class _Planner:
     """Turns a grid into tasks: one method for each rule of `Grid.costly_jobs`, by its name."""
 
@@ -227,7 +200,8 @@ class _Planner:
         self._grid = grid
         self._arrival = arrival
         self._counts = {name: counts_of(grid, name) for name in grid.dataset_names}
-        self._evaluation_inputs: dict[Evaluation, list[str]] = {}
+        self._students: dict[Evaluation, dict[str, list[str]]] = {}  # cards by method
+        self._crafted: dict[Evaluation, list[str]] = {}
         self._student = cache(self._student_cost)
 
     def tasks(self) -> Iterator[Task]:
@@ -277,21 +251,15 @@ class _Planner:
         entry = self._grid.injection(keys["injection"])
         return self._training(rule, folder, keys["teacher"], entry.dataset, entry.preparation, entry.training)
 
-    def _training(
-        self,
-        rule: str,
-        folder: str,
-        teacher: str,
-        dataset: str,
-        preparation: str,
-        recipe: Training,
-        *,
-        passes: int = TRAINED,
-    ) -> Task:
+    def _training(self, rule: str, folder: str, teacher: str, dataset: str, preparation: str, recipe: Training) -> Task:
         """Train a teacher's body on a prepared data set."""
-        cost, counts = cost_of(self._grid.teacher(teacher).body), self._counts[dataset]
-        sizes = self._grid.dataset(dataset).preparations[preparation]
-        validation = validation_images(counts, sizes) if counts else 0
+        task = self._model(rule, folder, teacher, dataset, preparation)
+        cost, _, validation = self._seen(teacher, dataset, preparation)
+        return replace(task, loads=(training_load(cost, recipe, validation=validation),))
+
+    def _model(self, rule: str, folder: str, teacher: str, dataset: str, preparation: str) -> Task:
+        """Write a model with a teacher's body and a head for a data set."""
+        counts = self._counts[dataset]
         return Task(
             rule,
             f"{folder}/card.json",
@@ -299,53 +267,124 @@ class _Planner:
                 f"{paths.data_folder(dataset, preparation)}/card.json",
                 f"{paths.teacher_folder(teacher, CLEAN)}/card.json",
             ),
-            disk=BYTES_A_WEIGHT * cost.weights(counts.classes if counts else 0),
-            loads=(training_load(cost.at(sizes.crop), recipe, validation=validation, passes=passes),),
+            disk=BYTES_A_WEIGHT * cost_of(self._grid.teacher(teacher).body).weights(counts.classes if counts else 0),
         )
 
+    def _seen(self, teacher: str, dataset: str, preparation: str) -> tuple[Cost, int, int]:
+        """Return what an image costs a teacher's body, and how many a student is trained and validated on."""
+        counts, sizes = self._counts[dataset], self._grid.dataset(dataset).preparations[preparation]
+        cost = cost_of(self._grid.teacher(teacher).body).at(sizes.crop)
+        if counts is None:
+            return cost, 0, 0
+        validation = validation_images(counts, sizes)
+        return cost, stored_images(counts, sizes) - validation - counts.test, validation
+
     def _train_student(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
-        evaluation = Evaluation(keys["teacher"], keys["injection"], keys["dataset"])
-        card = f"{folder}/card.json"
-        self._evaluation_inputs.setdefault(evaluation, []).append(card)
+        evaluation, card = _evaluation(keys), f"{folder}/card.json"
+        self._students.setdefault(evaluation, {}).setdefault(keys["method"], []).append(card)
         like = self._student(keys["teacher"], keys["dataset"], keys["method"])
         teacher = f"{paths.teacher_folder(keys['teacher'], keys['injection'])}/card.json"
         return Task(rule, card, needs=(like.needs[0], teacher), disk=like.disk, loads=like.loads)
 
     def _student_cost(self, teacher: str, dataset: str, method: str) -> Task:
         """Cost a student; those that differ in injection and seed alone cost the same."""
-        study = self._grid.study
-        entry = study.methods[method]
-        passes = PASSES.get(entry.method, TRAINED)
-        return self._training(
-            "train_student", "", teacher, dataset, study.preparations[dataset], entry.training, passes=passes
+        grid, preparation = self._grid, self._grid.study.preparations[dataset]
+        task = self._model("train_student", "", teacher, dataset, preparation)
+        cost, training, validation = self._seen(teacher, dataset, preparation)
+        loads = method_loads(grid.method(method, dataset), cost, training=training, validation=validation)
+        return replace(task, loads=tuple(loads))
+
+    def _select_student(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
+        evaluation, card = _evaluation(keys), f"{folder}/card.json"
+        trained = self._students[evaluation]
+        needs = tuple(card for name in self._grid.trained_for(keys["method"]) for card in trained[name])
+        self._students[evaluation].setdefault(keys["method"], []).append(card)
+        like = self._model(
+            rule, folder, keys["teacher"], keys["dataset"], self._grid.study.preparations[keys["dataset"]]
         )
+        return replace(like, needs=needs)
+
+    def _slice_teacher(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
+        teacher, dataset = keys["teacher"], keys["dataset"]
+        preparation = self._grid.study.preparations[dataset]
+        task = self._model(rule, folder, teacher, dataset, preparation)
+        cost, training, validation = self._seen(teacher, dataset, preparation)
+        recipe = self._grid.method(keys["method"], dataset)
+        assert isinstance(recipe, Pruning)
+        loads = score_loads(recipe.score, cost, training=training, validation=validation)
+        return replace(task, needs=(task.needs[0], self._teacher_of(keys)), loads=tuple(loads))
+
+    def _teacher_of(self, keys: dict[str, Any]) -> str:
+        return f"{paths.teacher_folder(keys['teacher'], keys['injection'])}/card.json"
+
+    def _craft_feature_attack(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
+        grid, evaluation, attack = self._grid, _evaluation(keys), keys["attack"]
+        known = grid.slice_of(attack)
+        source = f"{Slice(evaluation, known).folder(grid.study.name)}/card.json" if known else self._teacher_of(keys)
+        card = f"{folder}/card.json"
+        self._crafted.setdefault(evaluation, []).append(card)
+        images, side = self._test_images(evaluation)
+        load = self._looking(evaluation, images=images, passes=attack_passes(grid.attack(attack)))
+        data = f"{grid.student_data(evaluation.dataset)}/card.json"
+        return Task(rule, card, needs=(data, source), disk=3 * side**2 * images, loads=(load,))
+
+    def _test_images(self, evaluation: Evaluation) -> tuple[int, int]:
+        """Return how many test images a data set has, and the side that a model sees."""
+        counts = self._counts[evaluation.dataset]
+        preparation = self._grid.study.preparations[evaluation.dataset]
+        side = self._grid.dataset(evaluation.dataset).preparations[preparation].crop
+        return counts.test if counts else 0, side
+
+    def _looking(self, evaluation: Evaluation, *, images: float, passes: float) -> Load:
+        """Count what sees test images without training."""
+        grid = self._grid
+        _, side = self._test_images(evaluation)
+        cost = cost_of(grid.teacher(evaluation.teacher).body).at(side)
+        batch, threads = grid.study.evaluation_batch, grid.study.evaluation_threads
+        return looking_load(cost, images=images, passes=passes, batch=batch, threads=threads)
 
     def _evaluate_students(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         evaluation, grid = Evaluation(**keys), self._grid
-        students = self._evaluation_inputs[evaluation]
+        judged = self._judged(evaluation)
         data = f"{grid.student_data(evaluation.dataset)}/card.json"
-        judged = [f"{paths.teacher_folder(evaluation.teacher, evaluation.injection)}/card.json"]
-        needs = (data, *students, *judged * grid.judges_teacher(evaluation))
-        return Task(rule, f"{folder}/predictions.parquet", needs=needs, loads=(self._evaluation_load(evaluation),))
+        teacher = [self._teacher_of(keys)] * grid.judges_teacher(evaluation)
+        conditions: int = 1 + len(grid.triggers_of(evaluation))
+        conditions += len(grid.attacks_of(evaluation, FeatureAttack)) + len(grid.attacks_of(evaluation, NoiseAttack))
+        images, _ = self._test_images(evaluation)
+        load = self._looking(evaluation, images=images, passes=(len(judged) + len(teacher)) * conditions)
+        needs = (data, *judged, *self._crafted.get(evaluation, ()), *teacher)
+        return Task(rule, f"{folder}/predictions.parquet", needs=needs, loads=(load,))
 
-    def _evaluation_load(self, evaluation: Evaluation) -> Load:
-        grid = self._grid
-        counts = self._counts[evaluation.dataset]
-        models = len(self._evaluation_inputs[evaluation]) + grid.judges_teacher(evaluation)
-        seen = (counts.test if counts else 0) * models * (1 + len(grid.triggers_of(evaluation)))
-        sizes = grid.dataset(evaluation.dataset).preparations[grid.study.preparations[evaluation.dataset]]
-        return Load(
-            cost=cost_of(grid.teacher(evaluation.teacher).body).at(sizes.crop),
-            passes=seen,
-            steps=seen / grid.study.evaluation_batch / TRAINED,
-            precision="fp32",
-            threads=grid.study.evaluation_threads,
+    def _judged(self, evaluation: Evaluation) -> list[str]:
+        """Return the cards of the students that are evaluated together."""
+        names = sorted({student.method for student in self._grid.students_of(evaluation)})
+        return [card for name in names for card in self._students[evaluation][name]]
+
+    def _attack_student(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
+        grid, evaluation = self._grid, _evaluation(keys)
+        student = Student(evaluation, keys["method"], keys["seed"])
+        test, _ = self._test_images(evaluation)
+        attacks = grid.white_box_of(student).values()
+        loads = (
+            self._looking(evaluation, images=attacked_images(attack, test), passes=attack_passes(attack))
+            for attack in attacks
+        )
+        later = any(isinstance(attack, AutoAttack) for attack in attacks)
+        return Task(
+            rule,
+            f"{folder}/predictions.parquet",
+            needs=(
+                f"{student.folder(grid.study.name)}/card.json",
+                f"{grid.student_data(evaluation.dataset)}/card.json",
+            ),
+            loads=tuple(loads),
+            unknown="AutoAttack after its first attack (it runs on what that leaves)" if later else "",
         )
 
     def _closing(self) -> Iterator[Task]:
         """Give the jobs of tables, figures and the report."""
         grid, study = self._grid, self._grid.study.name
-        predictions = tuple(f"{evaluation.folder(study)}/predictions.parquet" for evaluation in grid.evaluations)
+        predictions = tuple(path for path, _ in grid.predictions)
         prepared = tuple(f"{paths.data_folder(*names)}/card.json" for names in grid.prepared_data)
         tables = {name: paths.table(study, f"{name}.parquet") for name in ("measurements", "summary", "costs")}
         check = paths.table(study, "data_check.parquet")
@@ -370,3 +409,8 @@ class _Planner:
     def _teachers(self) -> Iterator[str]:
         clean = [(name, CLEAN) for name in self._grid.teacher_names]
         yield from (f"{paths.teacher_folder(*names)}/card.json" for names in [*clean, *self._grid.infected_teachers])
+
+
+def _evaluation(keys: Mapping[str, Any]) -> Evaluation:
+    """Return the evaluation that a job belongs to."""
+    return Evaluation(keys["teacher"], keys["injection"], keys["dataset"])

@@ -10,36 +10,39 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from heirloom.config import paths
-from heirloom.config.load import nearest
+from heirloom.config.checks import check_names
 from heirloom.config.models import (
+    Attack,
+    AutoAttack,
     Catalogue,
     Dataset,
     Drawn,
     Experiment,
+    FeatureAttack,
     Fetched,
     Files,
     Injection,
+    Method,
+    MethodEntry,
+    NoiseAttack,
+    PGDAttack,
     Pretrained,
     RemoteFile,
+    Selection,
     Study,
     Teacher,
 )
+from heirloom.config.names import CLEAN
 from heirloom.runtime.errors import ConfigError
-from heirloom.runtime.registry import resolve
 
-CLEAN = "none"
-TEACHER = "teacher"  # the method that the results name for a teacher itself
 FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
 
-# Registries by reference: config names their entries but needs none of the code behind them.
-BODIES = "heirloom.models.bodies:BODIES"
-LAYOUTS = "heirloom.data.layouts:LAYOUTS"
-WRITERS = "heirloom.data.synthetic:WRITERS"
+AttackKind = TypeVar("AttackKind", FeatureAttack, NoiseAttack)
 
 
 @dataclass(frozen=True, order=True)
@@ -52,9 +55,7 @@ class Evaluation:
 
     def folder(self, study: str) -> str:
         """Where its predictions lie."""
-        return paths.evaluation_folder(
-            study=study, teacher=self.teacher, injection=self.injection, dataset=self.dataset
-        )
+        return paths.evaluation_folder(study=study, **vars(self))
 
 
 @dataclass(frozen=True, order=True)
@@ -67,15 +68,35 @@ class Student:
 
     def folder(self, study: str) -> str:
         """Where its weights lie."""
-        origin = self.evaluation
-        return paths.student_folder(
-            study=study,
-            teacher=origin.teacher,
-            injection=origin.injection,
-            dataset=origin.dataset,
-            method=self.method,
-            seed=self.seed,
-        )
+        return paths.student_folder(study=study, **vars(self.evaluation), method=self.method, seed=self.seed)
+
+    def white_box_folder(self, study: str) -> str:
+        """Where the predictions of attacks on the student itself lie."""
+        return paths.white_box_folder(study=study, **vars(self.evaluation), method=self.method, seed=self.seed)
+
+
+@dataclass(frozen=True, order=True)
+class Crafted:
+    """An attack that is crafted once for all students of an evaluation."""
+
+    evaluation: Evaluation
+    attack: str
+
+    def folder(self, study: str) -> str:
+        """Where its perturbations lie."""
+        return paths.attack_folder(study=study, **vars(self.evaluation), attack=self.attack)
+
+
+@dataclass(frozen=True, order=True)
+class Slice:
+    """A teacher as a pruning method leaves it before any fine-tuning: what an attacker who knows the slice drives."""
+
+    evaluation: Evaluation
+    method: str
+
+    def folder(self, study: str) -> str:
+        """Where its weights lie."""
+        return paths.slice_folder(study=study, **vars(self.evaluation), method=self.method)
 
 
 def plain(model: BaseModel) -> dict[str, Any]:
@@ -96,115 +117,10 @@ class Grid:
     where: str = "study"
 
     def __post_init__(self) -> None:
-        self._check_names()
-        self._check_downloads()
-        for experiment_name, experiment in self.study.experiments.items():
-            self._check_experiment(f"experiments.{experiment_name}", experiment)
-        for name in self.injection_names:
-            self._check_injection(name)
-        for name in self.teacher_names:
-            self._check_teacher(name)
-        for name in self.dataset_names:
-            self._check_dataset(name)
+        """Check every name, once."""
+        check_names(self)
         for evaluation in self.evaluations:
             self.targets_of(evaluation)
-
-    # -- checks ------------------------------------------------------------------------------------------------------
-
-    def _check_names(self) -> None:
-        """A name that the results use for something else would mix two things up."""
-        taken = {
-            "name": ({self.study.name}, {"shared", "cache"}),
-            "methods": (self.study.methods, {TEACHER}),
-            "injections": (self.catalogue.injections, {CLEAN}),
-        }
-        for key, (names, reserved) in taken.items():
-            for name in sorted(reserved & set(names)):
-                raise ConfigError(
-                    f'"{name}" has a meaning of its own', where=f"{self.where}, {key}", mend="choose another name"
-                )
-
-    def _check_downloads(self) -> None:
-        """The download cache knows files by their names: one name must not stand for two files."""
-        seen: dict[str, tuple[str, tuple[str, ...]]] = {}
-        for key, files in self._remote_files.items():
-            for file in files:
-                first, urls = seen.setdefault(file.name, (key, file.urls)) if file.urls else (key, ())
-                if urls != file.urls:
-                    raise ConfigError(
-                        f'"{file.name}" is downloaded from other addresses for {first}',
-                        where=f"catalogues, {key}",
-                        mend="give both the same addresses, or one of the files another name",
-                    )
-
-    def _require(self, name: str, known: Mapping[str, Any] | set[str], kind: str, key: str) -> None:
-        if name not in known:
-            raise ConfigError(f'unknown {kind} "{name}"', where=f"{self.where}, {key}", mend=nearest(name, known))
-
-    def _check_experiment(self, key: str, experiment: Experiment) -> None:
-        for teacher in experiment.teachers:
-            self._require(teacher, self.catalogue.teachers, "teacher", f"{key}.teachers")
-        for injection in experiment.injections:
-            self._require(injection, {CLEAN, *self.catalogue.injections}, "injection", f"{key}.injections")
-        for dataset in experiment.datasets:
-            self._require(dataset, self.catalogue.datasets, "data set", f"{key}.datasets")
-            self._require(dataset, self.study.preparations, "preparation for data set", "preparations")
-            self._check_preparation(dataset, self.study.preparations[dataset], "preparations")
-        for method in experiment.methods:
-            self._require(method, self.study.methods, "method", f"{key}.methods")
-
-    def _check_preparation(self, dataset: str, preparation: str, key: str) -> None:
-        self._require(dataset, self.catalogue.datasets, "data set", key)
-        known = self.catalogue.datasets[dataset].preparations
-        self._require(preparation, known, f'preparation of "{dataset}"', key)
-
-    def _check_injection(self, name: str) -> None:
-        injection = self.catalogue.injections[name]
-        key = f"injections.{name}"
-        self._check_preparation(injection.dataset, injection.preparation, key)
-        if injection.trigger is not None:
-            self._require(injection.trigger, self.catalogue.triggers, "trigger", f"{key}.trigger")
-        if injection.kind != "clean" and injection.control is None:
-            raise ConfigError(
-                f'the injection "{name}" has no control, so no rate of it could be judged',
-                where=f"{self.where}, {key}",
-                mend="add an injection of kind clean with the same recipe, and name it as control",
-            )
-        if injection.control is not None:
-            self._require(injection.control, self.catalogue.injections, "injection", f"{key}.control")
-            self._check_control(name, injection, self.catalogue.injections[injection.control])
-
-    def _check_control(self, name: str, injection: Injection, control: Injection) -> None:
-        """A control that differs in more than the defect would blame the defect for the difference."""
-        free = {"kind", "trigger", "portion", "wrong_labels", "target", "control"}
-        for key in sorted(Injection.model_fields.keys() - free):
-            if getattr(injection, key) != getattr(control, key):
-                raise ConfigError(
-                    f'"{name}" and its control "{injection.control}" differ in "{key}"',
-                    where=f"{self.where}, injections.{name}",
-                    mend=f'give both the same "{key}", so that only the defect differs',
-                )
-        if control.kind != "clean":
-            raise ConfigError(
-                f'the control "{injection.control}" of "{name}" is itself a {control.kind}',
-                where=f"{self.where}, injections.{name}.control",
-                mend="name an injection of kind clean",
-            )
-
-    def _check_teacher(self, name: str) -> None:
-        entry = self.catalogue.teachers[name]
-        bodies = resolve(BODIES)
-        self._require(entry.body.name, bodies, "body", f"teachers.{name}.body.name")
-        for option in entry.body.options:
-            self._require(option, bodies[entry.body.name].options, "option", f"teachers.{name}.body.options")
-        if isinstance(entry.source, Pretrained):
-            self._check_preparation(entry.source.dataset, entry.source.preparation, f"teachers.{name}")
-
-    def _check_dataset(self, name: str) -> None:
-        entry = self.catalogue.datasets[name]
-        self._require(entry.layout, resolve(LAYOUTS), "layout", f"datasets.{name}.layout")
-        if isinstance(entry.source, Drawn):
-            self._require(entry.source.writer, resolve(WRITERS), "writer", f"datasets.{name}.source.writer")
 
     # -- what there is -----------------------------------------------------------------------------------------------
 
@@ -214,8 +130,8 @@ class Grid:
         return sorted({*experiment.injections, *(name for name in controls if name)})
 
     @cached_property
-    def students(self) -> list[Student]:
-        """Every student, each once however many experiments share it."""
+    def judged_students(self) -> list[Student]:
+        """Every student that is evaluated, each once however many experiments share it."""
         return sorted(
             {
                 Student(evaluation, method, seed)
@@ -226,6 +142,32 @@ class Grid:
             }
         )
 
+    @cached_property
+    def students(self) -> list[Student]:
+        """Every student that is trained: those that are evaluated, and the candidates they are selected from."""
+        return sorted(
+            {
+                Student(student.evaluation, method, student.seed)
+                for student in self.judged_students
+                for method in self.trained_for(student.method)
+            }
+        )
+
+    @property
+    def selected_students(self) -> list[Student]:
+        """Every student that is one of several candidates, chosen on validation images."""
+        return [student for student in self.judged_students if student.method in self.selections]
+
+    @property
+    def selections(self) -> dict[str, Selection]:
+        """Methods that select among others, by name."""
+        return {name: entry for name, entry in self.methods.items() if isinstance(entry, Selection)}
+
+    def trained_for(self, method: str) -> tuple[str, ...]:
+        """Methods whose students are trained for a method's: its own, or all its candidates'."""
+        entry = self.methods[method]
+        return entry.candidates if isinstance(entry, Selection) else (method,)
+
     def _evaluations_of(self, experiment: Experiment) -> Iterator[Evaluation]:
         for teacher in experiment.teachers:
             for injection in self.injections_of(experiment):
@@ -235,12 +177,23 @@ class Grid:
     @cached_property
     def evaluations(self) -> list[Evaluation]:
         """Every evaluation, sorted."""
-        return sorted({student.evaluation for student in self.students})
+        return sorted({student.evaluation for student in self.judged_students})
 
     @property
     def teacher_names(self) -> list[str]:
         """Teachers of the study, sorted."""
         return sorted({evaluation.teacher for evaluation in self.evaluations})
+
+    @property
+    def method_names(self) -> list[str]:
+        """Methods of the study, candidates of its selections and slices that attackers know included."""
+        judged = {student.method for student in self.judged_students}
+        return sorted(judged | {student.method for student in self.students} | {each.method for each in self.slices})
+
+    @property
+    def attack_names(self) -> list[str]:
+        """Attacks of the study, the noises they are compared with included."""
+        return sorted({name for experiment in self.study.experiments for name in self._attack_names(experiment)})
 
     @property
     def injection_names(self) -> list[str]:
@@ -261,6 +214,23 @@ class Grid:
     def injection(self, name: str) -> Injection:
         """An injection's entry."""
         return self.catalogue.injections[name]
+
+    @cached_property
+    def methods(self) -> dict[str, MethodEntry]:
+        """Methods by name: the catalogue's, and the study's own, which take the place of the catalogue's."""
+        return {**self.catalogue.methods, **self.study.methods}
+
+    def method(self, name: str, dataset: str) -> Method:
+        """The recipe by which students of a data set are trained."""
+        entry = self.methods[name]
+        assert not isinstance(entry, Selection)
+        return entry.for_dataset(dataset)
+
+    def method_recipe(self, name: str, dataset: str) -> dict[str, Any]:
+        """The same as parameters."""
+        recipe = plain(self.method(name, dataset))
+        del recipe["per_dataset"]  # it has been applied
+        return recipe
 
     def pretraining(self, teacher: str) -> Pretrained:
         """The recipe of a teacher that this pipeline trains."""
@@ -302,17 +272,17 @@ class Grid:
         """Where files lie that have a path of their own: by the entry's key, then by name."""
         placed = {
             key: {file.name: file.local_path for file in files if file.local_path}
-            for key, files in self._remote_files.items()
+            for key, files in self.remote_files.items()
         }
         return {key: paths for key, paths in placed.items() if paths}
 
     @property
     def addresses(self) -> dict[str, dict[str, list[str]]]:
         """Where files can be downloaded: by the entry's key, then by name."""
-        return {key: {file.name: list(file.urls) for file in files} for key, files in self._remote_files.items()}
+        return {key: {file.name: list(file.urls) for file in files} for key, files in self.remote_files.items()}
 
     @cached_property
-    def _remote_files(self) -> dict[str, tuple[RemoteFile, ...]]:
+    def remote_files(self) -> dict[str, tuple[RemoteFile, ...]]:
         """Files of every data set and teacher that has some, by the entry's key."""
         found: dict[str, tuple[RemoteFile, ...]] = {}
         for name, dataset in self.catalogue.datasets.items():
@@ -371,7 +341,7 @@ class Grid:
     @cached_property
     def _students_by_evaluation(self) -> dict[Evaluation, list[Student]]:
         found: dict[Evaluation, list[Student]] = {}
-        for student in self.students:
+        for student in self.judged_students:
             found.setdefault(student.evaluation, []).append(student)
         return found
 
@@ -434,23 +404,119 @@ class Grid:
         found = {name: self.injection(name).control for name in self.injection_names}
         return {name: control for name, control in found.items() if control}
 
+    # -- attacks -----------------------------------------------------------------------------------------------------
+
+    def attack(self, name: str) -> Attack:
+        """An attack's entry."""
+        return self.catalogue.attacks[name]
+
+    def attack_recipe(self, name: str) -> dict[str, Any]:
+        """What an attack does to an image: all but its title, which is for readers."""
+        recipe = plain(self.attack(name))
+        del recipe["title"]
+        return recipe
+
+    def attacks_of(self, evaluation: Evaluation, kind: type[AttackKind]) -> dict[str, AttackKind]:
+        """Attacks of one kind that these students see, by name, sorted."""
+        found = {name: self.attack(name) for name in self._attacks_on(evaluation)}
+        return {name: entry for name, entry in found.items() if isinstance(entry, kind)}
+
+    def _attacks_on(self, evaluation: Evaluation) -> list[str]:
+        """Attacks of all experiments that an evaluation belongs to, sorted."""
+        return sorted({name for each in self._experiments_with[evaluation] for name in self._attack_names(each)})
+
+    def _attack_names(self, experiment: str) -> set[str]:
+        """Attacks of an experiment and the noises they are compared with."""
+        named = set(self.study.experiments[experiment].attacks)
+        entries = [self.attack(name) for name in named]
+        return named | {entry.control for entry in entries if isinstance(entry, FeatureAttack)}
+
+    @cached_property
+    def crafted(self) -> list[Crafted]:
+        """Every attack that is crafted once for all students of a teacher, injection and data set."""
+        return sorted(
+            Crafted(evaluation, name)
+            for evaluation in self.evaluations
+            for name in self.attacks_of(evaluation, FeatureAttack)
+        )
+
+    @cached_property
+    def slices(self) -> list[Slice]:
+        """Every pruned teacher that an attacker knows."""
+        known = {(each.evaluation, self.slice_of(each.attack)) for each in self.crafted}
+        return sorted(Slice(evaluation, method) for evaluation, method in known if method)
+
+    def slice_of(self, attack: str) -> str | None:
+        """The method whose pruned teacher a feature attack drives; None where it drives the teacher itself."""
+        entry = self.attack(attack)
+        return entry.knows_slice_of if isinstance(entry, FeatureAttack) else None
+
+    def white_box_of(self, student: Student) -> dict[str, PGDAttack | AutoAttack]:
+        """Attacks on a student itself, by name, sorted."""
+        names = {
+            name
+            for experiment in self._experiments_with[student.evaluation]
+            if student.method in self.study.experiments[experiment].methods
+            for name in self.study.experiments[experiment].attacks
+        }
+        found = {name: self.attack(name) for name in sorted(names)}
+        return {name: entry for name, entry in found.items() if isinstance(entry, PGDAttack | AutoAttack)}
+
+    @cached_property
+    def attacked_students(self) -> list[Student]:
+        """Every student that is attacked itself."""
+        return [student for student in self.judged_students if self.white_box_of(student)]
+
+    @property
+    def predictions(self) -> list[tuple[str, Evaluation]]:
+        """Every file of predictions, with the evaluation it belongs to."""
+        study = self.study.name
+        files = [(f"{evaluation.folder(study)}/predictions.parquet", evaluation) for evaluation in self.evaluations]
+        files += [
+            (f"{each.white_box_folder(study)}/predictions.parquet", each.evaluation) for each in self.attacked_students
+        ]
+        return files
+
     def description_of(self, evaluation: Evaluation) -> dict[str, Any]:
         """What the tables need to know of an evaluation, as parameters of the rules that aggregate."""
         injection = None if evaluation.injection == CLEAN else self.injection(evaluation.injection)
         return {
+            "attacks": {**self._triggers_described(evaluation), **self._attacks_described(evaluation)},
             "control": injection.control if injection else None,
             "dataset": evaluation.dataset,
             "experiments": {name: self._scope(name) for name in self._experiments_with[evaluation]},
             "injection": evaluation.injection,
-            "targets": dict(sorted(self.targets_of(evaluation).items())),
             "teacher": evaluation.teacher,
         }
 
-    def _scope(self, experiment: str) -> dict[str, list[str]]:
+    def _triggers_described(self, evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+        """What the tables need to know of the triggers these students see."""
+        titles = {name: self.catalogue.triggers[name].title for name in self.triggers_of(evaluation)}
+        return {
+            name: {"kind": "trigger", "target": target, "control": None, "title": titles[name]}
+            for name, target in sorted(self.targets_of(evaluation).items())
+        }
+
+    def _attacks_described(self, evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+        """What the tables need to know of the attacks these students see."""
+        described = {}
+        for name in self._attacks_on(evaluation):
+            entry = self.attack(name)
+            control = entry.control if isinstance(entry, FeatureAttack) else None
+            kind = entry.kind if isinstance(entry, FeatureAttack | NoiseAttack) else "white-box"
+            described[name] = {"kind": kind, "target": None, "control": control, "title": entry.title}
+        return described
+
+    def _scope(self, experiment: str) -> dict[str, Any]:
         """What an experiment asks of the evaluations that it shares with others."""
         entry = self.study.experiments[experiment]
         triggers = {self.injection(name).trigger for name in self.injections_of(entry) if name != CLEAN}
-        return {"attacks": sorted(name for name in triggers if name), "methods": sorted(entry.methods)}
+        return {
+            "attacks": sorted({name for name in triggers if name} | self._attack_names(experiment)),
+            "average": entry.average,
+            "baseline": entry.baseline,
+            "methods": sorted(entry.methods),
+        }
 
     @cached_property
     def digest(self) -> str:
@@ -460,6 +526,8 @@ class Grid:
             "datasets": {name: self._dataset_recipe(name) for name in self.dataset_names},
             "teachers": {name: plain(self.teacher(name)) for name in self.teacher_names},
             "injections": {name: plain(self.injection(name)) for name in self.injection_names},
+            "methods": {name: plain(self.methods[name]) for name in self.method_names},
+            "attacks": {name: plain(self.attack(name)) for name in self.attack_names},
             "triggers": {name: plain(entry) for name, entry in self.catalogue.triggers.items() if name in self._shown},
         }
         return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
@@ -559,11 +627,19 @@ class Grid:
 
     def costly_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Give the rule, the output folder and the names of every job but those of tables and figures."""
+        yield from self._data_jobs()
+        yield from self._teacher_jobs()
+        yield from self._student_jobs()
+        yield from self._attack_jobs()
+
+    def _data_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for dataset in self.dataset_names:
             drawn = isinstance(self.dataset(dataset).source, Drawn)
             yield "render_dataset" if drawn else "download_dataset", paths.raw_folder(dataset), {"dataset": dataset}
             for preparation in self.preparations_of(dataset):
                 yield "prepare_dataset", paths.data_folder(dataset, preparation), {"dataset": dataset}
+
+    def _teacher_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for teacher in self.teacher_names:
             trained = isinstance(self.teacher(teacher).source, Pretrained)
             rule = "pretrain_teacher" if trained else "fetch_teacher"
@@ -572,10 +648,23 @@ class Grid:
             if injection != CLEAN:
                 keys = {"teacher": teacher, "injection": injection, "dataset": self.injection(injection).dataset}
                 yield "inject_defect", paths.teacher_folder(teacher, injection), keys
-        for student in self.students:
-            yield "train_student", student.folder(self.study.name), {**vars(student.evaluation), **_own(student)}
+
+    def _student_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        for rule, students in (("train_student", self.students), ("select_student", self.selected_students)):
+            for student in students:
+                yield rule, student.folder(self.study.name), {**vars(student.evaluation), **_own(student)}
+
+    def _attack_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        study = self.study.name
+        for each in self.slices:
+            yield "slice_teacher", each.folder(study), {**vars(each.evaluation), "method": each.method}
+        for crafted in self.crafted:
+            keys = {**vars(crafted.evaluation), "attack": crafted.attack}
+            yield "craft_feature_attack", crafted.folder(study), keys
         for evaluation in self.evaluations:
-            yield "evaluate_students", evaluation.folder(self.study.name), dict(vars(evaluation))
+            yield "evaluate_students", evaluation.folder(study), dict(vars(evaluation))
+        for student in self.attacked_students:
+            yield "attack_student", student.white_box_folder(study), {**vars(student.evaluation), **_own(student)}
 
     @property
     def dataset_names(self) -> list[str]:

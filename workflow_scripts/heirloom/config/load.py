@@ -18,6 +18,8 @@ CATALOGUE_FILES = {
     "teachers": "teachers.yaml",
     "triggers": "triggers.yaml",
     "injections": "injections.yaml",
+    "methods": "methods.yaml",
+    "attacks": "attacks.yaml",
 }
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -413,7 +413,7 @@ class Pruning(Transfer):
     method: Literal["pruning"]
     score: Score = Field(description="what the weights are ranked by")
     prune: Literal["lowest", "highest"] = Field("lowest", description="which end of the ranking is set to 0")
-    ratio: float = Field(gt=0, lt=1, description="r: share of all conv weights set to 0")
+    ratio: float = Field(ge=0, lt=1, description="r: share of all conv weights set to 0; 0 prunes nothing")
     regrow: bool = Field(True, description="whether pruned weights are trained on from 0; if not, they stay 0")
 
 

@@ -45,6 +45,43 @@ def evaluation_folder(
     return f"{RESULTS}/{study}/evaluations/{teacher}/{injection}/{dataset}"
 
 
+def attack_folder(
+    *,
+    study: str,
+    teacher: str = "{teacher}",
+    injection: str = "{injection}",
+    dataset: str = "{dataset}",
+    attack: str = "{attack}",
+) -> str:
+    """Folder of an attack that is crafted once for all students of one teacher, injection and data set."""
+    return f"{RESULTS}/{study}/attacks/{teacher}/{injection}/{dataset}/{attack}"
+
+
+def slice_folder(
+    *,
+    study: str,
+    teacher: str = "{teacher}",
+    injection: str = "{injection}",
+    dataset: str = "{dataset}",
+    method: str = "{method}",
+) -> str:
+    """Folder of a teacher as a pruning method leaves it before any fine-tuning."""
+    return f"{RESULTS}/{study}/slices/{teacher}/{injection}/{dataset}/{method}"
+
+
+def white_box_folder(
+    *,
+    study: str,
+    teacher: str = "{teacher}",
+    injection: str = "{injection}",
+    dataset: str = "{dataset}",
+    method: str = "{method}",
+    seed: str | int = "{seed}",
+) -> str:
+    """Folder of the predictions of one student under attacks on itself."""
+    return f"{RESULTS}/{study}/white_box/{teacher}/{injection}/{dataset}/{method}/seed{seed}"
+
+
 def table(study: str, name: str) -> str:
     """A table of a study, file name with its extension."""
     return f"{RESULTS}/{study}/tables/{name}"

@@ -9,8 +9,9 @@ from pathlib import Path
 from heirloom.config import paths
 from heirloom.config.costs import cost_of
 from heirloom.config.estimate import BYTES_A_WEIGHT, Arrival, Estimate, estimate
-from heirloom.config.grid import CLEAN, Grid
+from heirloom.config.grid import Grid
 from heirloom.config.models import Catalogue, Dataset, Fetched, Files, Teacher
+from heirloom.config.names import CLEAN
 from heirloom.data.whereabouts import Whereabouts, find
 from heirloom.doctor.report import Finding, Status
 from heirloom.doctor.wording import size

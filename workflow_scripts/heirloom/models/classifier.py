@@ -133,8 +133,8 @@ def placed(model: Classifier, device: torch.device) -> Classifier:
 def randomise(model: nn.Module, seed: int, start: Start = "reset") -> None:
     """Give every module its random start, batch-norm statistics included.
 
-    reset: torch's own `reset_parameters`, the uniform Kaiming draw (a = sqrt 5) of METHODS 1.2. he-normal: the same, but
-    convolutions by the normal draw of He et al. (ICCV 2015) over their outputs, as torchvision starts its ResNets.
+    reset: torch's own `reset_parameters`, the uniform Kaiming draw (a = sqrt 5) of METHODS 1.2. he-normal: the same,
+    but convolutions by the normal draw of He et al. (ICCV 2015) over their outputs, as torchvision starts its ResNets.
     """
     with seeded(derive_seed(seed, "start")):
         for module in model.modules():

@@ -12,7 +12,6 @@ from heirloom.config.models import Training
 from heirloom.models.classifier import Classifier
 from heirloom.training.objectives import Term, supervised_terms
 
-
 # Gives one epoch of augmented training images, batch by batch (B, 3, H, W) in [0, 1], on the training's device.
 Batches = Callable[[], Iterator[Tensor]]
 

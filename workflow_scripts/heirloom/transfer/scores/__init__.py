@@ -1,4 +1,4 @@
-"""What convolution weights are ranked by before some are set to 0, by the names a study gives them (METHODS 1.3, 1.4)."""
+"""What convolution weights are ranked by before some are set to 0, by name (METHODS 1.3, 1.4)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,183 @@
+"""Whether the names of a study fit together; every mistake is told with its place and the way to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from heirloom.config.load import nearest
+from heirloom.config.models import (
+    Drawn,
+    Experiment,
+    FeatureAttack,
+    Injection,
+    NoiseAttack,
+    Pretrained,
+    Pruning,
+    Selection,
+)
+from heirloom.config.names import BODIES, CLEAN, LAYOUTS, MEAN, TEACHER, WRITERS
+from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.registry import resolve
+
+if TYPE_CHECKING:
+    from heirloom.config.grid import Grid
+
+
+def check_names(grid: Grid) -> None:
+    """Raise ConfigError for a name that is unknown, taken, or used for two things."""
+    _check_reserved(grid)
+    _check_downloads(grid)
+    for name, experiment in grid.study.experiments.items():
+        _check_experiment(grid, f"experiments.{name}", experiment)
+    for name in grid.injection_names:
+        _check_injection(grid, name)
+    for name in grid.attack_names:
+        _check_attack(grid, name)
+    for name in grid.teacher_names:
+        _check_teacher(grid, name)
+    for name in grid.dataset_names:
+        _check_dataset(grid, name)
+
+
+def _check_reserved(grid: Grid) -> None:
+    """A name that the results use for something else would mix two things up."""
+    taken: dict[str, tuple[Iterable[str], set[str]]] = {
+        "name": ({grid.study.name}, {"shared", "cache"}),
+        "methods": (grid.methods, {TEACHER}),
+        "injections": (grid.catalogue.injections, {CLEAN}),
+        "datasets": (grid.catalogue.datasets, {MEAN}),
+        "attacks": (grid.catalogue.attacks, {CLEAN, *grid.catalogue.triggers}),
+    }
+    for key, (names, reserved) in taken.items():
+        for name in sorted(reserved & set(names)):
+            raise ConfigError(
+                f'"{name}" has a meaning of its own', where=f"{grid.where}, {key}", mend="choose another name"
+            )
+
+
+def _check_downloads(grid: Grid) -> None:
+    """The download cache knows files by their names: one name must not stand for two files."""
+    seen: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for key, files in grid.remote_files.items():
+        for file in files:
+            first, urls = seen.setdefault(file.name, (key, file.urls)) if file.urls else (key, ())
+            if urls != file.urls:
+                raise ConfigError(
+                    f'"{file.name}" is downloaded from other addresses for {first}',
+                    where=f"catalogues, {key}",
+                    mend="give both the same addresses, or one of the files another name",
+                )
+
+
+def _require(grid: Grid, name: str, known: Mapping[str, Any] | set[str], kind: str, key: str) -> None:
+    if name not in known:
+        raise ConfigError(f'unknown {kind} "{name}"', where=f"{grid.where}, {key}", mend=nearest(name, known))
+
+
+def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
+    catalogue, study = grid.catalogue, grid.study
+    for teacher in experiment.teachers:
+        _require(grid, teacher, catalogue.teachers, "teacher", f"{key}.teachers")
+    for injection in experiment.injections:
+        _require(grid, injection, {CLEAN, *catalogue.injections}, "injection", f"{key}.injections")
+    for dataset in experiment.datasets:
+        _require(grid, dataset, catalogue.datasets, "data set", f"{key}.datasets")
+        _require(grid, dataset, study.preparations, "preparation for data set", "preparations")
+        _check_preparation(grid, dataset, study.preparations[dataset], "preparations")
+    for method in experiment.methods:
+        _require(grid, method, grid.methods, "method", f"{key}.methods")
+        _check_method(grid, method)
+    for attack in experiment.attacks:
+        _require(grid, attack, catalogue.attacks, "attack", f"{key}.attacks")
+    if experiment.baseline is not None:
+        _require(grid, experiment.baseline, set(experiment.methods), "method of this experiment", f"{key}.baseline")
+
+
+def _check_method(grid: Grid, name: str) -> None:
+    """A selection names trained methods; a data set's own settings name data sets."""
+    entry = grid.methods[name]
+    key = f"methods.{name}"
+    if isinstance(entry, Selection):
+        for candidate in entry.candidates:
+            _require(grid, candidate, set(grid.methods) - set(grid.selections), "candidate", f"{key}.candidates")
+        return
+    for dataset in entry.per_dataset:
+        _require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
+
+
+def _check_preparation(grid: Grid, dataset: str, preparation: str, key: str) -> None:
+    _require(grid, dataset, grid.catalogue.datasets, "data set", key)
+    known = grid.catalogue.datasets[dataset].preparations
+    _require(grid, preparation, known, f'preparation of "{dataset}"', key)
+
+
+def _check_injection(grid: Grid, name: str) -> None:
+    injection = grid.injection(name)
+    key = f"injections.{name}"
+    _check_preparation(grid, injection.dataset, injection.preparation, key)
+    if injection.trigger is not None:
+        _require(grid, injection.trigger, grid.catalogue.triggers, "trigger", f"{key}.trigger")
+    if injection.kind != "clean" and injection.control is None:
+        raise ConfigError(
+            f'the injection "{name}" has no control, so no rate of it could be judged',
+            where=f"{grid.where}, {key}",
+            mend="add an injection of kind clean with the same recipe, and name it as control",
+        )
+    if injection.control is not None:
+        _require(grid, injection.control, grid.catalogue.injections, "injection", f"{key}.control")
+        _check_control(grid, name, injection, grid.injection(injection.control))
+
+
+def _check_control(grid: Grid, name: str, injection: Injection, control: Injection) -> None:
+    """A control that differs in more than the defect would blame the defect for the difference."""
+    free = {"kind", "trigger", "portion", "wrong_labels", "target", "control"}
+    for key in sorted(Injection.model_fields.keys() - free):
+        if getattr(injection, key) != getattr(control, key):
+            raise ConfigError(
+                f'"{name}" and its control "{injection.control}" differ in "{key}"',
+                where=f"{grid.where}, injections.{name}",
+                mend=f'give both the same "{key}", so that only the defect differs',
+            )
+    if control.kind != "clean":
+        raise ConfigError(
+            f'the control "{injection.control}" of "{name}" is itself a {control.kind}',
+            where=f"{grid.where}, injections.{name}.control",
+            mend="name an injection of kind clean",
+        )
+
+
+def _check_attack(grid: Grid, name: str) -> None:
+    """A feature attack's control is noise of its size; the slice that it knows is a pruning method's."""
+    entry, key = grid.attack(name), f"attacks.{name}"
+    if not isinstance(entry, FeatureAttack):
+        return
+    _require(grid, entry.control, grid.catalogue.attacks, "attack", f"{key}.control")
+    control = grid.attack(entry.control)
+    differing = [each for each in ("units", "epsilon", "clip") if getattr(entry, each) != getattr(control, each)]
+    if not isinstance(control, NoiseAttack) or differing:
+        raise ConfigError(
+            f'the control "{entry.control}" of "{name}" is no noise of the same size',
+            where=f"{grid.where}, {key}.control",
+            mend="name an attack of kind noise with the same units, epsilon and clip",
+        )
+    if entry.knows_slice_of is not None:
+        pruning = {method for method, recipe in grid.methods.items() if isinstance(recipe, Pruning)}
+        _require(grid, entry.knows_slice_of, pruning, "pruning method", f"{key}.knows_slice_of")
+
+
+def _check_teacher(grid: Grid, name: str) -> None:
+    entry = grid.teacher(name)
+    bodies = resolve(BODIES)
+    _require(grid, entry.body.name, bodies, "body", f"teachers.{name}.body.name")
+    for option in entry.body.options:
+        _require(grid, option, bodies[entry.body.name].options, "option", f"teachers.{name}.body.options")
+    if isinstance(entry.source, Pretrained):
+        _check_preparation(grid, entry.source.dataset, entry.source.preparation, f"teachers.{name}")
+
+
+def _check_dataset(grid: Grid, name: str) -> None:
+    entry = grid.dataset(name)
+    _require(grid, entry.layout, resolve(LAYOUTS), "layout", f"datasets.{name}.layout")
+    if isinstance(entry.source, Drawn):
+        _require(grid, entry.source.writer, resolve(WRITERS), "writer", f"datasets.{name}.source.writer")

@@ -1,0 +1,14 @@
+"""Names that the results give a meaning of their own, and registries that config names the entries of.
+
+The registries stand here by reference: config needs none of the code behind them.
+"""
+
+from __future__ import annotations
+
+CLEAN = "none"  # the injection of a teacher that nothing was done to, and the attack of a clean image
+TEACHER = "teacher"  # the method that the results name for a teacher itself
+MEAN = "mean"  # the data set that the results name for an average over data sets
+
+BODIES = "heirloom.models.bodies:BODIES"
+LAYOUTS = "heirloom.data.layouts:LAYOUTS"
+WRITERS = "heirloom.data.synthetic:WRITERS"

@@ -1,0 +1,115 @@
+"""What trainings and attacks compute with a model, counted before anything is built.
+
+A forward pass of one image counts one, its gradient by the activations one and by the weights another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from heirloom.config.costs import Cost
+from heirloom.config.models import (
+    AccumulatedGradient,
+    Attack,
+    AutoAttack,
+    Change,
+    Coverage,
+    Delta,
+    DeltaR,
+    FeatureAttack,
+    Method,
+    NoiseAttack,
+    PGDAttack,
+    Pruning,
+    RelativeChange,
+    Renofeation,
+    ScaledChange,
+    Score,
+    Snip,
+    Taylor,
+    Training,
+)
+
+TRAINED = 3  # forward, gradient of the activations, gradient of the weights: each about one forward pass of work
+ATTACKED = 2  # no gradient of the weights
+PASSES: Mapping[str, int] = MappingProxyType({"linear-probe": 1})  # methods that send no gradient through the body
+FIRST_OF_AUTOATTACK = 100  # steps of its first attack; the later ones run on what that leaves
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a job computes with a model.
+
+    `cost`: of one image at the side the model sees. `passes`: images times passes; one that is trained on counts
+    three times, one that is only looked at once. `steps`: batches, counted in the same way as thirds of a step.
+    """
+
+    cost: Cost
+    passes: float
+    steps: float
+    precision: str
+    threads: int
+
+    @property
+    def macs(self) -> float:
+        """Multiply-adds."""
+        return self.passes * self.cost.macs
+
+
+def training_load(cost: Cost, recipe: Training, *, validation: int, passes: int = TRAINED) -> Load:
+    """Count a training: every step, and every validation on `validation` images. `cost`: at the side a model sees."""
+    every = recipe.validate_every or recipe.iterations
+    seen = math.ceil(recipe.iterations / every) * validation
+    return Load(
+        cost=cost,
+        passes=passes * recipe.iterations * recipe.batch_size + seen,
+        steps=recipe.iterations + seen / 256 / TRAINED,
+        precision=recipe.precision,
+        threads=recipe.threads,
+    )
+
+
+def looking_load(cost: Cost, *, images: float, passes: float, batch: int, threads: int) -> Load:
+    """Count what sees images without training: `passes` of each, in batches."""
+    seen = images * passes
+    return Load(cost=cost, passes=seen, steps=seen / batch / TRAINED, precision="fp32", threads=threads)
+
+
+def method_loads(method: Method, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:
+    """Count all that a method computes; `training` and `validation`: images of the data set."""
+    # distillation shows every batch to the teacher too
+    taught = isinstance(method, Delta | DeltaR | Renofeation)
+    passes = PASSES.get(method.method, TRAINED) + taught
+    yield training_load(cost, method.training, validation=validation, passes=passes)
+    if isinstance(method, Renofeation):
+        yield training_load(cost, method.averaging, validation=validation + training, passes=passes)
+    if isinstance(method, Pruning):
+        yield from score_loads(method.score, cost, training=training, validation=validation)
+
+
+def score_loads(score: Score, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:
+    """Count what ranking the weights takes: a trial, or a pass over the training images."""
+    if isinstance(score, Change | RelativeChange | ScaledChange):
+        yield training_load(cost, score.trial, validation=validation)
+    if isinstance(score, Snip | Taylor | AccumulatedGradient | Coverage):
+        passes = 1 if isinstance(score, Coverage) else TRAINED
+        yield looking_load(cost, images=training, passes=passes, batch=64, threads=1)
+
+
+def attack_passes(attack: Attack) -> float:
+    """Count the passes that crafting an attack takes for each image; of AutoAttack the first of its four alone."""
+    if isinstance(attack, NoiseAttack):
+        return 0
+    if isinstance(attack, FeatureAttack):
+        return ATTACKED * attack.steps
+    if isinstance(attack, PGDAttack):
+        return attack.restarts * (ATTACKED * attack.steps + 1)
+    return ATTACKED * FIRST_OF_AUTOATTACK
+
+
+def attacked_images(attack: PGDAttack | AutoAttack, test: int) -> int:
+    """Count the test images that an attack on a student itself takes."""
+    return test if attack.images is None else min(attack.images, test)
