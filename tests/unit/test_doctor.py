@@ -97,7 +97,7 @@ def test_what_lies_in_data_root_is_at_hand(project, tmp_path):
 
 
 def test_a_study_that_cannot_be_read_is_named_and_the_others_are_told(project):
-    (project / "config/studies/broken.yaml").write_text("name: broken\nsedes: [1]\n")
+    (project / "config/studies/broken.yaml").write_text("name: broken\ntitle: x\nsedes: [1]\n")
     status, text = report(project)
     assert status == 0
     assert 'unknown key "sedes"' in section(text, "study broken")
