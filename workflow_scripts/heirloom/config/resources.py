@@ -28,6 +28,8 @@ NEEDS = {
     "pretrain_teacher": Need(gpu=1, mem_mb=4000, runtime=720),
     "inject_defect": Need(gpu=1, mem_mb=4000, runtime=240),
     "train_student": Need(gpu=1, mem_mb=4000, runtime=480),
+    "craft_feature_attack": Need(gpu=1, mem_mb=4000, runtime=120),
+    "attack_student": Need(gpu=1, mem_mb=4000, runtime=480),
     "evaluate_students": Need(gpu=1, mem_mb=4000, runtime=120),
     "collect_measurements": Need(gpu=0, mem_mb=2000, runtime=30),
     "summarise": Need(gpu=0, mem_mb=2000, runtime=30),
