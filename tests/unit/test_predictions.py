@@ -9,12 +9,12 @@ from PIL import Image
 from heirloom.config.models import Trigger
 from heirloom.data import triggers
 from heirloom.data.resident import Images
+from heirloom.evaluation.conditions import StudentName
 from heirloom.evaluation.predictions import accuracy, predict
-from heirloom.models.weights import architecture_facts, save_classifier
+from heirloom.models.weights import architecture_facts, load_classifier, save_classifier
 from heirloom.runtime.errors import DamagedFileError, WeightsError
 from heirloom.runtime.files import read_table, write_card
 from heirloom.stages import evaluate_students
-from heirloom.stages.evaluate_students import StudentName
 from tests.unit import toy
 
 CPU = torch.device("cpu")
@@ -115,7 +115,7 @@ def test_each_row_is_its_own_models(folder, tmp_path):
     images = torch.from_numpy(part.images.copy()).permute(0, 3, 1, 2) / 255
     for name, method, seed in (("a", "fine-tuning", 1), ("b", "fine-tuning", 2), ("teacher", "teacher", 0)):
         files = toy.model_files(folder / name)
-        model = evaluate_students.load_classifier(files.weights, files.card)
+        model = load_classifier(files.weights, files.card)
         with torch.no_grad():
             expected = model(images).softmax(1).amax(1)
         rows = rows_of(table, method=method, seed=seed, attack="none")

@@ -446,8 +446,24 @@ class _Perturbation(Strict):
     clip: Interval = Field((0.0, 1.0), description="what the changed image is clipped to, in those units")
     seed: int = Field(0, ge=0, description="seed of random starts and draws")
 
+    @model_validator(mode="after")
+    def _clip_suits_the_units(self) -> Self:
+        if not self.clip[0] < self.clip[1]:
+            raise ValueError(f"clip must rise, from the smallest to the largest value, not {list(self.clip)}")
+        if self.units == "normalised" and "clip" not in self.model_fields_set:
+            raise ValueError(
+                "normalised units need a clip of their own, such as [-2.2, 2.2]: images leave [0, 1] there"
+            )
+        return self
 
-class FeatureAttack(_Perturbation):
+
+class _Search(_Perturbation):
+    """What looks for the worst change: it needs room for one."""
+
+    epsilon: Ratio = Field(gt=0, description="largest change, in those units, such as 6/255")
+
+
+class FeatureAttack(_Search):
     """Drives the teacher's features, never the student's: crafted once for all students (METHODS 1.5)."""
 
     kind: Literal["feature"]
@@ -467,7 +483,7 @@ class NoiseAttack(_Perturbation):
     kind: Literal["noise"]
 
 
-class PGDAttack(_Perturbation):
+class PGDAttack(_Search):
     """Projected gradient descent on the student itself (Madry et al., ICLR 2018)."""
 
     kind: Literal["pgd"]
@@ -477,11 +493,17 @@ class PGDAttack(_Perturbation):
     images: int | None = Field(None, ge=1, description="test images attacked, chosen by seed; all when null")
 
 
-class AutoAttack(_Perturbation):
+class AutoAttack(_Search):
     """The standard ensemble on the student itself (Croce and Hein, ICML 2020)."""
 
     kind: Literal["autoattack"]
     images: int | None = Field(None, ge=1, description="test images attacked, chosen by seed; all when null")
+
+    @model_validator(mode="after")
+    def _in_pixels(self) -> Self:
+        if self.units != "pixel" or self.clip != (0.0, 1.0):
+            raise ValueError("autoattack counts in pixels and clips to [0, 1]: leave units and clip out")
+        return self
 
 
 Attack = Annotated[FeatureAttack | NoiseAttack | PGDAttack | AutoAttack, Field(discriminator="kind")]

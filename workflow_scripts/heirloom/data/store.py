@@ -23,6 +23,7 @@ from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import atomic_path, read_card, read_table, verify_card, write_table
 
 Split = Literal["train", "validation", "test"]
+Pixel = np.uint8 | np.int8
 PartName = Literal["development", "test"]
 Box = tuple[float, float, float, float]
 REGION = "region_"
@@ -51,7 +52,11 @@ class Part:
         chosen = np.flatnonzero(np.asarray(self.table.column("split").to_pylist(), dtype=object) == name)
         if not len(chosen):
             raise ValueError(f"this part holds no sample of the split {name!r}")
-        return Part(self.stored, self.rows[chosen], self.table.take(pa.array(chosen)), self.classes, self.crop)
+        return self.take(chosen)
+
+    def take(self, rows: NDArray[np.integer]) -> Part:
+        """Return some samples by their positions in this part, in the order given; the images are not copied."""
+        return Part(self.stored, self.rows[rows], self.table.take(pa.array(rows)), self.classes, self.crop)
 
     def batch(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Read some samples by their positions in this part (0 to N - 1): contiguous uint8 (B, H, W, 3)."""
@@ -173,11 +178,13 @@ def write_part(folder: Path, images: Iterable[NDArray[np.uint8]], index: pa.Tabl
     write_table(folder / "index.parquet", index, metadata={"kind": "data"})
 
 
-def write_images(path: Path, images: Iterable[NDArray[np.uint8]], *, count: int) -> None:
-    """Write `count` images of one size as one .npy array (count, H, W, 3), each as soon as it comes.
+def write_images(
+    path: Path, images: Iterable[NDArray[Pixel]], *, count: int, kind: type[np.integer] = np.uint8
+) -> None:
+    """Write `count` images of one size as one .npy array (count, H, W, 3) of a `kind`, each as soon as it comes.
 
     The file is written, not mapped: on a full disk a write fails with a message, where a mapped page kills the job.
-    Raises ValueError when the images differ in size or in number from what was said.
+    Raises ValueError when the images differ in size, kind or number from what was said.
     """
     written = 0
     shape: tuple[int, ...] = (0, 0, 3)
@@ -185,18 +192,20 @@ def write_images(path: Path, images: Iterable[NDArray[np.uint8]], *, count: int)
         for image in images:
             if not written:
                 shape = image.shape
-                _write_header(file, (count, *shape))
-            if image.shape != shape or image.dtype != np.uint8:
-                raise ValueError(f"image {written} is {image.dtype} {image.shape}, the first one uint8 {shape}")
+                _write_header(file, (count, *shape), kind)
+            if image.shape != shape or image.dtype != kind:
+                raise ValueError(
+                    f"image {written} is {image.dtype} {image.shape}, the first one {kind.__name__} {shape}"
+                )
             file.write(np.ascontiguousarray(image).data)
             written += 1
         if written != count or not count:
             raise ValueError(f"{written} images for {count} rows of the index")
 
 
-def _write_header(file: Any, shape: tuple[int, ...]) -> None:
-    """Write the head of an .npy file of uint8."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+def _write_header(file: Any, shape: tuple[int, ...], kind: type[np.integer]) -> None:
+    """Write the head of an .npy file."""
+    header = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +13,12 @@ from torch import Tensor
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.models.classifier import Classifier
+from heirloom.models.modes import evaluating
+from heirloom.runtime.progress import Progress
 
-# Called with a batch (B, 3, crop, crop) in [0, 1], in the order of the part; returns what the model is shown instead.
-ImageTransform = Callable[[Tensor], Tensor]
+# Called with a batch (B, 3, crop, crop) in [0, 1] and its rows (B,) in the part, batch after batch in the part's order;
+# returns what the model is shown instead. Gradients may be taken in it.
+ImageTransform = Callable[[Tensor, NDArray[np.int64]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -33,32 +35,24 @@ def predict(
     *,
     batch_size: int = 256,
     transform: ImageTransform | None = None,
+    progress: Progress | None = None,
 ) -> Predictions:
     """Classify every image of a part, in its order.
 
-    The model must lie on the images' device; each module's mode is put back afterwards. Autocast is off.
+    The model must lie on the images' device; each module's mode is put back afterwards. Autocast is off. `progress`
+    counts the images.
     """
-    with _evaluating(model), torch.inference_mode(), torch.autocast(images.device.type, enabled=False):
-        answers = [
-            _answer(model, _shown(images, first, batch_size=batch_size, transform=transform))
-            for first in range(0, len(images.part), batch_size)
-        ]
+    answers: list[tuple[Tensor, Tensor]] = []
+    with evaluating(model), torch.autocast(images.device.type, enabled=False):
+        for first in range(0, len(images.part), batch_size):
+            shown = _shown(images, first, batch_size=batch_size, transform=transform)
+            answers.append(_answer(model, shown))
+            if progress is not None:
+                progress.advance(len(shown))
     labels, confidences = zip(*answers, strict=True)
     return Predictions(
         label=torch.cat(labels).cpu().numpy().astype(np.int32), confidence=torch.cat(confidences).cpu().numpy()
     )
-
-
-@contextmanager
-def _evaluating(model: Classifier) -> Iterator[None]:
-    """Put a model into eval mode and back: each module by itself, since a part of it may be frozen."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def accuracy(model: Classifier, images: Images) -> float:
@@ -71,9 +65,10 @@ def _shown(images: Images, first: int, *, batch_size: int, transform: ImageTrans
     rows = np.arange(first, min(first + batch_size, len(images.part)))
     stored, _ = images.batch(rows)
     shown = centre(stored, images.part.crop)
-    return shown if transform is None else transform(shown)
+    return shown if transform is None else transform(shown, rows)
 
 
+@torch.inference_mode()
 def _answer(model: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
     """Return labels (B,) and confidences (B,) of a batch."""
     confidence, label = model(images).softmax(dim=1).max(dim=1)

@@ -1,0 +1,24 @@
+"""The budget column of the tables: what an attack was allowed, and whose code ran it."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+
+from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, PGDAttack
+
+# What decides whether and where an attack is shown, not what it may do; a title is a word for readers
+_NOT_OF_THE_BUDGET = {"title", "control", "images"}
+
+
+def budget_of(
+    attack: FeatureAttack | NoiseAttack | PGDAttack | AutoAttack, *, library: str = "heirloom", **more: object
+) -> str:
+    """Return an attack's settings as JSON with sorted keys.
+
+    `library` is the installed package whose code runs it; `more` are settings that the attack's model does not hold.
+    """
+    settings = attack.model_dump(mode="json", exclude=_NOT_OF_THE_BUDGET, exclude_none=True)
+    return json.dumps(
+        {**settings, "norm": "Linf", "library": library, "version": version(library), **more}, sort_keys=True
+    )

@@ -1,0 +1,17 @@
+"""White-box attacks by the kind a study's catalogue gives them. Planning a study reads this table: it imports no torch.
+
+Each is attack(name, settings, part) -> heirloom.evaluation.conditions.Condition; the settings are the model of
+heirloom.config.models.WhiteBox of that kind, the part holds the attacked images and their labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+WHITE_BOX: Mapping[str, str] = MappingProxyType(
+    {
+        "autoattack": "heirloom.attacks.autoattack:autoattack",
+        "pgd": "heirloom.attacks.white_box:pgd",
+    }
+)

@@ -1,0 +1,89 @@
+"""Projected gradient ascent: one loop for every norm, objective and unit (Madry et al., ICLR 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from heirloom.config.models import Interval
+from heirloom.models.modes import evaluating, frozen
+
+# Points (B, 3, H, W) in the attack's units to values (B,): the larger, the better for the attacker.
+Objective = Callable[[Tensor], Tensor]
+
+
+class Geometry(Protocol):
+    """Where a search begins, how it steps and what it is held to; a norm is one such object."""
+
+    def start(self, draw: Tensor) -> Tensor:
+        """Turn a uniform draw from [0, 1) (B, 3, H, W) into a random change."""
+
+    def move(self, gradient: Tensor) -> Tensor:
+        """Turn the objective's gradient (B, 3, H, W) into one step of the change."""
+
+    def project(self, change: Tensor, centre: Tensor) -> Tensor:
+        """Return the nearest allowed change (B, 3, H, W) of the points `centre`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LInf:
+    """Each value changes by at most `epsilon`, then its point is clipped; steps follow the gradient's sign.
+
+    The clip comes last, as published: a point that lies outside it by more than epsilon is moved by more (PUBLISHED
+    B5).
+    """
+
+    epsilon: float
+    step: float
+    clip: Interval
+
+    def start(self, draw: Tensor) -> Tensor:
+        """Anywhere in the ball, uniformly."""
+        return (2 * draw - 1) * self.epsilon
+
+    def move(self, gradient: Tensor) -> Tensor:
+        """One step towards the gradient's corner."""
+        return gradient.sign() * self.step
+
+    def project(self, change: Tensor, centre: Tensor) -> Tensor:
+        """Cut to the ball, then to the clip."""
+        return (centre + change.clamp(-self.epsilon, self.epsilon)).clamp(*self.clip) - centre
+
+
+def ascend(
+    objective: Objective, centre: Tensor, geometry: Geometry, *, steps: int, change: Tensor | None = None
+) -> Tensor:
+    """Return the change (B, 3, H, W) of `centre` after so many steps up the objective.
+
+    `change` is the start, zero when None. Each image is on its own, since values add up over a batch. Gradients are
+    asked for by name (`torch.autograd.grad`), so no parameter's `.grad` is written. Raises ValueError for points other
+    than float32.
+    """
+    if centre.dtype != torch.float32:
+        raise ValueError(f"attacks compute in float32, not in {centre.dtype}")
+    change = geometry.project(torch.zeros_like(centre) if change is None else change, centre)
+    for _ in range(steps):
+        change = geometry.project(change + geometry.move(_gradient(objective, centre + change)), centre)
+    return change
+
+
+def _gradient(objective: Objective, points: Tensor) -> Tensor:
+    leaf = points.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(objective(leaf).sum(), leaf)
+    return gradient
+
+
+@contextmanager
+def attacking(model: nn.Module) -> Iterator[None]:
+    """Hold a model as every attack needs it: eval mode, float32 without autocast, no gradient to its parameters.
+
+    Modes and flags are put back; gradients that a training has gathered are left alone.
+    """
+    device = next(model.parameters()).device
+    with evaluating(model), frozen(model), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        yield

@@ -1,0 +1,94 @@
+"""Judging a model under named conditions: clean images, triggers, crafted attacks and noise are one kind of thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from heirloom.data.resident import Images
+from heirloom.data.store import Part
+from heirloom.evaluation.predictions import ImageTransform, Predictions, predict
+from heirloom.models.classifier import Classifier
+from heirloom.models.weights import load_classifier
+from heirloom.runtime.errors import WeightsError
+from heirloom.runtime.files import read_card, write_table
+from heirloom.runtime.progress import Progress
+
+CLEAN = "none"
+
+
+@dataclass(frozen=True, order=True)
+class StudentName:
+    """What tells a model from the others of its evaluation."""
+
+    method: str
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """One way a part's images are shown.
+
+    `budget`: JSON, what the attacker may do. `transform` gives, for a model, what is shown to it instead of the clean
+    images; it is asked anew for each model, so that each meets the same draws.
+    """
+
+    name: str
+    budget: str = "{}"
+    transform: Callable[[Classifier], ImageTransform] | None = None
+
+    def shown_to(self, model: Classifier) -> ImageTransform | None:
+        """Return the transform for a model; None shows it the images as they are."""
+        return None if self.transform is None else self.transform(model)
+
+
+def load_model(weights: Path, card: Path, part: Part) -> Classifier:
+    """Load a model whose head knows the part's classes, in their order; raises WeightsError otherwise."""
+    names = read_card(card).get("class_names")
+    if names != list(part.classes):
+        known = f"{len(names)} other classes" if names else "no named classes"
+        mend = "evaluate it on the data set it was trained on"
+        raise WeightsError(
+            f"the model knows {known}, not the data set's {len(part.classes)}", where=str(card), mend=mend
+        )
+    return load_classifier(weights, card)
+
+
+def judged(
+    name: StudentName,
+    model: Classifier,
+    condition: Condition,
+    images: Images,
+    *,
+    batch_size: int,
+    progress: Progress | None = None,
+) -> pa.Table:
+    """Return one model's predictions under one condition, a row an image in the order of the part."""
+    transform = condition.shown_to(model)
+    found = predict(model, images, batch_size=batch_size, transform=transform, progress=progress)
+    return _table(name, condition, images.part, found)
+
+
+def write_predictions(path: Path, tables: Sequence[pa.Table]) -> None:
+    """Write what models predicted under all conditions as one table."""
+    write_table(path, pa.concat_tables(tables), metadata={"kind": "predictions", "version": 1})
+
+
+def _table(name: StudentName, condition: Condition, part: Part, found: Predictions) -> pa.Table:
+    count = len(part)
+    return pa.table(
+        {
+            "method": pa.array([name.method] * count, pa.string()),
+            "seed": pa.array([name.seed] * count, pa.int32()),
+            "attack": pa.array([condition.name] * count, pa.string()),
+            "budget": pa.array([condition.budget] * count, pa.string()),
+            "condition": pa.array([""] * count, pa.string()),
+            "sample": pa.array(part.samples, pa.string()),
+            "label": pa.array(part.labels, pa.int32()),
+            "prediction": pa.array(found.label, pa.int32()),
+            "confidence": pa.array(found.confidence, pa.float32()),
+        }
+    )
