@@ -9,7 +9,7 @@ OUTPUTS:    results/<study>/attacks/{teacher}/{injection}/{dataset}/{attack}/{ca
             results/<study>/white_box/{teacher}/{injection}/{dataset}/{method}/seed{seed}/predictions.parquet
 """
 
-from heirloom.attacks import WHITE_BOX
+from heirloom.attacks.catalogue import WHITE_BOX
 
 ATTACK = paths.attack_folder(study=STUDY)
 EVALUATION = paths.evaluation_folder(study=STUDY)

@@ -84,6 +84,7 @@ rule slice_teacher:
     resources:
         **resources_of("slice_teacher"),
     params:
+        name="{method}",
         method=lambda wildcards: GRID.method_recipe(wildcards.method, wildcards.dataset),
         augmentation=lambda wildcards: GRID.augmentation_of(wildcards.dataset),
         seed=GRID.study.seeds[0],

@@ -23,3 +23,16 @@ def lowest(scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
     marked[torch.argsort(values, stable=True)[:count]] = True
     parts = torch.split(marked, [score.numel() for score in scores.values()])
     return {name: part.view(score.shape) for (name, score), part in zip(scores.items(), parts, strict=True)}
+
+
+def shared_ranks(values: Tensor, repeats: Tensor | None = None) -> Tensor:
+    """Rank values (N,) from the lowest; equal values share the mean of their ranks, wherever they stand.
+
+    Returns int64 (N,): twice that mean, counted from 0, which is a whole number. `repeats`: int64 (N,), how often each
+    value counts (once if None); the ranks are those among all repetitions. On the CPU.
+    """
+    distinct, place = torch.unique(values, return_inverse=True)
+    counts = torch.zeros(len(distinct), dtype=torch.int64)
+    counts.index_add_(0, place, torch.ones_like(place) if repeats is None else repeats)
+    ends = counts.cumsum(0)
+    return (2 * ends - counts - 1)[place]  # first rank (end - count) and last (end - 1) of each value

@@ -27,12 +27,13 @@ def run(
     inputs: TransferFiles,
     outputs: Outputs,
     method: Pruning,
+    name: str,
     augmentation: Augmentation,
     seed: int,
     code: str,
     checkpoint_seconds: float = 60.0,
 ) -> None:
-    """Write the student of a pruning method at its start.
+    """Write the student of a pruning method, called `name`, at its start.
 
     A score that draws or trains (random, a trial) does so with `seed`: only the student of that seed has this very
     slice. Raises what `train_student` raises. Method: METHODS 1.3, 1.4.
@@ -55,6 +56,7 @@ def run(
         outputs.card,
         kind="slice",
         files={outputs.weights.name: outputs.weights},
+        slice=name,
         teacher=sha256_of(inputs.teacher_weights),
         zero_conv_weights=zeros,
         ratio=method.ratio,

@@ -11,7 +11,7 @@ from torch import Tensor
 from heirloom.config.models import Score
 from heirloom.models.classifier import Classifier, conv_weights
 from heirloom.models.ranks import lowest
-from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.errors import ConfigError, TrainingError
 from heirloom.runtime.registry import known, resolve
 from heirloom.transfer.methods.plan import Assignment
 from heirloom.transfer.scores import SCORES
@@ -19,9 +19,18 @@ from heirloom.transfer.scores.scored import Scored
 
 
 def scored(student: Classifier, settings: Score, assignment: Assignment) -> Scored:
-    """Score a student's conv weights. Raises ConfigError for a kind that SCORES does not have."""
+    """Score a student's conv weights.
+
+    Raises ConfigError for a kind that SCORES does not have, and TrainingError that names a layer whose scores hold a
+    NaN: sorting would put it at one end of the ranking without a word.
+    """
     function: Callable[..., Scored] = resolve(known(SCORES, settings.kind, kind="weight score"))
-    return function(student, settings, assignment)
+    found = function(student, settings, assignment)
+    for name, values in found.scores.items():
+        if bool(values.isnan().any()):
+            what = f"the score {settings.kind} of {name.removesuffix('.weight')} is no number"
+            raise TrainingError(what, where="method.score", mend="check the teacher's weights, or lower a trial's rate")
+    return found
 
 
 def prune(

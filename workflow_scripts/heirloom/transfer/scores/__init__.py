@@ -10,6 +10,14 @@ from types import MappingProxyType
 # weight's shape. The student comes back as it was, unless the settings ask for the published no-op.
 SCORES: Mapping[str, str] = MappingProxyType(
     {
+        "change": "heirloom.transfer.scores.change:change",
+        "coverage": "heirloom.transfer.scores.coverage:score",
+        "gradient": "heirloom.transfer.scores.gradients:accumulated",
         "magnitude": "heirloom.transfer.scores.magnitude:score",
+        "random": "heirloom.transfer.scores.uniform:score",
+        "relative-change": "heirloom.transfer.scores.change:relative_change",
+        "scaled-change": "heirloom.transfer.scores.change:scaled_change",
+        "snip": "heirloom.transfer.scores.gradients:snip",
+        "taylor": "heirloom.transfer.scores.gradients:taylor",
     }
 )
