@@ -134,7 +134,7 @@ def _variable(matrix: memoryview, order: str) -> _Variable:
     (_, flags), (_, shape), (_, name), *content = [*_elements(matrix, order), *absent]
     if len(flags) < 8 or not shape or len(shape) % 4:
         raise _WrongError("a variable has no class or no shape")
-    word = int(np.frombuffer(flags, f"{order}u4")[0])
+    word = int(np.frombuffer(flags[:4], f"{order}u4")[0])
     sizes = tuple(int(size) for size in np.frombuffer(shape, f"{order}i4"))
     return _Variable(bytes(name).decode("latin-1"), word & 0xFF, bool(word & COMPLEX), sizes, tuple(content), order)
 

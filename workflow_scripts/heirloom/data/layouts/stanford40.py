@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from heirloom.data.layouts import annotations
+from heirloom.data.layouts import voc
 from heirloom.data.layouts.listing import Box, Listing, Sample, Spelling, find_folder, lines, listing, pictures
 from heirloom.runtime.errors import DataError
 
@@ -81,7 +81,7 @@ def _regions(boxes: Path, picture: Path, spelling: Spelling) -> dict[str, Box]:
     """Return the region of a picture; raises ValueError when the boxes are there, but not this one."""
     if not boxes.is_dir():
         return {}
-    return annotations.region(spelling.find(boxes, f"{picture.stem}.xml"), REGION)
+    return voc.region(spelling.find(boxes, f"{picture.stem}.xml"), REGION)
 
 
 def _left_over(images: Path, samples: Iterable[Sample]) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from heirloom.data.layouts import annotations, matlab
+from heirloom.data.layouts import matlab, voc
 from heirloom.data.layouts.listing import (
     Box,
     Listing,
@@ -129,7 +129,7 @@ def _regions(entry: _Entry, place: _Place) -> dict[str, Box]:
     if place.boxes is None:
         return {}
     folder = place.spelling.find(place.boxes, entry.folder)
-    return annotations.region(place.spelling.find(folder, Path(entry.picture).stem), REGION)
+    return voc.region(place.spelling.find(folder, Path(entry.picture).stem), REGION)
 
 
 def _left_over(place: _Place, entries: Mapping[Literal["development", "test"], Iterable[_Entry]]) -> list[str]:
