@@ -8,7 +8,7 @@ of no kind stand behind them, and grass may hide a part.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import cos, pi, radians, sin
+from math import cos, pi, sin
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
@@ -53,7 +53,7 @@ _BROWN, _DARK, _LIME, _CREAM = (110, 70, 40), (52, 34, 44), (170, 190, 80), (240
 class Kind:
     """What flowers of one kind share. Lengths are in those of a petal.
 
-    `petals`: how many in the outer ring. `rings`: from the outer to the inner one, the inner ones shorter. `width`: half
+    `petals`: how many in the outer ring. `rings`: from the outer to the inner one, these shorter. `width`: half
     a petal's width. `mark`: what a petal shows in the ink "mark". `colours`: those it may bloom in.
     """
 
@@ -367,4 +367,6 @@ def write(
     numbers = {name: np.flatnonzero(parts == part)[None] + 1 for name, part in _SPLITS.items()}
     shuffled = {name: stream(seed, _ORDER, _SPLITS[name]).permutation(found, axis=1) for name, found in numbers.items()}
     save_matlab(folder / "imagelabels.mat", {"labels": labels})
-    save_matlab(folder / "setid.mat", {name: found.astype(np.uint16) for name, found in shuffled.items()})
+    save_matlab(
+        folder / "setid.mat", {name: found.astype(np.min_scalar_type(len(order))) for name, found in shuffled.items()}
+    )
