@@ -27,12 +27,15 @@ from heirloom.data.synthetic.scene import (
     check_counts,
     curve,
     draw_setting,
+    framed,
     moved,
     oval,
     polygon,
     portray,
     stream,
     stroke,
+    turf,
+    worn,
 )
 
 Marks: TypeAlias = tuple[Mark, ...]
@@ -384,12 +387,7 @@ def _put(marks: Marks, foot: Point, rng: np.random.Generator) -> tuple[Marks, Po
     """Bring a bird into the picture's square, wholly inside, at any size, side and place."""
     flip, turn = bool(rng.random() < 0.5), rng.uniform(-6, 6)
     marks = moved((*marks, Mark("", (foot,))), flip=flip, turn=turn)
-    points = np.array([point for mark in marks for point in mark.points])
-    low, high = points.min(axis=0), points.max(axis=0)
-    scale = rng.uniform(1.05, 1.8) / float((high - low).max())
-    slack = 0.94 - scale * (high - low) / 2
-    x, y = (rng.uniform(-1, 1, 2) * slack - scale * (low + high) / 2).tolist()
-    *bird, stand = moved(marks, x, y, scale)
+    *bird, stand = framed(marks, rng, (1.05, 1.8))
     return tuple(bird), stand.points[0]
 
 
@@ -397,11 +395,7 @@ def _support(kind: str, foot: Point, rng: np.random.Generator) -> Marks:
     """Draw what the bird stands on, and what grows behind it."""
     x, y = foot
     if kind == "ground":
-        blades = rng.uniform((-1.1, y, -0.1), (1.1, 1.1, 0.25), (12, 3)).tolist()
-        turf = polygon(
-            "earth", -1.2, y - rng.uniform(-0.04, 0.08), 1.2, y - rng.uniform(-0.04, 0.08), 1.2, 1.2, -1.2, 1.2
-        )
-        return (turf, *(stroke("grass", 0.03, a, b + 0.1, a + c * 0.3, b - abs(c)) for a, b, c in blades))
+        return turf(rng, y)
     slope, width = rng.uniform(-0.35, 0.35), rng.uniform(0.05, 0.16)
     twigs = [(a, y + slope * (a - x), a + rng.uniform(-0.4, 0.4), rng.uniform(-1, 1)) for a in rng.uniform(-1, 1, 3)]
     branches = (stroke("bark", width * 0.5, *twig) for twig in twigs)
@@ -432,10 +426,10 @@ def _palette(species: Species, rng: np.random.Generator) -> dict[str, Colour]:
     """Colour a species' inks for one bird: plumage differs a little, and young birds are duller."""
     dull = rng.uniform(0.25, 0.5) if rng.random() < 0.2 else 0.0
     fade, tone = rng.uniform(0.86, 1.12), rng.uniform(-10, 10, 3)
-    inks = {ink: _worn(getattr(species, ink), dull, fade, tone + rng.normal(0, 7, 3)) for ink in _INKS}
+    inks = {ink: worn(getattr(species, ink), dull, fade, tone + rng.normal(0, 7, 3)) for ink in _INKS}
     return {
         **inks,
-        "tip": _worn(inks["wing"], 0.0, 0.72, np.zeros(3)),
+        "tip": worn(inks["wing"], 0.0, 0.72, np.zeros(3)),
         "eye": (20, 18, 18),
         "glint": (235, 235, 235),
         "bark": any_colour(rng, (15, 45), (0.1, 0.5), (0.2, 0.6)),
@@ -444,12 +438,6 @@ def _palette(species: Species, rng: np.random.Generator) -> dict[str, Colour]:
         "earth": any_colour(rng, (20, 200), (0.1, 0.5), (0.3, 0.8)),
         "grass": any_colour(rng, (45, 130), (0.3, 0.7), (0.3, 0.8)),
     }
-
-
-def _worn(colour: Colour, dull: float, fade: float, tone: np.ndarray) -> Colour:
-    mixed = (np.array(colour) * (1 - dull) + np.array((128, 112, 92)) * dull) * fade + tone
-    red, green, blue = np.clip(mixed, 0, 255).astype(int).tolist()
-    return red, green, blue
 
 
 _BACKDROPS: dict[str, tuple[str, ...]] = {

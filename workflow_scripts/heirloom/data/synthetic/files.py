@@ -1,14 +1,17 @@
 """How drawn data sets put pictures and lists on disk."""
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from heirloom.data.synthetic.scene import Range
+from heirloom.data.synthetic.scene import Box, Range
 
 JPEG_QUALITY = 95
+MATLAB_TITLE = b"MATLAB 5.0 MAT-file".ljust(116)  # scipy's holds the time of writing
 
 
 def write_lines(path: Path, lines: Iterable[str], *, last: str = "\n") -> None:
@@ -30,3 +33,42 @@ def check_classes(classes: int, most: int, what: str) -> None:
 def draw_size(rng: np.random.Generator, side: int, width: Range, height: Range) -> tuple[int, int]:
     """Draw a picture's width and height, each as a share of `side` within a range."""
     return round(side * rng.uniform(*width)), round(side * rng.uniform(*height))
+
+
+def save_matlab(path: Path, variables: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write variables as a MATLAB file of version 5, compressed; equal variables give equal bytes."""
+    from scipy.io import savemat
+
+    content = io.BytesIO()
+    savemat(content, dict(variables), do_compression=True)
+    path.write_bytes(MATLAB_TITLE + content.getvalue()[len(MATLAB_TITLE) :])
+
+
+def cells(texts: Sequence[str]) -> NDArray[np.object_]:
+    """Return texts as a column that `save_matlab` writes as a cell array."""
+    column = np.empty((len(texts), 1), dtype=object)
+    column[:, 0] = list(texts)
+    return column
+
+
+def save_annotation(path: Path, *, name: str, size: tuple[int, int], area: Box, kind: str) -> None:
+    """Write the box of one thing as PASCAL VOC does, XML, its numbers as edges.
+
+    `name`: what the picture is called. `size`: its width and height. `area`: the last pixels included. `kind`: the
+    thing's name.
+    """
+    left, top, right, bottom = area
+    edges = (("xmin", left), ("ymin", top), ("xmax", right + 1), ("ymax", bottom + 1))
+    write_lines(
+        path,
+        (
+            "<annotation>",
+            f"  <filename>{name}</filename>",
+            f"  <size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>",
+            "  <object>",
+            f"    <name>{kind}</name>",
+            f"    <bndbox>{''.join(f'<{edge}>{value}</{edge}>' for edge, value in edges)}</bndbox>",
+            "  </object>",
+            "</annotation>",
+        ),
+    )

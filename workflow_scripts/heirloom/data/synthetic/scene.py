@@ -140,6 +140,27 @@ def bent(marks: Iterable[Mark], rng: np.random.Generator, amount: float) -> tupl
     return tuple(replace(m, points=bend(m.points), width=m.width * thickness) for m in marks)
 
 
+def framed(marks: Iterable[Mark], rng: np.random.Generator, extent: Range) -> tuple[Mark, ...]:
+    """Bring marks into the picture's square, wholly inside, at any place.
+
+    `extent`: the least and the greatest that their larger side may take of the square's 2, itself below 1.88.
+    """
+    marks = tuple(marks)
+    points = np.array([point for mark in marks for point in mark.points])
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = rng.uniform(*extent) / float((high - low).max())
+    slack = 0.94 - scale * (high - low) / 2
+    x, y = (rng.uniform(-1, 1, 2) * slack - scale * (low + high) / 2).tolist()
+    return moved(marks, x, y, scale)
+
+
+def turf(rng: np.random.Generator, y: float) -> tuple[Mark, ...]:
+    """Draw the ground below a height, in the ink "earth", with blades of "grass"."""
+    blades = rng.uniform((-1.1, y, -0.1), (1.1, 1.1, 0.25), (12, 3)).tolist()
+    earth = polygon("earth", -1.2, y - rng.uniform(-0.04, 0.08), 1.2, y - rng.uniform(-0.04, 0.08), 1.2, 1.2, -1.2, 1.2)
+    return (earth, *(stroke("grass", 0.03, a, b + 0.1, a + c * 0.3, b - abs(c)) for a, b, c in blades))
+
+
 _BOWL = curve(0.5, 0.68, 0.5, 0.32)
 
 GLYPHS: Mapping[str, tuple[tuple[Point, ...], ...]] = {
@@ -289,6 +310,13 @@ def any_colour(
     h, s, v = rng.uniform(*hue) % 360 / 360, rng.uniform(*saturation), rng.uniform(*value)
     red, green, blue = hsv_to_rgb(h, s, v)
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def worn(colour: Colour, dull: float, fade: float, tone: NDArray[np.float64]) -> Colour:
+    """Vary a colour: mix `dull` (0 to 1) of brown into it, multiply it by `fade` and add `tone`, shaped (3,)."""
+    mixed = (np.array(colour) * (1 - dull) + np.array((128, 112, 92)) * dull) * fade + tone
+    red, green, blue = np.clip(mixed, 0, 255).astype(int).tolist()
+    return red, green, blue
 
 
 def draw_backdrop(rng: np.random.Generator, kinds: Sequence[str] = tuple(BACKDROPS)) -> Image.Image:
