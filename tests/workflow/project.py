@@ -32,9 +32,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Project:
-    """A folder in which `snakemake` runs the tiny study with the code that lies there."""
+    """A folder in which `snakemake` runs a tiny study with the code that lies there."""
 
     folder: Path
+    study_file: str = STUDY
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(self.folder / "workflow_scripts"), "COLUMNS": "200"}
@@ -54,10 +55,10 @@ class Project:
         )
 
     def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
-        return self.call("-m", "snakemake", *arguments, "--cores", str(cores), "--configfile", STUDY)
+        return self.call("-m", "snakemake", *arguments, "--cores", str(cores), "--configfile", self.study_file)
 
     def heirloom(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.call("-m", "heirloom", command, "--study", STUDY, "--cores", "2", *arguments)
+        return self.call("-m", "heirloom", command, "--study", self.study_file, "--cores", "2", *arguments)
 
     def plan(self, *arguments: str) -> list[Job]:
         """Jobs that `snakemake -n` would run, without the targets that only collect."""
@@ -81,11 +82,11 @@ class Project:
         file.write_text(file.read_text() + text)
 
     def change_study(self, **keys: object) -> None:
-        file = self.folder / STUDY
+        file = self.folder / self.study_file
         file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | keys))
 
     def study(self) -> dict[str, object]:
-        return dict(yaml.safe_load((self.folder / STUDY).read_text()))
+        return dict(yaml.safe_load((self.folder / self.study_file).read_text()))
 
     def digests(self) -> dict[str, str]:
         """sha256 of every result that is promised to be the same each time."""
@@ -98,7 +99,7 @@ class Project:
 
     def copy(self, folder: Path) -> Project:
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Project(folder)
+        return Project(folder, self.study_file)
 
 
 def parse_plan(text: str) -> list[Job]:
@@ -114,8 +115,8 @@ def parse_plan(text: str) -> list[Job]:
     return jobs
 
 
-def new_project(folder: Path) -> Project:
-    """Copy what a run needs from the repository, and the tiny study."""
+def new_project(folder: Path, study_file: str = STUDY) -> Project:
+    """Copy what a run needs from the repository, and the tiny studies."""
     folder.mkdir(parents=True)
     for part in PARTS:
         origin = SOURCE / part
@@ -124,4 +125,4 @@ def new_project(folder: Path) -> Project:
         elif origin.exists():
             shutil.copy2(origin, folder / part)
     shutil.copytree(Path(__file__).parent / "study", folder / "study")
-    return Project(folder)
+    return Project(folder, study_file)
