@@ -85,10 +85,10 @@ def _guitar(rng: np.random.Generator) -> Act:
         stroke("dark", 0.09, 0.78, 0, 0.88, 0),
     )
     neck = moved((Mark("", ((0.62, 0.0),)),), x, y, turn=turn)[0].points[0]
-    return Act(
-        Posture(((x, y), neck), _seated(rng)[0] if rng.random() < 0.4 else walk(rng), nod=12),
-        held=moved(body, x, y, turn=turn),
-    )
+    seated = rng.random() < 0.4
+    feet, seat = _seated(rng) if seated else (walk(rng), ())
+    held = moved(body, x, y, turn=turn)
+    return Act(Posture(((x, y), neck), feet, nod=12), behind=seat, held=held, ground=0.5 if seated else GROUND)
 
 
 def _jump(rng: np.random.Generator) -> Act:
