@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from heirloom.config.models import Preparation, RemoteFile
 from heirloom.data.store import PreparedData
@@ -99,6 +100,76 @@ def write_cub200(
     lists["classes.txt"] = [f"{class_id} {name}" for class_id, name in enumerate(classes, start=1)]
     for name, lines in lists.items():
         (folder / name).write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def write_mat(path: Path, **variables: object) -> None:
+    """Write a MATLAB file: lists of texts as cell arrays, numbers as a column."""
+    columns = {}
+    for name, values in variables.items():
+        column = np.array(values, dtype=object if isinstance(values[0], str) else np.float64)
+        columns[name] = column.reshape(-1, 1)
+    savemat(path, columns)
+
+
+def write_flowers102(root: Path, *, classes: int = 3, each: tuple[int, int, int] = (2, 2, 2)) -> Path:
+    """Write a Flowers 102 of noise below a root: picture n shows class n modulo the classes, classes from 1."""
+    folder = root / "Flower_102"
+    total = classes * sum(each)
+    for number in range(1, total + 1):
+        save_picture(folder / "jpg" / f"image_{number:05d}.jpg", seed=number)
+    write_mat(folder / "imagelabels.mat", labels=[number % classes + 1 for number in range(1, total + 1)])
+    ends = np.cumsum([0, *each]) * classes
+    splits = {name: list(range(ends[n + 1], ends[n], -1)) for n, name in enumerate(("trnid", "valid", "tstid"))}
+    write_mat(folder / "setid.mat", **splits)
+    return folder
+
+
+def write_box(path: Path, *boxes: tuple[int, int, int, int]) -> None:
+    """Write an annotation as PASCAL VOC does: xmin, ymin, xmax, ymax of each object."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    objects = "".join(
+        f"<object><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox></object>"
+        for a, b, c, d in boxes
+    )
+    path.write_text(f"<annotation><filename>%s</filename>{objects}</annotation>\n")
+
+
+def write_stanford_dogs(
+    root: Path, *, breeds: tuple[str, ...] = ("n02-beagle", "n01-collie"), training: int = 4, test: int = 2
+) -> Path:
+    """Write a Stanford Dogs of noise below a root; breeds are numbered as given, every dog has the box (4, 5, 20, 15)."""
+    folder = root / "stanford_dog"
+    lists: dict[str, list[tuple[str, int]]] = {"train_list.mat": [], "test_list.mat": []}
+    for number, breed in enumerate(breeds, start=1):
+        for n in range(training + test):
+            entry = f"{breed}/{breed.partition('-')[0]}_{n}"
+            save_picture(folder / "Images" / f"{entry}.jpg", seed=100 * number + n)
+            write_box(folder / "Annotation" / entry, (4, 5, 20, 15))
+            lists["train_list.mat" if n < training else "test_list.mat"].insert(0, (entry, number))
+    for name, rows in lists.items():
+        names = [entry for entry, _ in rows]
+        labels = [number for _, number in rows]
+        write_mat(folder / name, file_list=[f"{entry}.jpg" for entry in names], annotation_list=names, labels=labels)
+    return folder
+
+
+def write_stanford40(
+    root: Path, *, actions: tuple[str, ...] = ("running", "cooking"), training: int = 4, test: int = 2
+) -> Path:
+    """Write a Stanford 40 Actions of noise below a root; every person has the box (4, 5, 20, 15)."""
+    folder = root / "stanford_40"
+    lists = folder / "ImageSplits"
+    lists.mkdir(parents=True)
+    for place, action in enumerate(actions):
+        names = [f"{action}_{number:03d}" for number in range(1, training + test + 1)]
+        for number, name in enumerate(names):
+            save_picture(folder / "JPEGImages" / f"{name}.jpg", seed=100 * place + number)
+            write_box(folder / "XMLAnnotations" / f"{name}.xml", (4, 5, 20, 15))
+        for suffix, chosen in (("train", names[:training]), ("test", names[training:])):
+            (lists / f"{action}_{suffix}.txt").write_text("".join(f"{name}.jpg\r\n" for name in reversed(chosen)))
+    rows = "".join(f"{action}\t\t{training + test}\n" for action in actions)
+    (lists / "actions.txt").write_text(f"action_name\tnumber_of_images\n{rows}")
     return folder
 
 

@@ -19,7 +19,16 @@ from heirloom.runtime.files import read_card
 from heirloom.runtime.registry import resolve
 from heirloom.stages import download_dataset
 from tests.server import Place, Server, running
-from tests.unit.data_samples import write_classes, write_cub200, write_gtsrb, write_mit67, write_tiny_imagenet
+from tests.unit.data_samples import (
+    write_classes,
+    write_cub200,
+    write_flowers102,
+    write_gtsrb,
+    write_mit67,
+    write_stanford40,
+    write_stanford_dogs,
+    write_tiny_imagenet,
+)
 
 CATALOGUE = load_catalogue([Path(__file__).parents[2] / "config"]).datasets
 Tree = Mapping[str, bytes]  # member of an archive -> its content
@@ -85,7 +94,43 @@ def tiny_imagenet(root: Path) -> dict[str, Tree]:
     return {"tiny-imagenet-200.zip": tree(root) | {"tiny-imagenet-200/test/images/test_0.JPEG": b"x"}}
 
 
-SETS = {"gtsrb": gtsrb, "mit67": mit67, "cub200": cub200, "pubfig83": pubfig83, "tiny-imagenet": tiny_imagenet}
+def flowers102(root: Path) -> dict[str, Tree]:
+    """The archive holds jpg alone; the lists lie beside it."""
+    folder = write_flowers102(root)
+    lists = {name: {name: (folder / name).read_bytes()} for name in ("imagelabels.mat", "setid.mat")}
+    return {"102flowers.tgz": tree(folder, below="jpg"), **lists}
+
+
+def stanford_dogs(root: Path) -> dict[str, Tree]:
+    """Three archives without a folder round them, and a list of everything."""
+    folder = write_stanford_dogs(root)
+    lists = {path.name: path.read_bytes() for path in folder.glob("*.mat")}
+    return {
+        "images.tar": tree(folder, below="Images"),
+        "annotation.tar": tree(folder, below="Annotation"),
+        "lists.tar": lists | {"file_list.mat": b"x"},
+    }
+
+
+def stanford40(root: Path) -> dict[str, Tree]:
+    """Two archives; the boxes are a third, which is not asked for. Lists of all actions lie among the others."""
+    folder = write_stanford40(root)
+    return {
+        "Stanford40_JPEGImages.zip": tree(folder, below="JPEGImages"),
+        "Stanford40_ImageSplits.zip": tree(folder, below="ImageSplits") | {"ImageSplits/train.txt": b"x.jpg\n"},
+    }
+
+
+SETS = {
+    "gtsrb": gtsrb,
+    "mit67": mit67,
+    "cub200": cub200,
+    "flowers102": flowers102,
+    "stanford-dogs": stanford_dogs,
+    "stanford40": stanford40,
+    "pubfig83": pubfig83,
+    "tiny-imagenet": tiny_imagenet,
+}
 
 
 @pytest.fixture

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from heirloom.data.layouts import LAYOUTS, cub200, folder, gtsrb, mit67, pubfig83, tiny_imagenet
+from heirloom.data.layouts import (
+    LAYOUTS,
+    cub200,
+    flowers102,
+    folder,
+    gtsrb,
+    mit67,
+    pubfig83,
+    stanford40,
+    stanford_dogs,
+    tiny_imagenet,
+)
 from heirloom.data.layouts.listing import find_folder
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.registry import resolve
@@ -14,8 +25,8 @@ from tests.unit.data_samples import HEADER, save_picture, shuffle_listings, writ
 
 
 def test_every_layout_resolves() -> None:
-    readers = [cub200.read, folder.read, gtsrb.read, mit67.read, pubfig83.read, tiny_imagenet.read]
-    assert [resolve(LAYOUTS[name]) for name in sorted(LAYOUTS)] == readers
+    layouts = (cub200, flowers102, folder, gtsrb, mit67, pubfig83, stanford_dogs, stanford40, tiny_imagenet)
+    assert [resolve(LAYOUTS[name]) for name in sorted(LAYOUTS)] == [layout.read for layout in layouts]
 
 
 def test_gtsrb_is_listed(tmp_path: Path) -> None:

@@ -16,19 +16,26 @@ from tests.unit.data_samples import (
     prepare,
     write_classes,
     write_cub200,
+    write_flowers102,
     write_gtsrb,
     write_mit67,
+    write_stanford40,
+    write_stanford_dogs,
     write_tiny_imagenet,
 )
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "cub200": lambda root: write_cub200(root, training=8),
+    "flowers102": lambda root: write_flowers102(root, each=(4, 4, 2)),
     "folder": lambda root: write_classes(root / "own", images=10),
     "gtsrb": lambda root: write_gtsrb(root, tracks=4, frames=2),
     "mit67": lambda root: write_mit67(root, training=8),
     "pubfig83": lambda root: write_classes(root / "PubFig83", images=10),
+    "stanford-dogs": lambda root: write_stanford_dogs(root, training=8),
+    "stanford40": lambda root: write_stanford40(root, training=8),
     "tiny-imagenet": lambda root: write_tiny_imagenet(root, images=8),
 }
+REGIONS = {"cub200": ["bird"], "gtsrb": ["sign"], "stanford-dogs": ["dog"], "stanford40": ["person"]}
 SHOTS = 3
 
 
@@ -59,11 +66,11 @@ def test_the_index_keeps_what_the_reader_chose(tmp_path: Path, layout: str) -> N
     sizes = data.test.source_sizes
     assert sizes is not None
     assert sizes.tolist() == [[16, 16] if layout == "tiny-imagenet" else [24, 20]] * len(data.test)
-    assert list(data.test.regions) == {"cub200": ["bird"], "gtsrb": ["sign"]}.get(layout, [])
+    assert list(data.test.regions) == REGIONS.get(layout, [])
     made = layout in ("folder", "pubfig83")
     assert data.card["test_split"].startswith("20% of each class" if made else "official")
-    if layout == "cub200":
-        box = np.array(data.test.regions["bird"][0])
+    if layout in REGIONS and layout != "gtsrb":
+        box = np.array(data.test.regions[REGIONS[layout][0]][0])
         assert np.allclose(box, (np.array([4, 5, 20, 15]) - [2, 0, 2, 0]) * 16 / 20)
 
 
@@ -73,6 +80,9 @@ def test_the_index_keeps_what_the_reader_chose(tmp_path: Path, layout: str) -> N
         ("rooms", "mit67", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
         ("birds", "cub200", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
         ("faces", "pubfig83", {"images": 10}, (9, 6, 6)),
+        ("flowers", "flowers102", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
+        ("dogs", "stanford-dogs", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
+        ("actions", "stanford40", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
     ],
 )
 def test_drawn_sets_are_read_as_the_published_ones(

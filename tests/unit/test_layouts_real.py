@@ -7,8 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from scipy.io import loadmat
 
-from heirloom.data.layouts import cub200, mit67
+from heirloom.data.layouts import cub200, flowers102, matlab, mit67
 from heirloom.data.pictures import Decoder
 from heirloom.data.splits import split
 from tests.unit.data_samples import brought, make_raw, prepare
@@ -25,6 +26,34 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = brought(tmp_path_factory.mktemp("mit67"), "lists.tar.xz").parent / "files" / "mit67"
     (folder / "Images").mkdir()
     return folder
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real lists of Flowers 102 beside a folder without pictures."""
+    folder = brought(tmp_path_factory.mktemp("flowers"), "lists.tar.xz").parent / "files" / "flowers102"
+    (folder / "jpg").mkdir()
+    return folder
+
+
+def test_the_real_lists_of_flowers_are_read(flowers: Path) -> None:
+    listed = flowers102.read(flowers.parent)
+    assert listed.problems == ()
+    assert (len(listed.classes), listed.classes[0], listed.classes[101]) == (102, "class 001", "class 102")
+    counts = Counter((sample.part, sample.label) for sample in listed.samples)
+    assert [counts["development", label] for label in range(102)] == [20] * 102
+    tests = [counts["test", label] for label in range(102)]
+    assert (sum(tests), min(tests), max(tests)) == (6149, 20, 238)
+    labels = {sample.identifier: sample.label for sample in listed.samples}
+    assert len(labels) == 8189
+    assert (labels["image_00001.jpg"], labels["image_06765.jpg"]) == (76, 0)
+
+
+@pytest.mark.parametrize("name", ["setid.mat", "imagelabels.mat"])
+def test_the_real_matlab_files_hold_what_scipy_reads(flowers: Path, name: str) -> None:
+    expected = {key: value.ravel().tolist() for key, value in loadmat(flowers / name).items() if key[0] != "_"}
+    found = matlab.load(flowers / name, *expected, title="Flowers")
+    assert {key: found.numbers(key) for key in expected} == expected
 
 
 def test_the_real_lists_of_mit67_are_read(rooms: Path) -> None:
