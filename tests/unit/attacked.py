@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,17 @@ from tests.unit import toy
 CLASSES = 5
 BODY = Body(name="resnet8-small", options={"width": 8})
 PUBLISHED = {"units": "normalised", "clip": (-2.2, 2.2)}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread: more only wait for each other on networks this small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def train(folder: Path, *, seed: int = 0, iterations: int = 60) -> Path:

@@ -44,10 +44,8 @@ def net(tmp_path_factory):
     """A network, the test part it has never seen, and another network of the same data."""
     folder = tmp_path_factory.mktemp("attacks")
     model, other = (attacked.loaded(attacked.train(folder, seed=seed)) for seed in (0, 1))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield model, toy.opened(folder / "data", "test"), other
-    torch.set_num_threads(threads)
+    with attacked.one_thread():
+        yield model, toy.opened(folder / "data", "test"), other
 
 
 def condition(attack, model, part, *, batch_size=60):
@@ -406,26 +404,33 @@ def test_few_classes_leave_autoattack_what_they_allow(classes, suite):
 
 
 @pytest.fixture
-def few_queries(monkeypatch):
-    """Let square, the last and slowest of the ensemble, ask 50 times instead of 5,000."""
+def hasty(monkeypatch):
+    """Let AutoAttack's parts take a tenth of their steps, and square a hundredth: enough to draw and to fool some."""
+    from pyautoattack.autopgd_base import APGDAttack
+    from pyautoattack.fab_base import FABAttack
     from pyautoattack.square import SquareAttack
 
-    plain = SquareAttack.perturb
+    for part, steps, hurried in (
+        (APGDAttack, "n_iter", 10),
+        (FABAttack, "n_iter", 10),
+        (SquareAttack, "n_queries", 50),
+    ):
 
-    def short(self, *images):
-        self.n_queries = 50
-        return plain(self, *images)
+        def perturb(self, *images, plain=part.perturb, steps=steps, hurried=hurried):
+            setattr(self, steps, hurried)
+            return plain(self, *images)
 
-    monkeypatch.setattr(SquareAttack, "perturb", short)
+        monkeypatch.setattr(part, "perturb", perturb)
 
 
-def test_what_autoattack_counts_as_fooled_is_predicted_wrong_and_equal_seeds_give_equal_images(net, few_queries):
+@pytest.mark.usefixtures("hasty")
+def test_what_autoattack_counts_as_fooled_is_predicted_wrong_and_equal_seeds_give_equal_images(net):
     model, part, _ = net
-    part = part.take(np.arange(20))
+    part = part.take(np.arange(10))
     attack = attacked.autoattack(epsilon=0.025)
     found = shown(attack, model, part)
     changed = (found != attacked.batch(part)[0]).flatten(1).any(dim=1).numpy()
-    assert 0 < changed.sum() < 20  # so every attack of the ensemble had its turn
+    assert 0 < changed.sum() < 10  # so every attack of the ensemble had its turn
     layout = copy.deepcopy(model).to(memory_format=torch.channels_last)
     for judge in (model, layout):
         wrong = predict(judge, Images(part, CPU), transform=lambda _images, rows: found[rows]).label != part.labels
@@ -434,7 +439,8 @@ def test_what_autoattack_counts_as_fooled_is_predicted_wrong_and_equal_seeds_giv
     assert not torch.equal(found, shown(attack.model_copy(update={"seed": 1}), model, part))
 
 
-def test_autoattack_runs_every_attack_of_its_suite_on_three_classes_and_says_so(tmp_path, caplog, few_queries):
+@pytest.mark.usefixtures("hasty")
+def test_autoattack_runs_every_attack_of_its_suite_on_three_classes_and_says_so(tmp_path, caplog):
     part = toy.opened(toy.write_data(tmp_path / "data"), "test").take(np.arange(0, 9, 3))
     model = toy.classifier().eval()
     with torch.no_grad():
