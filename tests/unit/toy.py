@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from heirloom.config.models import Augmentation, Body, Method, Normalisation, Training
@@ -52,11 +53,22 @@ def classifier(*, classes: int = 3, seed: int = 0, body: Body = BODY) -> Classif
     return build_classifier(body, Normalisation(), classes=classes, seed=seed)
 
 
-def write_data(folder: Path, *, classes: int = 3, images: int = 30, side: int = 12, validation: float = 0.2) -> Path:
-    """Write a prepared data set whose classes differ in brightness, and return its folder."""
+def write_data(
+    folder: Path,
+    *,
+    classes: int = 3,
+    images: int = 30,
+    side: int = 12,
+    validation: float = 0.2,
+    pictures: NDArray[np.integer] | None = None,
+) -> Path:
+    """Write a prepared data set and return its folder; its classes differ in brightness unless `pictures` shows each.
+
+    `pictures`: (classes, side, side, 3) in [0, 255]; noise of 30 levels is added to them.
+    """
     random = np.random.default_rng(0)
     labels = np.arange(images) % classes
-    levels = 40 + 170 * labels[:, None, None, None] // max(1, classes - 1)
+    levels = 40 + 170 * labels[:, None, None, None] // max(1, classes - 1) if pictures is None else pictures[labels]
     for part, others in (("development", "validation"), ("test", "test")):
         pixels = np.clip(levels + random.integers(-30, 30, (images, side, side, 3)), 0, 255).astype(np.uint8)
         held = round(images * validation) if part == "development" else images
