@@ -1,0 +1,1 @@
+"""Measurements of this project's code against straightforward versions of the same."""

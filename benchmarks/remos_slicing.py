@@ -1,7 +1,8 @@
-"""ReMoS's slice of a ResNet-18: this project's array sorts against a walk over every weight in Python (METHODS 1.4).
+"""ReMoS's slice of a ResNet-18: array sorts against a walk over every weight in Python (METHODS 1.4).
 
-`python -m benchmarks.remos_slicing` runs both in one process on the same weights and coverages, checks that they set the
-same weights to 0, and prints what each took. It fails where they differ or where the slice takes 2 % of the walk or more.
+`python -m benchmarks.remos_slicing` runs both in one process on the same weights and coverages, checks that they set
+the same weights to 0, and prints what each took. It fails where they differ, or where the sorts take 2 % of the walk's
+time or more.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def collected(model: Classifier, covered: Mapping[str, Covered]) -> tuple[list[P
 
 
 def ranked(values: Sequence[float]) -> list[int]:
-    """Give each value the sum of the first and the last rank among its equals: twice their mean rank, a whole number."""
+    """Give each value the sum of its equals' first and last rank: twice their mean rank, a whole number."""
     order = sorted(range(len(values)), key=values.__getitem__)
     ranks = [0] * len(values)
     first = 0
@@ -90,7 +91,7 @@ def drawn_images(count: int, side: int) -> Part:
     coarse = random.integers(0, 256, (count, side // 8, side // 8, 3), dtype=np.uint8)
     images = coarse.repeat(8, axis=1).repeat(8, axis=2)
     texts = [str(row) for row in range(count)]
-    columns = {name: texts for name in ("sample", "class_name", "group", "source")}
+    columns = dict.fromkeys(("sample", "class_name", "group", "source"), texts)
     table = index_table({**columns, "label": [0] * count, "split": ["train"] * count}, {})
     return Part(images, np.arange(count), table, ("anything",), images.shape[1])
 
@@ -146,16 +147,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = sum(weight.numel() for weight in conv_weights(model).values())
     pairs = zip(conv_weights(mine).values(), conv_weights(walked).values(), strict=True)
     equal = all(torch.equal(one, other) for one, other in pairs)
-    print(f"{given.body}, {count:,} conv weights, ratio {given.ratio:g}, {given.threads} threads\n")  # noqa: T201
+    print(f"{given.body}, {count:,} conv weights, ratio {given.ratio:g}, {given.threads} threads\n")
     rows = [
         (f"profiling pass, {given.images} images of {given.side} pixels (shared)", profiling),
         ("slice by sorts (median of 5)", ours),
         ("slice weight by weight in Python (once)", theirs),
     ]
     for name, seconds in rows:
-        print(f"{name:<58}{seconds:>10.2f} s")  # noqa: T201
-    print(f"\nby sorts / weight by weight: {100 * ours / theirs:.2f} % (goal: under {100 * GOAL:g} %)")  # noqa: T201
-    print("both set the same weights to 0" if equal else "the two slices DIFFER")  # noqa: T201
+        print(f"{name:<58}{seconds:>10.2f} s")
+    print(f"\nby sorts / weight by weight: {100 * ours / theirs:.2f} % (goal: under {100 * GOAL:g} %)")
+    print("both set the same weights to 0" if equal else "the two slices DIFFER")
     return 0 if equal and ours < GOAL * theirs else 1
 
 
