@@ -20,7 +20,7 @@ from heirloom.reporting.figures.style import (
     note,
     style,
 )
-from heirloom.reporting.tables import Row
+from heirloom.reporting.tables import KIND, Row
 from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names
 from heirloom.reporting.wording import method_title, title
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 # all lengths in inches
 LEFT, FOOT, HEAD, GAP = 0.62, 0.56, 0.36, 0.75
-SIDES = {1: (9.0, 3.9), 2: (4.05, 3.3)}  # width and height of a panel, by the number of columns
-EXPLANATION = "Lines: 95 % intervals, joined: the same method from the infected teacher and from its control."
+SIDES = {1: (9.0, 3.9), 2: (4.05, 3.3), 3: (2.55, 2.3)}  # width and height of a panel, by the number of columns
+MANY = 6  # panels from which on there are three columns
+EXPLANATION = "Lines: 95 % intervals. Dashed: to the control, the same method from the clean injection{noise}."
+NOISE_NOTE = " or, under a feature attack, under noise of the same size"
 TEACHER_SHAPE = "*"
 SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d")
 LETTERS = tuple(f"${letter}$" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -65,7 +67,7 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
         metric = attack_metric(shown)
         points = tuple(_points(shown, metric))
         if points:
-            found.append(Panel(group_title(group, teacher=several), metric, points))
+            found.append(Panel(group_title(group, shown, teacher=several), metric, points))
     return found
 
 
@@ -93,12 +95,13 @@ def draw_trade_off(rows: Sequence[Row], controls: Mapping[str, str]) -> Figure:
     from matplotlib.figure import Figure
 
     drawn = panels(rows)
+    noise = NOISE_NOTE if any(_noise(point) is not None for panel in drawn for point in panel.points) else ""
     if not drawn:
         return note("No attack in this study: nothing to trade accuracy for.")
     palette = Palette.of_rows(rows)
     injections = _injections(drawn, palette)
     marks = shapes([point.method for panel in drawn for point in panel.points])
-    columns = min(2, len(drawn))
+    columns = min(3 if len(drawn) > MANY else 2, len(drawn))
     lines = -(-len(drawn) // columns)
     width, side = SIDES[columns]
     cell = HEAD + side + FOOT
@@ -115,8 +118,14 @@ def draw_trade_off(rows: Sequence[Row], controls: Mapping[str, str]) -> Figure:
             axes = figure.add_axes((x / WIDTH, y / height, width / WIDTH, side / height))
             _draw_panel(axes, panel, palette, marks)
             _join(axes, panel, controls)
-        figure.text(0.12 / WIDTH, 0.13 / height, EXPLANATION, color=QUIET, size=8, va="center")
+        figure.text(0.12 / WIDTH, 0.13 / height, EXPLANATION.format(noise=noise), color=QUIET, size=8, va="center")
         return figure
+
+
+def _noise(point: Point) -> float | None:
+    """Return what noise of a feature attack's size does to a model, in percent."""
+    control = point.attack["control"] if point.attack[KIND] == "feature" else None
+    return None if control is None else 100 * float(control)
 
 
 def _injections(drawn: Sequence[Panel], palette: Palette) -> dict[str, str]:
@@ -165,6 +174,17 @@ def _draw_panel(axes: Axes, panel: Panel, palette: Palette, marks: Mapping[str, 
         colour, face = palette.colours[point.injection], palette.face(point.injection)
         face = "none" if point.injection in palette.controls else face
         _draw_point(axes, point, colour=colour, face=face, shape=marks[point.method])
+        noise = _noise(point)
+        if noise is not None:
+            _draw_noise(axes, point, noise, colour=colour, shape=marks[point.method])
+
+
+def _draw_noise(axes: Axes, point: Point, noise: float, *, colour: str, shape: str) -> None:
+    """Draw the open mark of noise below its model's, joined by a faint line."""
+    x, y = 100 * point.accuracy["mean"], 100 * point.attack["mean"]
+    axes.plot([x, x], [noise, y], color=QUIET, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    size = 0.7 * _size(shape)
+    axes.plot([x], [noise], marker=shape, ms=size, mec=colour, mfc="none", mew=1.0, zorder=2.5, clip_on=False)
 
 
 def _accuracy_range(points: Sequence[Point]) -> tuple[float, float]:
