@@ -65,43 +65,45 @@ def _paragraph(
     varied: Sequence[str],
 ) -> str:
     """Say what one attack does."""
-    beside = {_model(row): _beside(row, accuracies.get(_model(row))) for row in rows}
     start = f"{place(rows[0], varied=varied)}, the {rows[0]['attack']} attack makes"
     first = [row for row in rows if row["method"] == baseline]
     others = by_effect([row for row in rows if row["method"] != baseline])
-    clauses = [f"after {row['method']} {_with(row, beside)}{_changes(row, comparisons)}" for row in others]
+    clauses = [f"after {row['method']} {_with(row, accuracies)}{_changes(row, comparisons)}" for row in others]
     if not first:
         shares = "these shares (95 % intervals) of the images that it classifies correctly"
         return f"{start} a student wrong on {shares}: {'; '.join(clauses)}."
     told = f"{start} the student wrong on {rate(first[0])} of the images that it classifies correctly after {baseline}"
-    told += f" ({beside[_model(first[0])]})." if beside[_model(first[0])] else "."
+    beside = _beside(first[0], accuracies, noise="noise of the same size:")
+    told += f" ({beside})." if beside else "."
     return f"{told} Against {baseline}: {'; '.join(clauses)}." if clauses else told
 
 
-def _beside(row: Row, accuracy: Row | None) -> str:
+def _beside(row: Row, accuracies: Mapping[tuple[str, ...], Row], *, noise: str = "noise") -> str:
     """Return what stands beside a rate: noise of the same size, and the accuracy on clean images."""
-    noise = f"noise of the same size: {percent(row['control'])}" if row["control"] is not None else ""
-    noise += f", {SAME}" if noise and not detectable(row) else ""
-    clean = f"accuracy {percent(accuracy['mean'])}" if accuracy else ""
-    return "; ".join(part for part in (noise, clean) if part)
+    parts = []
+    if row["control"] is not None:
+        parts.append(f"{noise} {percent(row['control'])}" + ("" if detectable(row) else f", {SAME}"))
+    if _model(row) in accuracies:
+        parts.append(f"accuracy {percent(accuracies[_model(row)]['mean'])}")
+    return "; ".join(parts)
 
 
-def _with(row: Row, beside: Mapping[tuple[str, ...], str]) -> str:
+def _with(row: Row, accuracies: Mapping[tuple[str, ...], Row]) -> str:
     """Write a rate with what stands beside it in its brackets."""
-    told, extra = rate(row, unit=""), beside[_model(row)]
+    told, extra = rate(row, unit=""), _beside(row, accuracies)
     return f"{told.removesuffix(')')}; {extra})" if extra else told
 
 
 def _changes(row: Row, comparisons: Comparisons) -> str:
     """Say how a rate and the clean accuracy compare with the baseline's; means over data sets are not tested."""
     main = comparisons.get((*_model(row), row["attack"], row["metric"]))
-    return f": {change(main)}{_price(row, comparisons)}" if main else ""
-
-
-def _price(row: Row, comparisons: Comparisons) -> str:
-    """Say what accuracy does beside a rate under attack."""
-    clean = comparisons.get((*_model(row), CLEAN, "accuracy"))
-    return f", {change(clean)}" if clean and row["metric"] != "accuracy" else ""
+    if main is None:
+        return ""
+    price = comparisons.get((*_model(row), CLEAN, "accuracy"))
+    if price is None or row["metric"] == "accuracy":
+        return f": {change(main)}"
+    joint = " or " if _direction(main) == _direction(price) == SAME else ", "
+    return f": {change(main)}{joint}{change(price).removeprefix(f'{SAME} in ') if joint == ' or ' else change(price)}"
 
 
 def change(row: Row) -> str:
@@ -151,11 +153,13 @@ def _against(metric: str, rows: Sequence[Row], comparisons: Comparisons) -> str:
     """Count the comparisons of one metric by what it does, and name the first of each kind."""
     total, parts = len(rows), []
     for kind in (FALLS, RISES, SAME):
-        mine = sorted((row for row in rows if _direction(row) == kind), key=lambda row: row["difference"])
-        if mine:
-            words = kind if kind == SAME else f"it {kind}"
-            parts.append(f"in {len(mine)} {words} ({_named(mine, rows, comparisons)})")
+        mine = sorted((row for row in rows if _direction(row) == kind), key=lambda row: -abs(row["difference"]))
+        words = SAME if kind == SAME else f"it {kind}"
+        told = f" ({_named(mine, rows, comparisons)})" if kind != SAME or len(mine) == total else ""
+        parts += [f"in {len(mine)} {words}{told}"] if mine else []
     compared = "the one comparison" if total == 1 else f"{total} comparisons"
+    if len(parts) == 1:
+        parts = [parts[0].replace(f"in {total} ", "" if total == 1 else "in all ", 1)]
     return f"{title(metric)}: of {compared} with {rows[0]['baseline']}, {listed(parts)}"
 
 

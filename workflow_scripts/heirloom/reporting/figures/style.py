@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting.tables import Row
-from heirloom.reporting.views import infected
+from heirloom.reporting.views import infected, shown
 from heirloom.runtime.files import atomic_path
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Palette:
     @classmethod
     def of_rows(cls, rows: Sequence[Row]) -> Palette:
         """Take the injections of a whole summary; the infected ones are those with a control."""
-        return cls.of(infected(rows), {row["injection"] for row in rows})
+        return cls.of(infected(rows), {row["injection"] for row in shown(rows)})
 
     def face(self, injection: str) -> str:
         """Fill of a mark: full for infected models, open for controls."""
