@@ -46,6 +46,8 @@ def row(method: str, injection: str, metric: str, mean: float | None, **given):
         "published_source": None,
         "verdict": "no_target",
         "counts": (200, 239),
+        "kind": "" if attack == "none" else "trigger",
+        "title": "",
         **given,
     }
 

@@ -10,6 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from heirloom.evaluation.metrics import (
+    Attack,
     Evaluation,
     Predictions,
     Scope,
@@ -155,12 +156,12 @@ def test_an_empty_or_foreign_table_is_refused(tmp_path):
 def test_an_attack_without_clean_predictions_is_refused():
     alone = Predictions(("a",), np.array([0]), {Setting("tuned", 0, "mark", "{}", ""): np.array([0])})
     with pytest.raises(DataError, match="never judged clean"):
-        list(outcomes(alone, {"mark": 0}))
+        list(outcomes(alone, {"mark": Attack(target=0)}))
 
 
-def test_an_attack_without_a_stated_target_is_refused():
+def test_an_attack_that_nothing_describes_is_refused():
     settings = {Setting("tuned", 0, attack, "{}", ""): np.array([0]) for attack in ("none", "mark")}
-    with pytest.raises(DataError, match='no target is stated for attack "mark"'):
+    with pytest.raises(DataError, match='attack "mark" is not described'):
         list(outcomes(Predictions(("a",), np.array([0]), settings), {}))
 
 
@@ -170,7 +171,8 @@ def test_an_attack_without_a_stated_target_is_refused():
 def collect(folder: Path, *, experiments=("first",), target: int | None = 0, models=None) -> Path:
     models = models or {("tuned", 0, "none"): CLEAN, ("tuned", 0, "mark"): ATTACKED, ("teacher", 0, "none"): LABELS}
     path = write_predictions(folder / "predictions.parquet", models)
-    evaluations = [Evaluation("net", "infected", "signs", {name: Scope() for name in experiments}, {"mark": target})]
+    attacks = {"mark": Attack(target=target)}
+    evaluations = [Evaluation("net", "infected", "signs", {name: Scope() for name in experiments}, attacks)]
     output = folder / "tables" / "measurements.parquet"
     collect_measurements.run(
         inputs=collect_measurements.Inputs(predictions=[path]),
@@ -178,6 +180,7 @@ def collect(folder: Path, *, experiments=("first",), target: int | None = 0, mod
         study="example",
         config_digest="abc",
         evaluations=evaluations,
+        files=[0],
     )
     return output
 
@@ -226,17 +229,24 @@ def test_measurements_have_the_same_bytes_again(tmp_path):
 
 
 def test_an_evaluation_is_read_from_the_rules_plain_parameters():
+    mark = {"kind": "trigger", "target": None, "control": None, "title": ""}
+    pixel = {"kind": "feature", "target": None, "control": "noise", "title": "feature attack, pixels"}
+    scope = {"methods": ["fine-tuning"], "attacks": ["pinwheel"], "baseline": "fine-tuning", "average": True}
     given = {
+        "attacks": {"mark": mark, "pixel": pixel},
         "control": None,
         "dataset": "rooms",
-        "experiments": {"backdoor": {"methods": ["fine-tuning"], "attacks": ["pinwheel"]}},
+        "experiments": {"backdoor": scope},
         "injection": "none",
-        "targets": {"mark": None},
         "teacher": "net",
     }
     evaluation = TypeAdapter(list[Evaluation]).validate_python([given])[0]
     assert evaluation == Evaluation(
-        "net", "none", "rooms", {"backdoor": Scope(["fine-tuning"], ["pinwheel"])}, {"mark": None}
+        "net",
+        "none",
+        "rooms",
+        {"backdoor": Scope(["fine-tuning"], ["pinwheel"], "fine-tuning", average=True)},
+        {"mark": Attack(), "pixel": Attack("feature", None, "noise", "feature attack, pixels")},
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from heirloom.data.check import DATA_CHECK
 from heirloom.reporting.report.content import PNG
-from heirloom.reporting.tables import COSTS, write_rows, write_summary
+from heirloom.reporting.tables import COSTS, write_comparisons, write_rows, write_summary
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import write_json
 from heirloom.stages import write_report
@@ -83,9 +83,10 @@ def cost_row(rule: str, **given):
     return {**dict.fromkeys(COSTS), "study": "s", "condition": rule, "seconds": 2.0, "jobs": 2, **given}
 
 
-def write(folder: Path, rows, *, title="A title", question="Does it stay?", wide=(60, 40)) -> str:
+def write(folder: Path, rows, *, title="A title", question="Does it stay?", wide=(60, 40), comparisons=()) -> str:
     """Write a report from small tables and return it."""
     write_summary(folder / "summary.parquet", rows, study="s")
+    write_comparisons(folder / "comparisons.parquet", comparisons, study="s")
     checks = [data_row(class_name=None, licence=EVIL), data_row(label=1, images=4321)]
     write_rows(folder / "data_check.parquet", checks, columns=DATA_CHECK, schema="data_check")
     costs = [cost_row("train_student", peak_memory_bytes=2**30), cost_row("prepare_dataset", seconds=1.0, jobs=1)]
@@ -94,6 +95,7 @@ def write(folder: Path, rows, *, title="A title", question="Does it stay?", wide
     planted = {"kind": "backdoor", "target": 0, "trigger": {"name": "dot"}, "poisoned_images": 9, "seed": 3}
     inputs = write_report.Inputs(
         summary=folder / "summary.parquet",
+        comparisons=folder / "comparisons.parquet",
         data_check=folder / "data_check.parquet",
         costs=folder / "costs.parquet",
         figures=[picture(folder / f"{name}.png", wide) for name in names],

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from heirloom.reporting.sentences import answer, answers, short_answer, short_answers, verdict
-from heirloom.reporting.tables import SUMMARY_KEYS, write_summary
+from heirloom.reporting.tables import SUMMARY_KEYS, write_comparisons, write_summary
 from heirloom.reporting.terminal import print_summary
 from heirloom.reporting.wording import detectable, number, p_value, percent, span
 
@@ -39,6 +39,8 @@ def row(method: str, mean: float | None, **given):
         "counts": (239, 239),
     }
     values |= given
+    values.setdefault("kind", "" if values["attack"] == "none" else "trigger")
+    values.setdefault("title", "")
     difference = values["difference"]
     values.setdefault("difference_low", None if difference is None else difference - 0.03)
     values.setdefault("difference_high", None if difference is None else difference + 0.02)
@@ -249,10 +251,11 @@ def test_detectable_needs_the_test_and_the_interval():
 # -- the terminal ------------------------------------------------------------------------------------------------------
 
 
-def printed(tmp_path, rows, questions=None) -> str:
+def printed(tmp_path, rows, questions=None, comparisons=()) -> str:
     write_summary(tmp_path / "summary.parquet", rows, study="s")
+    write_comparisons(tmp_path / "comparisons.parquet", comparisons, study="s")
     stream = io.StringIO()
-    print_summary(tmp_path / "summary.parquet", questions or {}, stream)
+    print_summary(tmp_path / "summary.parquet", tmp_path / "comparisons.parquet", questions or {}, stream)
     return stream.getvalue()
 
 

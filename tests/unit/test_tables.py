@@ -10,20 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from heirloom.evaluation.metrics import CLEAN, Evaluation, Predictions, Scope, Setting
+from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Predictions, Scope, Setting
 from heirloom.evaluation.statistics import compare, holm, mcnemar_exact, t_interval, wilson
 from heirloom.reporting import formats
+from heirloom.reporting.comparisons import Judged
+from heirloom.reporting.summary import check_controls, judge, summary_rows
 from heirloom.reporting.tables import (
     COSTS,
     SUMMARY,
-    Judged,
-    check_samples,
-    judge,
     measurement_rows,
     read_benchmark,
+    read_comparisons,
     read_rows,
     read_summary,
-    summary_rows,
     write_csv,
     write_rows,
     write_summary,
@@ -54,7 +53,7 @@ def predictions(models: dict[tuple[str, int], tuple[int, int]], *, samples=None)
 
 
 def evaluations(*, experiments=("main",), target: int | None = TARGET, control: str | None = "twin"):
-    common = {"experiments": {name: Scope() for name in experiments}, "targets": {"mark": target}}
+    common = {"experiments": {name: Scope() for name in experiments}, "attacks": {"mark": Attack(target=target)}}
     return [
         Evaluation("net", "infected", "signs", control=control, **common),
         Evaluation("net", "twin", "signs", **common),
@@ -232,13 +231,13 @@ def test_pairing_is_by_image():
 def test_a_control_that_is_not_evaluated_is_a_config_error():
     found = evaluations(control="absent")
     with pytest.raises(ConfigError, match='control "absent" of "infected"'):
-        check_samples(found, [predictions(ONE_SEED[0]), predictions(ONE_SEED[1])])
+        check_controls(found, [predictions(ONE_SEED[0]), predictions(ONE_SEED[1])])
 
 
 def test_a_control_that_judged_other_images_is_a_data_error():
     other = predictions(ONE_SEED[1], samples=[f"other-{place}" for place in range(IMAGES)])
     with pytest.raises(DataError, match="other images"):
-        check_samples(evaluations(), [predictions(ONE_SEED[0]), other])
+        check_controls(evaluations(), [predictions(ONE_SEED[0]), other])
 
 
 @pytest.mark.parametrize(
@@ -353,23 +352,28 @@ def run_all(folder: Path) -> dict[str, bytes]:
         study="example",
         config_digest="abc",
         evaluations=evaluations(),
+        files=[0, 1],
     )
-    files = [tables / f"summary.{suffix}" for suffix in ("parquet", "csv", "html", "tex")]
+    names = ("summary.parquet", "comparisons.parquet", "summary.csv", "summary.html", "summary.tex")
+    files = [tables / name for name in names]
     summarise.run(
         inputs=summarise.Inputs(measurements, paths),
         outputs=summarise.Outputs(*files),
         evaluations=evaluations(),
+        files=[0, 1],
         experiments={"main": "Does it stay?"},
+        published=[],
         seed=0,
     )
     return {file.name: file.read_bytes() for file in files}
 
 
-def test_the_stage_writes_the_same_four_files_again(tmp_path):
+def test_the_stage_writes_the_same_files_again(tmp_path):
     first, again = run_all(tmp_path / "a"), run_all(tmp_path / "b")
     assert first == again
     rows = read_summary(tmp_path / "a" / "tables" / "summary.parquet")
     assert rows == summary(*ONE_SEED)
+    assert read_comparisons(tmp_path / "a" / "tables" / "comparisons.parquet") == []  # no experiment has a baseline
     assert str(tmp_path).encode() not in b"".join(first.values())
 
 

@@ -105,7 +105,8 @@ def show_summary(options: argparse.Namespace) -> int:
     grid = _grid(options)
     study = grid.study.name
     print(f"\n{grid.study.title}\n")
-    print_summary(Path(paths.table(study, "summary.parquet")), grid.questions, sys.stdout)
+    summary, comparisons = (Path(paths.table(study, f"{name}.parquet")) for name in ("summary", "comparisons"))
+    print_summary(summary, comparisons, grid.questions, sys.stdout)
     folder = f"{paths.RESULTS}/{study}"
     print(f"\nTables   {folder}/tables\nFigures  {folder}/figures\nReport   {paths.report(study)}")
     return 0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from heirloom.runtime.errors import DataError
+from heirloom.runtime.errors import ConfigError, DataError
 from heirloom.runtime.files import read_table
 
 Booleans = npt.NDArray[np.bool_]
@@ -20,37 +20,67 @@ Labels = npt.NDArray[np.int32]
 CLEAN = "none"
 TEACHER = "teacher"
 COLUMNS = ("method", "seed", "attack", "budget", "condition", "sample", "label", "prediction")
+UNJUDGED = -1  # the prediction of an image that an attack was not tried on
+
+Kind = Literal["trigger", "feature", "noise", "white-box"]
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What one experiment asks of an evaluation that it may share with others; None stands for everything."""
+    """What one experiment asks of an evaluation that it may share with others; None stands for everything.
+
+    `baseline` is the method that the others are compared with, `average` asks for means over its data sets.
+    """
 
     methods: list[str] | None = None
     attacks: list[str] | None = None
+    baseline: str | None = None
+    average: bool = False
+
+    def covers(self, method: str, attack: str) -> bool:
+        """Tell whether the experiment is about a model under an attack; the teacher belongs to all."""
+        of_method = self.methods is None or method in (TEACHER, *self.methods)
+        of_attack = self.attacks is None or attack in (CLEAN, *self.attacks)
+        return of_method and of_attack
 
     def holds(self, setting: Setting) -> bool:
-        """Tell whether the experiment is about a model under an attack; the teacher belongs to all."""
-        of_method = self.methods is None or setting.method in (TEACHER, *self.methods)
-        of_attack = self.attacks is None or setting.attack in (CLEAN, *self.attacks)
-        return of_method and of_attack
+        """Tell the same of a setting."""
+        return self.covers(setting.method, setting.attack)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What the tables must know of an attack.
+
+    `target` is a trigger's target class, None where the model's classes are not those the trigger was made for.
+    `control` names the noise attack of the same size that a feature attack is compared with.
+    """
+
+    kind: Kind = "trigger"
+    target: int | None = None
+    control: str | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the tables must know of one predictions file.
+    """What the tables must know of the predictions of one teacher, injection and data set.
 
-    `experiments` are those that list it, each with its share; `targets` gives each attack's target class, or None where
-    the model's classes are not those the attack was made for; `control` names the injection that this one is compared
-    with.
+    `experiments` are those that list it, each with its share; `attacks` describes each attack by name; `control` names
+    the injection that this one is compared with.
     """
 
     teacher: str
     injection: str
     dataset: str
     experiments: dict[str, Scope]
-    targets: dict[str, int | None] = field(default_factory=dict)
+    attacks: dict[str, Attack] = field(default_factory=dict)
     control: str | None = None
+
+    @property
+    def partial(self) -> set[str]:
+        """Attacks that may judge a part of the test images: those on each student itself, for their cost."""
+        return {name for name, attack in self.attacks.items() if attack.kind == "white-box"}
 
 
 class Setting(NamedTuple):
@@ -91,7 +121,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The predictions of one file: `samples` are sorted, labels and predictions (N,) follow their order."""
+    """The predictions of one evaluation: `samples` are sorted, labels and predictions (N,) follow their order.
+
+    An image that an attack was not tried on has the prediction -1 there.
+    """
 
     samples: tuple[str, ...]
     labels: Labels
@@ -119,29 +152,85 @@ class Predictions:
         return found
 
 
-def read_predictions(path: Path) -> Predictions:
-    """Read a predictions table. Every model and attack must have judged the same images, each once, or DataError."""
+def read_predictions(*paths: Path, partial: Collection[str] = ()) -> Predictions:
+    """Read the predictions of one evaluation from its files.
+
+    Every model and attack must have judged the same images, each once; only the attacks named in `partial` may leave
+    some out. Raises DataError where that is not so, where files disagree about a label, or where two hold the same
+    model under the same attack.
+    """
+    found = _merged([_read_file(path) for path in paths])
+    whole = [judged for setting, judged in found.settings.items() if setting.attack not in partial]
+    if any((judged == UNJUDGED).any() for judged in whole):
+        raise _contradiction("some models and attacks did not judge the same images, each once", found.where)
+    return found
+
+
+def predictions_of(
+    evaluations: Sequence[Evaluation], paths: Sequence[Path], files: Sequence[int]
+) -> Iterator[Predictions]:
+    """Yield the predictions of each evaluation; `files` says which evaluation each of `paths` belongs to.
+
+    Raises ConfigError where an evaluation has no file or a file no evaluation, else as `read_predictions`.
+    """
+    if len(paths) != len(files) or set(files) != set(range(len(evaluations))):
+        raise ConfigError(
+            f"{len(paths)} predictions files do not belong to {len(evaluations)} evaluations one or several each",
+            where=f"files: {list(files)}",
+            mend="give each file the place of its evaluation, counted from 0",
+        )
+    for place, evaluation in enumerate(evaluations):
+        mine = [path for path, owner in zip(paths, files, strict=True) if owner == place]
+        yield read_predictions(*mine, partial=evaluation.partial)
+
+
+def _contradiction(what: str, where: str) -> DataError:
+    return DataError(what, where=where, mend=f"delete {'them' if ', ' in where else 'the file'} and run again")
+
+
+def _read_file(path: Path) -> Predictions:
+    """Read one predictions table, images that a model did not judge as -1."""
     table = read_table(path)
     absent = [name for name in COLUMNS if name not in table.column_names]
     if absent or not table.num_rows:
-        what = f"predictions lack {', '.join(absent)}" if absent else "there is no prediction"
-        raise DataError(what, where=str(path), mend="delete the file and run again")
+        raise _contradiction(f"predictions lack {', '.join(absent)}" if absent else "there is no prediction", str(path))
     samples, sample_codes = _codes(table["sample"])
     settings, setting_codes = _settings(table)
-    by_group = np.lexsort((sample_codes, setting_codes))
-    expected = np.tile(np.arange(len(samples)), len(settings))
-    if not np.array_equal(sample_codes[by_group], expected):
-        raise DataError(
-            "some models and attacks did not judge the same images, each once",
-            where=str(path),
-            mend="delete the file and run again",
-        )
-    shape = (len(settings), len(samples))
-    labels = np.asarray(table["label"].to_numpy(), dtype=np.int32)[by_group].reshape(shape)
-    if (labels != labels[0]).any():
-        raise DataError("an image has two labels", where=str(path), mend="delete the file and run again")
-    predicted = np.asarray(table["prediction"].to_numpy(), dtype=np.int32)[by_group].reshape(shape)
-    return Predictions(tuple(samples), labels[0], dict(zip(settings, predicted, strict=True)), where=str(path))
+    if len(np.unique(setting_codes * len(samples) + sample_codes)) != table.num_rows:
+        raise _contradiction("a model under an attack did not judge its images each once", str(path))
+    given = np.asarray(table["label"].to_numpy(), dtype=np.int32)
+    labels = np.empty(len(samples), dtype=np.int32)
+    labels[sample_codes] = given
+    if (labels[sample_codes] != given).any():
+        raise _contradiction("an image has two labels", str(path))
+    predicted = np.full((len(settings), len(samples)), UNJUDGED, dtype=np.int32)
+    predicted[setting_codes, sample_codes] = table["prediction"].to_numpy()
+    return Predictions(tuple(samples), labels, dict(zip(settings, predicted, strict=True)), where=str(path))
+
+
+def _merged(parts: Sequence[Predictions]) -> Predictions:
+    """Join the files of one evaluation over all their images."""
+    if len(parts) == 1:
+        return parts[0]
+    samples = sorted({sample for part in parts for sample in part.samples})
+    labels = np.full(len(samples), UNJUDGED, dtype=np.int32)
+    settings: dict[Setting, Labels] = {}
+    for part in parts:
+        places = np.searchsorted(samples, part.samples)
+        known = labels[places] != UNJUDGED
+        if (labels[places][known] != part.labels[known]).any():
+            raise _contradiction("an image has two labels", ", ".join(each.where for each in parts))
+        labels[places] = part.labels
+        for setting, judged in part.settings.items():
+            if setting in settings:
+                raise _contradiction(
+                    f'"{setting.method}" seed {setting.seed} under attack "{setting.attack}" was judged in two files',
+                    ", ".join(each.where for each in parts if setting in each.settings),
+                )
+            settings[setting] = np.full(len(samples), UNJUDGED, dtype=np.int32)
+            settings[setting][places] = judged
+    where = ", ".join(part.where for part in parts)
+    return Predictions(tuple(samples), labels, dict(sorted(settings.items())), where=where)
 
 
 def _codes(column: Any) -> tuple[list[Any], npt.NDArray[np.int64]]:
@@ -168,30 +257,44 @@ def _settings(table: Any) -> tuple[list[Setting], npt.NDArray[np.int64]]:
     return [Setting(**row) for row in rows], codes.astype(np.int64)
 
 
-def outcomes(predictions: Predictions, targets: Mapping[str, int | None]) -> Iterator[tuple[Setting, str, Outcome]]:
+def outcomes(predictions: Predictions, attacks: Mapping[str, Attack]) -> Iterator[tuple[Setting, str, Outcome]]:
     """Yield every metric of every model and attack in a fixed order.
 
-    Without an attack: accuracy over all images. With one: what `attack_outcomes` says. Raises DataError for an attack
-    that `targets` does not name, since its denominator would be a guess.
+    Without an attack: accuracy over all images. Under a trigger: what `attack_outcomes` says; under any other attack
+    what `robustness_outcomes` says. Raises DataError for an attack that `attacks` does not describe, since its
+    denominator would be a guess.
     """
     for setting, predicted in predictions.settings.items():
         if setting.attack == CLEAN:
             yield setting, "accuracy", Outcome(np.ones(len(predicted), dtype=np.bool_), predicted == predictions.labels)
             continue
-        if setting.attack not in targets:
+        attack = attacks.get(setting.attack)
+        if attack is None:
             raise DataError(
-                f'no target is stated for attack "{setting.attack}"',
+                f'attack "{setting.attack}" is not described',
                 where=predictions.where,
-                mend="state its target class, or null where it has none",
+                mend="state its kind, and a trigger's target class or null where it has none",
             )
-        found = attack_outcomes(
-            labels=predictions.labels,
-            clean=predictions.clean(setting),
-            attacked=predicted,
-            target=targets[setting.attack],
-        )
+        labels, clean = predictions.labels, predictions.clean(setting)
+        if attack.kind == "trigger":
+            found = attack_outcomes(labels=labels, clean=clean, attacked=predicted, target=attack.target)
+        else:
+            found = robustness_outcomes(labels=labels, clean=clean, attacked=predicted)
         for metric, outcome in found.items():
             yield setting, metric, outcome
+
+
+def robustness_outcomes(*, labels: Labels, clean: Labels, attacked: Labels) -> dict[str, Outcome]:
+    """Judge one model under an attack that only wants it wrong; all arrays are class numbers (N,), METHODS 1.5.
+
+    Images that the attack was not tried on (-1) count for nothing. attack_success: of the images classified correctly
+    when clean, the share whose prediction is no longer the label. robust_accuracy: of all images, the share classified
+    correctly under attack.
+    """
+    judged = attacked != UNJUDGED
+    right = judged & (attacked == labels)
+    counted = judged & (clean == labels)
+    return {"attack_success": Outcome(counted, counted & ~right), "robust_accuracy": Outcome(judged, right)}
 
 
 def attack_outcomes(*, labels: Labels, clean: Labels, attacked: Labels, target: int | None) -> dict[str, Outcome]:

@@ -95,6 +95,18 @@ def newcombe(first: tuple[int, int], second: tuple[int, int], level: float = 0.9
     return low, high
 
 
+def mean_interval(rates: Sequence[float], limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the interval of the unweighted mean of independent rates, from each rate's own interval.
+
+    The distances to the limits add up as squares on either side; with Wilson's limits a rate of 0 or 1 stays uncertain,
+    which the usual standard error would deny. Source: Zou and Donner 2008, Statistics in Medicine 27, 1693-1702.
+    """
+    mean = sum(rates) / len(rates)
+    below = math.hypot(*(rate - low for rate, (low, _) in zip(rates, limits, strict=True))) / len(rates)
+    above = math.hypot(*(high - rate for rate, (_, high) in zip(rates, limits, strict=True))) / len(rates)
+    return mean - below, mean + above
+
+
 def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
     """Return Student's interval of the mean of at least two values (ValueError otherwise)."""
     from scipy.special import stdtrit

@@ -12,11 +12,13 @@ from heirloom.reporting.wording import NOTHING, count, detectable, number, p_val
 
 TEXTS = ("experiment", "teacher", "dataset", "injection", "method", "attack", "metric")
 NUMBERS = ("rate, %", "95 % interval", "n", "seeds", "control, %", "difference", "95 % interval", "p (Holm)")
+PUBLISHED = ("published, %", "verdict")
 NOTE = (
     "Rates of test images in percent. n: images that count (smallest-largest where seeds differ). Intervals: 95 %, t"
-    " over seeds or Wilson for one seed. Control: the same model from the clean injection. Difference: paired, in"
-    " percentage points. p: McNemar's exact test or a paired t test over seeds, adjusted by Holm over the study's"
-    " comparisons of the metric. Bold: p below 0.05 and an interval of the difference without 0."
+    " over seeds or Wilson for one seed. Control: the same model from the clean injection; of a feature attack, the"
+    " same model under random noise of the same size. Difference: paired, in percentage points. p: McNemar's exact test"
+    " or a paired t test over seeds, adjusted by Holm over the study's comparisons of the metric. Bold: p below 0.05"
+    " and an interval of the difference without 0."
 )
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1.5rem; color: #1b2430; }
@@ -36,6 +38,16 @@ def texts(row: Row) -> list[str]:
     return [*(row[name] for name in TEXTS[:-2]), attack, title(row["metric"])]
 
 
+def published_head(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the columns of published numbers where there are any."""
+    return PUBLISHED if any(row["published"] is not None for row in rows) else ()
+
+
+def published(row: Row) -> list[str]:
+    """Return the cells of a published number."""
+    return [number(row["published"]), NOTHING if row["published"] is None else row["verdict"].replace("_", " ")]
+
+
 def numbers(row: Row) -> list[str]:
     """Return the cells that measure a row."""
     return [
@@ -50,17 +62,18 @@ def numbers(row: Row) -> list[str]:
     ]
 
 
-def html(rows: Sequence[Row], *, study: str, questions: Mapping[str, str]) -> str:
+def html(rows: Sequence[Row], *, study: str, questions: Mapping[str, str], comparisons: Sequence[Row] = ()) -> str:
     """Return the summary as one page without anything from elsewhere: the answers, then every row."""
-    found = answers(rows)
+    found = answers(rows, comparisons)
     blocks = [
         f'<h2>{escape(name)}</h2>\n<p class="question">{escape(questions.get(name, ""))}</p>\n'
         + "\n".join(f"<p>{escape(line)}</p>" for line in found[name].splitlines())
         for name in sorted(found)
     ]
     head = "".join(f"<th>{escape(name)}</th>" for name in TEXTS)
-    head += "".join(f'<th class="number">{escape(name)}</th>' for name in NUMBERS)
-    body = "\n".join(_html_row(row) for row in rows)
+    last = published_head(rows)
+    head += "".join(f'<th class="number">{escape(name)}</th>' for name in (*NUMBERS, *last))
+    body = "\n".join(_html_row(row, published(row) if last else []) for row in rows)
     heading = escape(f"Summary of study {study}")
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{heading}</title>\n'
@@ -70,21 +83,22 @@ def html(rows: Sequence[Row], *, study: str, questions: Mapping[str, str]) -> st
     )
 
 
-def _html_row(row: Row) -> str:
-    """Return one row of the page."""
+def _html_row(row: Row, last: Sequence[str]) -> str:
+    """Return one row of the page, `last` behind its own cells."""
     cells = "".join(f"<td>{escape(text)}</td>" for text in texts(row))
-    cells += "".join(f'<td class="number">{escape(text)}</td>' for text in numbers(row))
+    cells += "".join(f'<td class="number">{escape(text)}</td>' for text in (*numbers(row), *last))
     return f'<tr class="clear">{cells}</tr>' if detectable(row) else f"<tr>{cells}</tr>"
 
 
 def latex(rows: Sequence[Row], *, study: str) -> str:
     """Return the summary as a longtable with booktabs' rules (packages: booktabs, longtable)."""
-    head = " & ".join(latex_escape(name) for name in (*TEXTS, *NUMBERS))
-    lines = [" & ".join(_latex_cells(row)) + r" \\" for row in rows]
+    last = published_head(rows)
+    head = " & ".join(latex_escape(name) for name in (*TEXTS, *NUMBERS, *last))
+    lines = [" & ".join(_latex_cells(row, published(row) if last else [])) + r" \\" for row in rows]
     return "\n".join(
         [
             f"% Summary of study {study}; needs the packages booktabs and longtable",
-            rf"\begin{{longtable}}{{{'l' * len(TEXTS)}{'r' * len(NUMBERS)}}}",
+            rf"\begin{{longtable}}{{{'l' * len(TEXTS)}{'r' * (len(NUMBERS) + len(last))}}}",
             r"\toprule",
             head + r" \\",
             r"\midrule",
@@ -98,9 +112,9 @@ def latex(rows: Sequence[Row], *, study: str) -> str:
     )
 
 
-def _latex_cells(row: Row) -> list[str]:
-    """Return one row's cells; the rate is bold where the row differs from its control."""
-    rate, *rest = [_latex_number(text) for text in numbers(row)]
+def _latex_cells(row: Row, last: Sequence[str]) -> list[str]:
+    """Return one row's cells, `last` behind its own; the rate is bold where the row differs from its control."""
+    rate, *rest = [_latex_number(text) for text in (*numbers(row), *last)]
     rate = rf"\textbf{{{rate}}}" if detectable(row) else rate
     return [*(latex_escape(text) for text in texts(row)), rate, *rest]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting.tables import Row
-from heirloom.reporting.wording import count, detectable, number, p_value, percent, span, title
+from heirloom.reporting import robustness
+from heirloom.reporting.tables import KIND, Row, is_measured
+from heirloom.reporting.views import TRIGGER, by_effect, by_subject, shown, subject
+from heirloom.reporting.wording import detectable, difference, listed, percent, place, rate, title
 
 HEADLINES = ("targeted_success", "untargeted_success", "accuracy")
 SHARES = "these shares (95 % intervals) of"
@@ -51,52 +52,61 @@ SHORT = {
 NAMED = 3  # students that a short answer names of each kind
 
 
-def answers(rows: Sequence[Row]) -> dict[str, str]:
-    """Answer each experiment of a summary by name; `rows` come from `tables.read_summary`."""
-    names = sorted({row["experiment"] for row in rows})
-    return {name: answer([row for row in rows if row["experiment"] == name]) for name in names}
+def answers(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> dict[str, str]:
+    """Answer each experiment of a summary by name; the rows come from `tables.read_summary` and `read_comparisons`."""
+    return {name: answer(*of_experiment(name, rows, comparisons)) for name in experiment_names(rows)}
 
 
-def answer(rows: Sequence[Row]) -> str:
+def short_answers(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> dict[str, str]:
+    """Answer each experiment by name in one sentence; the rows are those of `answers`."""
+    return {name: short_answer(*of_experiment(name, rows, comparisons)) for name in experiment_names(rows)}
+
+
+def experiment_names(rows: Sequence[Row]) -> list[str]:
+    """Return the experiments of a summary of which anything was measured, sorted."""
+    return sorted({row["experiment"] for row in rows if is_measured(row)})
+
+
+def of_experiment(name: str, *tables: Sequence[Row]) -> list[list[Row]]:
+    """Return each table's rows of one experiment."""
+    return [[row for row in rows if row["experiment"] == name] for rows in tables]
+
+
+def answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
     """Answer one experiment: for each infected teacher, data set and trigger, what it does and what students inherit.
 
     One paragraph each, parted by newlines. Its rows are those with a control, or all where no row has one. The metric
     is the share sent to the target, else the share of changed predictions (with the share sent to one wrong class),
-    else accuracy.
+    else accuracy. Then, for each attack that only wants students wrong, what `robustness.paragraphs` says.
     """
     chosen = _chosen(rows)
-    if not chosen:
-        return "Nothing was measured."
     several = len({row["injection"] for row in chosen}) > 1 or len({row["teacher"] for row in chosen}) > 1
-    paragraphs = []
-    for key, group in _grouped(chosen):
-        collapsed = [row for row in rows if row["metric"] == COLLAPSE and _key(row) == key]
-        paragraphs.append(_paragraph(group, collapsed, several=several))
-    return "\n".join(paragraphs)
+    found = []
+    for key, group in by_subject(chosen):
+        collapsed = [row for row in rows if row["metric"] == COLLAPSE and subject(row) == key]
+        against = robustness.against_baseline(group, comparisons)
+        found.append(_paragraph(group, collapsed, several=several) + against)
+    return "\n".join(found + robustness.paragraphs(rows, comparisons)) or "Nothing was measured."
 
 
-def short_answers(rows: Sequence[Row]) -> dict[str, str]:
-    """Answer each experiment of a summary by name in one sentence; `rows` come from `tables.read_summary`."""
-    names = sorted({row["experiment"] for row in rows})
-    return {name: short_answer([row for row in rows if row["experiment"] == name]) for name in names}
-
-
-def short_answer(rows: Sequence[Row]) -> str:
+def short_answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
     """Answer one experiment in one sentence: how many students differ from their controls, and the first of each kind.
 
     Worded by the same tests as `answer`. Students without a control are counted as such, no more.
     """
     chosen = _chosen(rows)
     verdicts: dict[tuple[str, str], list[Row]] = {}
-    for _, group in _grouped(chosen):
+    for _, group in by_subject(chosen):
         teacher = _teacher(group)
         for row in group:
             if row["method"] != TEACHER and row["control"] is not None:
                 verdicts.setdefault((row["metric"], _kind(row, teacher)), []).append(row)
-    if not verdicts:
-        return "No model was compared with a control." if chosen else "Nothing was measured."
     metrics = sorted({metric for metric, _ in verdicts}, key=_priority)
-    told = "; ".join(_short(metric, verdicts, chosen) for metric in metrics)
+    parts = [_short(metric, verdicts, chosen) for metric in metrics]
+    parts += robustness.short_parts([*chosen, *robustness.fooled(rows)], comparisons)
+    if not parts:
+        return "No model was compared with a control." if shown(rows) else "Nothing was measured."
+    told = "; ".join(parts)
     return f"{told[0].upper()}{told[1:]}."
 
 
@@ -110,8 +120,7 @@ def _short(metric: str, verdicts: Mapping[tuple[str, str], Sequence[Row]], chose
         who = len(rows) if len(rows) < total else _all(total)
         parts.append(f"{who} {words} ({_members(rows, chosen)})")
     whole = f"of {total} students, " if len(found) > 1 else ""
-    listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-    return f"{title(metric)}: {whole}{listed}"
+    return f"{title(metric)}: {whole}{listed(parts)}"
 
 
 def _all(students: int) -> str:
@@ -123,28 +132,12 @@ def _members(rows: Sequence[Row], chosen: Sequence[Row]) -> str:
     """Name the first students of a kind, each with its rate and its control's."""
     varied = [name for name in ("teacher", "injection", "dataset") if len({row[name] for row in chosen}) > 1]
     told = []
-    for row in _by_effect(rows)[:NAMED]:
+    for row in by_effect(rows)[:NAMED]:
         where = ", ".join(row[name] for name in varied)
         name = f"{row['method']}, {where}:" if where else row["method"]
         told.append(f"{name} {percent(row['mean'])} against {percent(row['control'])}")
     more = [f"{len(rows) - NAMED} more"] if len(rows) > NAMED else []
     return "; ".join(told + more) if varied else ", ".join(told + more)
-
-
-def _key(row: Row) -> tuple[str, ...]:
-    """Name the paragraph that a row belongs to."""
-    return tuple(row[name] for name in ("teacher", "injection", "dataset", "attack", "budget", "condition"))
-
-
-def _grouped(rows: Sequence[Row]) -> list[tuple[tuple[str, ...], list[Row]]]:
-    """Group rows by paragraph, sorted."""
-    return [(key, list(group)) for key, group in groupby(sorted(rows, key=_key), key=_key)]
-
-
-def _by_effect(rows: Sequence[Row]) -> list[Row]:
-    """Order students from the most affected to the least: high attack success, or much accuracy lost."""
-    sign = {"accuracy": 1}
-    return sorted(rows, key=lambda row: (sign.get(row["metric"], -1) * (row["mean"] or 0.0), row["method"]))
 
 
 def _teacher(rows: Sequence[Row]) -> Row | None:
@@ -153,8 +146,14 @@ def _teacher(rows: Sequence[Row]) -> Row | None:
 
 
 def _chosen(rows: Sequence[Row]) -> list[Row]:
-    """Keep the headline metric of each data set and injection, and of these the infected models."""
-    infected = [row for row in rows if row["control"] is not None] or list(rows)
+    """Keep the headline metric of each data set and injection, and of these the infected models.
+
+    Other attacks than triggers are told elsewhere; beside them, accuracy without a control asks no question.
+    """
+    mine = [row for row in shown(rows) if row[KIND] in ("", TRIGGER)]
+    infected = [row for row in mine if row["control"] is not None]
+    if not infected and not (robustness.fooled(rows) and all(row["attack"] == CLEAN for row in mine)):
+        infected = mine
     places: dict[tuple[str, str], list[Row]] = {}
     for row in infected:
         places.setdefault((row["dataset"], row["injection"]), []).append(row)
@@ -174,14 +173,14 @@ def _priority(metric: str) -> tuple[int, str]:
 def _paragraph(rows: Sequence[Row], collapsed: Sequence[Row], *, several: bool) -> str:
     """Say what happens in the infected teacher, then in its students from the most affected to the least."""
     teacher = _teacher(rows)
-    students = _by_effect([row for row in rows if row["method"] != TEACHER])
-    place = f"On {rows[0]['dataset']}" + (f" ({rows[0]['teacher']}, {rows[0]['injection']})" if several else "")
+    students = by_effect([row for row in rows if row["method"] != TEACHER])
+    where = place(rows[0], varied=("teacher", "injection") if several else ())
     left = "; ".join(_student(row, teacher) for row in students)
-    to_one = "; ".join(_student(row, None) for row in _by_effect(collapsed) if row["method"] != TEACHER)
+    to_one = "; ".join(_student(row, None) for row in by_effect(collapsed) if row["method"] != TEACHER)
     last = f" Sent to one wrong class: {to_one}." if to_one else ""
     if teacher is None:
-        return f"{place}, {_clause(STUDENTS_CLAUSES, rows[0])}: {left}.{last}"
-    first = f"{place}, {_clause(TEACHER_CLAUSES, teacher)}{_against(teacher)}."
+        return f"{where}, {_clause(STUDENTS_CLAUSES, rows[0])}: {left}.{last}"
+    first = f"{where}, {_clause(TEACHER_CLAUSES, teacher)}{_against(teacher)}."
     return f"{first} Its students: {left}.{last}" if students else first
 
 
@@ -189,15 +188,7 @@ def _clause(clauses: Mapping[str, str], row: Row) -> str:
     """Say what a metric counts."""
     teacher = "teacher" if row["control"] is None else "infected teacher"
     template = clauses.get(row["metric"], f"{title(row['metric'])} {{rate}}")
-    return template.format(attack=row["attack"], rate=_rate(row), teacher=teacher)
-
-
-def _rate(row: Row, *, unit: str = "95 % interval ") -> str:
-    """Write a rate with its interval and count."""
-    if row["mean"] is None:
-        return "no share (no image counts)"
-    seeds = f"{row['seeds']} seeds, " if row["seeds"] > 1 else ""
-    return f"{percent(row['mean'])} ({unit}{span(row['low'], row['high'])}, {seeds}n = {count(row)})"
+    return template.format(attack=row["attack"], rate=rate(row), teacher=teacher)
 
 
 def _against(teacher: Row) -> str:
@@ -215,22 +206,19 @@ def _difference(row: Row) -> str:
     """Write the paired difference to the control, which is what accuracy is judged by."""
     if row["difference"] is None:
         return "no difference measured"
-    interval = span(row["difference_low"], row["difference_high"], sign=True)
-    p = p_value(row["p_value"])
-    told = f"p {p[0]} {p[1:]}" if p.startswith("<") else f"p = {p}"
-    return f"difference {number(row['difference'], sign=True)} points, {interval}, {told}"
+    return f"difference {difference(row | {'low': row['difference_low'], 'high': row['difference_high']})}"
 
 
 def _student(row: Row, teacher: Row | None) -> str:
     """Say what one method leaves."""
-    rate = _rate(row, unit="").removesuffix(")")
+    told = rate(row, unit="").removesuffix(")")
     if row["mean"] is None:
         return f"after {row['method']} no image counts"
     if row["control"] is None:
-        return f"after {row['method']} {rate})"
+        return f"after {row['method']} {told})"
     control = f"control {percent(row['control'])}"
     control += f"; {_difference(row)}" if row["metric"] == "accuracy" else ""
-    return f"after {row['method']} {rate}; {control}: {verdict(row, teacher)})"
+    return f"after {row['method']} {told}; {control}: {verdict(row, teacher)})"
 
 
 def verdict(row: Row, teacher: Row | None) -> str:

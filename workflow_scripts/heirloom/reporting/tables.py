@@ -1,22 +1,17 @@
-"""The tables that users script against: measurements, summary and costs, with the columns of the table contract."""
+"""The tables that users script against: their columns, the table contract's, and how they are written and read."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from heirloom.evaluation.metrics import Evaluation, Outcome, Predictions, Setting, outcomes
-from heirloom.evaluation.statistics import Comparison, Pair, compare, holm, t_interval, wilson
-from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError
+from heirloom.evaluation.metrics import Evaluation, Outcome, Predictions, outcomes
+from heirloom.evaluation.statistics import wilson
+from heirloom.runtime.errors import ConfigError, DamagedFileError
 from heirloom.runtime.files import read_table, table_metadata, write_table
-from heirloom.runtime.seeds import derive_seed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,9 +59,21 @@ SUMMARY = dict.fromkeys(SUMMARY_KEYS, "string") | {
     "verdict": "string",
 }
 COSTS = KEYS | {"seconds": "float64", "peak_memory_bytes": "int64", "jobs": "int32"}
+COMPARISONS = {
+    **dict.fromkeys(
+        ("study", "experiment", "teacher", "injection", "dataset", "split", "method", "baseline"), "string"
+    ),
+    **dict.fromkeys(("attack", "budget", "condition", "metric"), "string"),
+    "seeds": "int32",
+    **dict.fromkeys(("mean", "baseline_mean", "difference", "low", "high", "p_value"), "float64"),
+}
 SPLIT = "test"
-_COMPARED = tuple(name for name in SUMMARY_KEYS if name != "experiment")
-COUNTS = "counts"
+MEAN = "mean"  # the data set of rates averaged over an experiment's data sets
+
+# What a row of the summary carries beside its columns; the file's metadata keep it.
+COUNTS = "counts"  # smallest and largest denominator among its seeds
+KIND = "kind"  # of its attack: trigger, feature, noise or white-box; empty for clean images
+TITLE = "title"  # of its attack
 
 
 def write_rows(path: Path, rows: Sequence[Row], *, columns: Mapping[str, str], **metadata: object) -> None:
@@ -103,7 +110,7 @@ def measurement_rows(evaluation: Evaluation, predictions: Predictions, *, study:
     """
     measured = [
         (setting, _place(evaluation, study=study) | setting._asdict() | {"metric": metric} | _rate(outcome))
-        for setting, metric, outcome in outcomes(predictions, evaluation.targets)
+        for setting, metric, outcome in outcomes(predictions, evaluation.attacks)
     ]
     return [
         row | {"experiment": experiment, "credible": None, "config_digest": config_digest}
@@ -133,208 +140,45 @@ def _rate(outcome: Outcome) -> Row:
 # -- summary -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Judged:
-    """An evaluation with its outcomes by setting and metric."""
-
-    evaluation: Evaluation
-    outcomes: Mapping[tuple[Setting, str], Outcome]
-
-    @classmethod
-    def of(cls, evaluation: Evaluation, predictions: Predictions) -> Judged:
-        """Judge the predictions of an evaluation."""
-        found = {(setting, metric): outcome for setting, metric, outcome in outcomes(predictions, evaluation.targets)}
-        return cls(evaluation, found)
-
-    def of_seeds(self, row: Row) -> dict[int, Outcome]:
-        """Return the outcomes behind a summary row by seed, those with a counted image alone."""
-        wanted = {name: row[name] for name in Setting._fields if name != "seed"}
-        return {
-            setting.seed: outcome
-            for (setting, metric), outcome in self.outcomes.items()
-            if metric == row["metric"]
-            and outcome.count
-            and all(getattr(setting, name) == value for name, value in wanted.items())
-        }
-
-
-def check_samples(evaluations: Sequence[Evaluation], predictions: Sequence[Predictions]) -> None:
-    """Raise DataError when a model and its control judged other images: their outcomes could not be paired."""
-    found = {_name(evaluation): judged for evaluation, judged in zip(evaluations, predictions, strict=True)}
-    for evaluation in evaluations:
-        if evaluation.control is None:
-            continue
-        mine, other = found[_name(evaluation)], found.get(_control_name(evaluation))
-        if other is None:
-            raise ConfigError(
-                f'the control "{evaluation.control}" of "{evaluation.injection}" is not evaluated',
-                where=f"teacher {evaluation.teacher}, data set {evaluation.dataset}",
-                mend="add the control's evaluation to the study",
-            )
-        if mine.samples != other.samples or (mine.labels != other.labels).any():
-            raise DataError(
-                "a model and its control judged other images",
-                where=f"{mine.where}, {other.where}",
-                mend="delete both files and run again",
-            )
-
-
-def _name(evaluation: Evaluation) -> tuple[str, str, str]:
-    return evaluation.teacher, evaluation.injection, evaluation.dataset
-
-
-def _control_name(evaluation: Evaluation) -> tuple[str, str, str]:
-    return evaluation.teacher, evaluation.control or "", evaluation.dataset
-
-
-def summary_rows(measurements: Sequence[Row], judged: Sequence[Judged], *, seed: int) -> list[Row]:
-    """Return one row per model, attack and metric: mean over seeds, interval, and the comparison with its control.
-
-    low and high: t interval over seeds, cut to [0, 1], or Wilson's for a single seed. `difference` is the mean over the
-    seeds that both have; `statistics.compare` says how its interval and test come about. `p_value` is Holm-adjusted
-    over the study's comparisons of the same metric, each comparison once however many experiments list it; the raw
-    p-value is not stored. The control of an infected teacher (method "teacher") is the control teacher itself.
-
-    Each row also carries `counts`, the smallest and largest denominator among its seeds, which is no column.
-    """
-    rows = [_over_seeds(list(group)) for group in _grouped(measurements)]
-    comparisons = _comparisons(rows, judged, seed=seed)
-    return [row | _compared(comparisons.get(_comparison_key(row))) | _published(row) for row in rows]
-
-
-def _grouped(measurements: Sequence[Row]) -> Iterable[Iterable[Row]]:
-    """Group measurements over seeds, in the order of the keys."""
-    rows = ordered(measurements, (*SUMMARY_KEYS, "seed"))
-    return (group for _, group in groupby(rows, key=lambda row: [row[name] for name in SUMMARY_KEYS]))
-
-
-def _over_seeds(rows: Sequence[Row]) -> Row:
-    """Summarise one model's measurements over its seeds; seeds without a counted image are left out."""
-    known = [row for row in rows if row["value"] is not None]
-    values = [row["value"] for row in known]
-    low, high = (known[0]["low"], known[0]["high"]) if len(known) == 1 else (None, None)
-    if len(values) > 1:
-        low, high = (min(1.0, max(0.0, end)) for end in t_interval(values))
-    counts = [row["count"] for row in known] or [0]
-    checks = {row["credible"] for row in rows}
-    return {name: rows[0][name] for name in SUMMARY_KEYS} | {
-        "seeds": len(values),
-        "mean": fmean(values) if values else None,
-        "sd": stdev(values) if len(values) > 1 else None,
-        "low": low,
-        "high": high,
-        "credible": None if checks == {None} else False not in checks,
-        COUNTS: (min(counts), max(counts)),
-    }
-
-
-def _comparison_key(row: Row) -> tuple[str, ...]:
-    """Name a comparison without its experiment, for experiments may share it."""
-    return tuple(row[name] for name in _COMPARED)
-
-
-def _comparisons(rows: Sequence[Row], judged: Sequence[Judged], *, seed: int) -> dict[tuple[str, ...], Comparison]:
-    """Compare every row with its control, data set by data set, and adjust the p-values metric by metric."""
-    pairs = _pairs(rows, {_name(entry.evaluation): entry for entry in judged})
-    raw: dict[tuple[str, ...], Comparison] = {}
-    for dataset in sorted({_dataset(key) for key in pairs}):
-        keys = [key for key in pairs if _dataset(key) == dataset]
-        found = compare([pairs[key] for key in keys], seed=derive_seed(seed, "bootstrap", dataset))
-        raw.update(zip(keys, found, strict=True))
-    return _adjusted(raw)
-
-
-def _dataset(key: tuple[str, ...]) -> str:
-    """Return the data set of a comparison's key."""
-    return key[_COMPARED.index("dataset")]
-
-
-def _adjusted(raw: Mapping[tuple[str, ...], Comparison]) -> dict[tuple[str, ...], Comparison]:
-    """Replace raw p-values by Holm's; a family is all comparisons of one metric (the last part of the key)."""
-    adjusted: dict[tuple[str, ...], Comparison] = {}
-    for metric in sorted({key[-1] for key in raw}):
-        family = [key for key in raw if key[-1] == metric]
-        for key, p_value in zip(family, holm([raw[key].p_value for key in family]), strict=True):
-            adjusted[key] = Comparison(**{**vars(raw[key]), "p_value": p_value})
-    return adjusted
-
-
-def _pairs(rows: Sequence[Row], judged: Mapping[tuple[str, str, str], Judged]) -> dict[tuple[str, ...], Pair]:
-    """Pair each row that has a control with it, over the seeds that both have."""
-    pairs: dict[tuple[str, ...], Pair] = {}
-    for row in rows:
-        mine = judged[row["teacher"], row["injection"], row["dataset"]]
-        if mine.evaluation.control is None or _comparison_key(row) in pairs:
-            continue
-        pair = _pair(mine.of_seeds(row), judged[_control_name(mine.evaluation)].of_seeds(row))
-        if pair is not None:
-            pairs[_comparison_key(row)] = pair
-    return pairs
-
-
-def _pair(model: Mapping[int, Outcome], control: Mapping[int, Outcome]) -> Pair | None:
-    """Stack the outcomes of the seeds that a model and its control share."""
-    seeds = sorted(model.keys() & control.keys())
-    if not seeds:
-        return None
-    return Pair(
-        counted=np.stack([model[seed].counted for seed in seeds]),
-        hit=np.stack([model[seed].hit for seed in seeds]),
-        control_counted=np.stack([control[seed].counted for seed in seeds]),
-        control_hit=np.stack([control[seed].hit for seed in seeds]),
-    )
-
-
-def _compared(comparison: Comparison | None) -> Row:
-    """Return the columns of a comparison, null where there is none."""
-    names = {"control": "control", "difference": "difference", "p_value": "p_value"}
-    names |= {"difference_low": "low", "difference_high": "high"}
-    return {column: getattr(comparison, name, None) for column, name in names.items()}
-
-
-def _published(row: Row) -> Row:
-    """Return the columns of the published number: none is entered for these metrics."""
-    verdict = judge(published=None, low=row["low"], high=row["high"], mean=row["mean"])
-    return {"published": None, "published_source": None, "verdict": verdict}
-
-
-def judge(
-    *,
-    published: float | None,
-    mean: float | None,
-    low: float | None,
-    high: float | None,
-    tolerance: float | None = None,
-    incomparable: str = "",
-) -> str:
-    """Judge a measured mean with its interval against a published number, all in the metric's unit.
-
-    no_target: nothing is published. not_comparable (REASON): `incomparable` says why, or nothing was measured.
-    reproduced: the interval holds the published number. within_tolerance: it does not, but the mean lies at most
-    `tolerance` away. contradicted: otherwise.
-    """
-    if published is None:
-        return "no_target"
-    if incomparable or mean is None:
-        return f"not_comparable ({incomparable or 'nothing was measured'})"
-    if low is not None and high is not None and low <= published <= high:
-        return "reproduced"
-    return "within_tolerance" if tolerance is not None and abs(mean - published) <= tolerance else "contradicted"
+def is_measured(row: Row) -> bool:
+    """Tell a measured row from one that stands in the summary for its published number alone."""
+    return row["budget"] is not None
 
 
 def write_summary(path: Path, rows: Sequence[Row], *, study: str) -> None:
-    """Write the summary; its metadata keeps the counts behind each row, in the rows' order."""
+    """Write the summary; its metadata keeps the counts behind each row, in the rows' order, and what attacks are."""
     counts = [row[COUNTS] for row in rows]
-    write_rows(path, rows, columns=SUMMARY, schema="summary", study=study, counts=counts)
+    attacks = {row["attack"]: [row[KIND], row[TITLE]] for row in rows if row[KIND]}
+    write_rows(path, rows, columns=SUMMARY, schema="summary", study=study, counts=counts, attacks=attacks)
 
 
 def read_summary(path: Path) -> list[Row]:
-    """Read the rows of a summary, each with its `counts` (smallest, largest). Raises DamagedFileError."""
+    """Read the rows of a summary with their `counts`, `kind` and `title`. Raises DamagedFileError."""
     rows = read_rows(path, columns=SUMMARY)
-    counts = table_metadata(path).get(COUNTS, [])
+    facts = table_metadata(path)
+    counts, attacks = facts.get(COUNTS, []), facts.get("attacks", {})
     if len(counts) != len(rows):
         raise DamagedFileError(path, found="it lacks the counts of its rows")
-    return [row | {COUNTS: tuple(pair)} for row, pair in zip(rows, counts, strict=True)]
+    return [
+        row | attack_facts(attacks.get(row["attack"])) | {COUNTS: tuple(pair)}
+        for row, pair in zip(rows, counts, strict=True)
+    ]
+
+
+def attack_facts(facts: Sequence[str] | None) -> Row:
+    """Return what a row says of its attack, given as (kind, title); nothing for clean images."""
+    kind, title = facts or ("", "")
+    return {KIND: kind, TITLE: title}
+
+
+def write_comparisons(path: Path, rows: Sequence[Row], *, study: str) -> None:
+    """Write the planned comparisons of methods with a baseline."""
+    write_rows(path, rows, columns=COMPARISONS, schema="comparisons", study=study)
+
+
+def read_comparisons(path: Path) -> list[Row]:
+    """Read the planned comparisons. Raises DamagedFileError."""
+    return read_rows(path, columns=COMPARISONS)
 
 
 def write_csv(path: Path, rows: Sequence[Row], *, columns: Iterable[str]) -> None:

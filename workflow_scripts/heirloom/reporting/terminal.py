@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from heirloom.evaluation.metrics import CLEAN
-from heirloom.reporting.sentences import answers
-from heirloom.reporting.tables import COUNTS, Row, read_summary
-from heirloom.reporting.views import attack_groups, attack_metric, group_rows, model_names
-from heirloom.reporting.wording import NOTHING, number, p_value, span
+from heirloom.reporting.sentences import answers, of_experiment
+from heirloom.reporting.tables import COUNTS, Row, read_comparisons, read_summary
+from heirloom.reporting.views import attack_groups, attack_metric, attack_title, group_rows, has_noise, model_names
+from heirloom.reporting.wording import NOTHING, number, p_value, span, verdicts
 
 WIDTH = 110
 GAP = 2
@@ -21,26 +20,30 @@ HEADS = {
     "targeted_success": "to the target, %",
     "collapse": "to one wrong class, %",
     "untargeted_success": "changed, %",
+    "attack_success": "attack success, %",
+    "robust_accuracy": "robust accuracy, %",
 }
 DIFFERENCE = "to control, points"
+NOISE = "noise, %"
 
 
-def print_summary(summary: Path, questions: Mapping[str, str], stream: TextIO) -> None:
+def print_summary(summary: Path, comparisons: Path, questions: Mapping[str, str], stream: TextIO) -> None:
     """Print summary.parquet: the rates in percent with 95 % intervals and counts, then each experiment's answer.
 
-    `questions` gives each experiment's question by name. Plain ASCII (names aside), at most 110 columns. Raises
-    DamagedFileError when the summary is no summary.
+    `comparisons` are those of methods with a baseline, `questions` gives each experiment's question by name. Plain
+    ASCII (names aside), at most 110 columns. Raises DamagedFileError when a table is none of ours.
     """
     rows = read_summary(summary)
-    answered = answers(rows)
+    answered = answers(rows, read_comparisons(comparisons))
     for name in sorted(answered):
-        mine = [row for row in rows if row["experiment"] == name]
+        (mine,) = of_experiment(name, rows)
         print(f"{name}: {questions.get(name, '')}".rstrip(" :"), file=stream)
         for line in _table(mine):
             print(line, file=stream)
         print(file=stream)
-        for paragraph in answered[name].splitlines():
-            print(textwrap.fill(paragraph, WIDTH, break_on_hyphens=False), file=stream)
+        for paragraph in [*answered[name].splitlines(), verdicts(mine)]:
+            if paragraph:
+                print(textwrap.fill(paragraph, WIDTH, break_on_hyphens=False), file=stream)
         print(file=stream)
     if not answered:
         print("The study measured nothing.", file=stream)
@@ -49,22 +52,28 @@ def print_summary(summary: Path, questions: Mapping[str, str], stream: TextIO) -
 def _table(rows: Sequence[Row]) -> Iterator[str]:
     """Yield the lines of one experiment's tables."""
     for group in attack_groups(rows):
-        teacher, dataset, attack, _, condition = group
-        heads = [f"teacher {teacher}", f"data set {dataset}", "" if attack == CLEAN else f"trigger {attack}", condition]
+        teacher, dataset, _, _, condition = group
+        mine = group_rows(rows, group)
+        heads = [f"teacher {teacher}", f"data set {dataset}", attack_title(group, mine, long=True), condition]
         yield ""
         yield from textwrap.wrap(", ".join(head for head in heads if head), WIDTH)
-        yield from _aligned(list(_cells(group_rows(rows, group))))
+        yield from _aligned(list(_cells(mine)))
 
 
 def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
-    """Yield the head and the body of one table: method, injection, then a cell per metric."""
+    """Yield the head and the body of one table: method, injection, then a cell per metric and what it compares with."""
     metrics = [metric for metric in HEADS if any(row["metric"] == metric for row in rows)]
-    compared = not attack_metric(rows) and any(row["control"] is not None for row in rows)
-    yield ["method", "injection", *(HEADS[metric] for metric in metrics), *[DIFFERENCE] * compared]
+    headline = attack_metric(rows)
+    compared = not headline and any(row["control"] is not None for row in rows)
+    noise = has_noise(rows)
+    extra = [*[DIFFERENCE] * compared, *[NOISE] * noise]
+    yield ["method", "injection", *(HEADS[metric] for metric in metrics), *extra]
     for method, injection in model_names(rows):
         mine = {row["metric"]: row for row in rows if (row["method"], row["injection"]) == (method, injection)}
         cells = [_cell(mine.get(metric)) for metric in metrics]
-        yield [method, injection, *cells, *[_change(mine.get("accuracy"))] * compared]
+        cells += [_change(mine.get("accuracy"))] * compared
+        cells += [number(mine[headline]["control"] if headline in mine else None)] * noise
+        yield [method, injection, *cells]
 
 
 def _change(row: Row | None) -> str:

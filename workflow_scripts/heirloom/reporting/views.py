@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting.tables import Row
+from heirloom.reporting.tables import KIND, MEAN, TITLE, Row, is_measured
 
 GROUP = ("teacher", "dataset", "attack", "budget", "condition")
-ATTACK_METRICS = ("targeted_success", "untargeted_success")
+ATTACK_METRICS = ("targeted_success", "untargeted_success", "attack_success")
+NOISE, TRIGGER = "noise", "trigger"
+
+
+def shown(rows: Sequence[Row]) -> list[Row]:
+    """Leave out what stands beside other rows: a feature attack's noise, and numbers that were published alone."""
+    return [row for row in rows if is_measured(row) and row[KIND] != NOISE]
+
+
+def infected(rows: Sequence[Row]) -> set[str]:
+    """Return the injections that are compared with a control injection; a feature attack's control is noise instead."""
+    return {row["injection"] for row in rows if row["control"] is not None and row[KIND] in ("", TRIGGER)}
 
 
 def attack_groups(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """Return the (teacher, dataset, attack, budget, condition) to show.
+    """Return the (teacher, dataset, attack, budget, condition) to show, means over data sets after these.
 
-    The clean ones only where nothing attacks, or where an infected model is never attacked: poison shows in accuracy.
+    The clean ones only where nothing attacks, or where an infected model never sees a trigger: poison shows in
+    accuracy.
     """
+    rows = shown(rows)
     found = {tuple(row[name] for name in GROUP) for row in rows}
-    attacked = {(*_place(row), row["injection"]) for row in rows if row["attack"] != CLEAN}
-    places = {_place(row) for row in rows} - {name[:2] for name in attacked}
-    infected = [row for row in rows if row["control"] is not None]
-    places |= {_place(row) for row in infected if (*_place(row), row["injection"]) not in attacked}
-    return sorted(group for group in found if group[2] != CLEAN or (group[0], group[1]) in places)
+    attacked = {_place(row) for row in rows if row["attack"] != CLEAN}
+    triggered = {(*_place(row), row["injection"]) for row in rows if row[KIND] == TRIGGER}
+    places = {_place(row) for row in rows} - attacked
+    places |= {
+        _place(row)
+        for row in rows
+        if row["control"] is not None and not row[KIND] and (*_place(row), row["injection"]) not in triggered
+    }
+    kept = [group for group in found if group[2] != CLEAN or (group[0], group[1]) in places]
+    return sorted(kept, key=lambda group: (group[0], group[1] == MEAN, *group[1:]))
 
 
 def _place(row: Row) -> tuple[str, str]:
@@ -31,26 +50,47 @@ def _place(row: Row) -> tuple[str, str]:
 def group_rows(rows: Sequence[Row], group: Sequence[str]) -> list[Row]:
     """Return a group's rows and the accuracies that belong to it: those of the models that its attack was shown to."""
     _, _, attack, budget, condition = group
-    mine = [row for row in rows if _place(row) == (group[0], group[1]) and row["condition"] == condition]
+    mine = [row for row in shown(rows) if _place(row) == (group[0], group[1]) and row["condition"] == condition]
     if attack == CLEAN:
-        infected = {row["injection"] for row in mine if row["control"] is not None}
-        elsewhere = infected & {row["injection"] for row in mine if row["attack"] != CLEAN}
+        compared = infected(mine)
+        elsewhere = compared & {row["injection"] for row in mine if row[KIND] == TRIGGER}
         left = [row for row in mine if row["attack"] == CLEAN and row["injection"] not in elsewhere]
-        methods = {row["method"] for row in left if row["injection"] in infected}
+        methods = {row["method"] for row in left if row["injection"] in compared}
         return [row for row in left if row["method"] in methods] if elsewhere else left
-    shown = {row["injection"] for row in mine if (row["attack"], row["budget"]) == (attack, budget)}
-    return [
-        row
-        for row in mine
-        if row["injection"] in shown and (row["attack"] == CLEAN or (row["attack"], row["budget"]) == (attack, budget))
+    attacked = [row for row in mine if (row["attack"], row["budget"]) == (attack, budget)]
+    models = {(row["method"], row["injection"]) for row in attacked}
+    clean = [row for row in mine if row["attack"] == CLEAN and (row["method"], row["injection"]) in models]
+    return clean + attacked
+
+
+def group_title(group: Sequence[str], rows: Sequence[Row], *, teacher: bool = True, long: bool = False) -> str:
+    """Name a group: teacher net, signs, trigger pinwheel; without the teacher where a study has but one.
+
+    `rows` are those of the group; `long` adds what its attack's entry is called.
+    """
+    name, dataset, _, _, condition = group
+    parts = [
+        f"teacher {name}" if teacher else "",
+        dataset_title(dataset),
+        attack_title(group, rows, long=long),
+        condition,
     ]
-
-
-def group_title(group: Sequence[str], *, teacher: bool = True) -> str:
-    """Name a group: teacher net, signs, trigger pinwheel; without the teacher where a study has but one."""
-    name, dataset, attack, _, condition = group
-    parts = [f"teacher {name}" if teacher else "", dataset, "" if attack == CLEAN else f"trigger {attack}", condition]
     return ", ".join(part for part in parts if part)
+
+
+def dataset_title(dataset: str) -> str:
+    """Name a data set."""
+    return "mean over the data sets" if dataset == MEAN else dataset
+
+
+def attack_title(group: Sequence[str], rows: Sequence[Row], *, long: bool = False) -> str:
+    """Name a group's attack, "" where nothing attacks: trigger pinwheel, attack feature-pixel."""
+    facts = next((row for row in rows if row["attack"] == group[2] and row["attack"] != CLEAN), None)
+    if facts is None:
+        return ""
+    if facts[KIND] == TRIGGER:
+        return f"trigger {group[2]}"
+    return f"attack {group[2]}" + (f" ({facts[TITLE]})" if long and facts[TITLE] else "")
 
 
 def attack_metric(rows: Sequence[Row]) -> str:
@@ -59,8 +99,30 @@ def attack_metric(rows: Sequence[Row]) -> str:
     return next((name for name in ATTACK_METRICS if name in present), "")
 
 
+def subject(row: Row) -> tuple[str, ...]:
+    """Name what a paragraph is about: teacher, injection, data set, attack, budget and condition."""
+    return tuple(row[name] for name in ("teacher", "injection", "dataset", "attack", "budget", "condition"))
+
+
+def by_subject(rows: Sequence[Row]) -> list[tuple[tuple[str, ...], list[Row]]]:
+    """Group rows by paragraph, sorted, means over data sets last."""
+    ranked = sorted(rows, key=lambda row: (row["dataset"] == MEAN, subject(row)))
+    return [(key, list(group)) for key, group in groupby(ranked, key=subject)]
+
+
+def by_effect(rows: Sequence[Row]) -> list[Row]:
+    """Order students from the most affected to the least: high attack success, or much accuracy lost."""
+    sign = {"accuracy": 1}
+    return sorted(rows, key=lambda row: (sign.get(row["metric"], -1) * (row["mean"] or 0.0), row["method"]))
+
+
+def has_noise(rows: Sequence[Row]) -> bool:
+    """Tell whether a group's attack stands beside noise of the same size."""
+    return any(row[KIND] == "feature" and row["control"] is not None for row in rows)
+
+
 def model_names(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Return (method, injection): the teacher first, and each infected model before its controls."""
-    infected = {row["injection"] for row in rows if row["control"] is not None}
+    ill = infected(rows)
     found = {(row["method"], row["injection"]) for row in rows}
-    return sorted(found, key=lambda name: (name[0] != TEACHER, name[0], name[1] not in infected, name[1]))
+    return sorted(found, key=lambda name: (name[0] != TEACHER, name[0], name[1] not in ill, name[1]))

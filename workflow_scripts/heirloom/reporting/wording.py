@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from heirloom.evaluation.metrics import TEACHER
-from heirloom.reporting.tables import COUNTS, Row
+from heirloom.reporting.tables import COUNTS, MEAN, Row
 
 NOTHING = "-"
 SIGNIFICANT = 0.05
+VERDICTS = ("reproduced", "within tolerance", "contradicted", "not comparable")
 METRIC_TITLES = {
     "accuracy": "accuracy",
     "targeted_success": "sent to the target",
     "untargeted_success": "prediction changed",
     "collapse": "sent to one wrong class",
+    "attack_success": "attack success",
+    "robust_accuracy": "robust accuracy",
 }
 
 
@@ -61,11 +65,52 @@ def p_value(value: float | None) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def detectable(row: Row) -> bool:
-    """Tell whether a row differs from its control: adjusted p below 0.05 and 0 outside the difference's interval."""
-    if row["p_value"] is None or row["p_value"] >= SIGNIFICANT:
+def differs(p: float | None, low: float | None, high: float | None) -> bool:
+    """Tell whether a difference is detectable: adjusted p below 0.05 and 0 outside its interval."""
+    if p is None or low is None or high is None or p >= SIGNIFICANT:
         return False
-    return bool(row["difference_low"] > 0 or row["difference_high"] < 0)
+    return low > 0 or high < 0
+
+
+def detectable(row: Row) -> bool:
+    """Tell whether a row of the summary differs from its control."""
+    return differs(row["p_value"], row["difference_low"], row["difference_high"])
+
+
+def difference(row: Row) -> str:
+    """Write a comparison with its interval and p-value: -5.0 points, -7.1 to -2.9, p = 0.002.
+
+    `row` is one of comparisons.parquet.
+    """
+    p = p_value(row["p_value"])
+    told = f"p {p[0]} {p[1:]}" if p.startswith("<") else f"p = {p}"
+    return f"{number(row['difference'], sign=True)} points, {span(row['low'], row['high'], sign=True)}, {told}"
+
+
+def rate(row: Row, *, unit: str = "95 % interval ") -> str:
+    """Write a rate with its interval and count."""
+    if row["mean"] is None:
+        return "no share (no image counts)"
+    seeds = f"{row['seeds']} seeds, " if row["seeds"] > 1 else ""
+    return f"{percent(row['mean'])} ({unit}{span(row['low'], row['high'])}, {seeds}n = {count(row)})"
+
+
+def place(row: Row, *, varied: Sequence[str] = ()) -> str:
+    """Say where something was measured: On signs (net, infected); `varied` names the columns in the brackets."""
+    where = "On average over the data sets" if row["dataset"] == MEAN else f"On {row['dataset']}"
+    return where + (f" ({', '.join(row[name] for name in varied)})" if varied else "")
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Join parts as in a sentence: a, b and c."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def verdicts(rows: Sequence[Row]) -> str:
+    """Count the verdicts on the published numbers among rows: Published numbers: 3 reproduced, 2 contradicted."""
+    found = Counter(row["verdict"].split(" ")[0].replace("_", " ") for row in rows if row["published"] is not None)
+    told = ", ".join(f"{found[name]} {name}" for name in VERDICTS if found[name])
+    return f"Published numbers: {told}." if told else ""
 
 
 def title(metric: str) -> str:

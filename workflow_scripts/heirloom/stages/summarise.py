@@ -1,28 +1,21 @@
-"""Summarise a study's measurements over seeds and compare each model with its control."""
+"""Summarise a study's measurements over seeds; compare models with controls, methods with a baseline."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from heirloom.evaluation.metrics import Evaluation, read_predictions
+from heirloom.evaluation.metrics import Evaluation, predictions_of
+from heirloom.reporting.comparisons import Judged, comparison_rows
 from heirloom.reporting.formats import html, latex
-from heirloom.reporting.tables import (
-    MEASUREMENTS,
-    SUMMARY,
-    Judged,
-    check_samples,
-    read_rows,
-    summary_rows,
-    write_csv,
-    write_summary,
-)
+from heirloom.reporting.summary import PublishedNumber, check_controls, summary_rows
+from heirloom.reporting.tables import MEASUREMENTS, SUMMARY, read_rows, write_comparisons, write_csv, write_summary
 from heirloom.runtime.files import atomic_path, table_metadata
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The measurements, and the predictions behind them, one file per teacher, injection and data set."""
+    """The measurements, and the predictions behind them, one file or several per teacher, injection and data set."""
 
     measurements: Path
     predictions: list[Path]
@@ -30,9 +23,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The summary in four formats."""
+    """The summary in four formats, and the comparisons of methods with a baseline."""
 
     summary: Path
+    comparisons: Path
     csv: Path
     html: Path
     latex: Path
@@ -43,24 +37,28 @@ def run(
     inputs: Inputs,
     outputs: Outputs,
     evaluations: list[Evaluation],
+    files: list[int],
     experiments: dict[str, str],
+    published: list[PublishedNumber],
     seed: int,
 ) -> None:
-    """Write summary.parquet (`tables.SUMMARY`) and the same rows as CSV, HTML and LaTeX.
+    """Write summary.parquet (`tables.SUMMARY`), the same rows as CSV, HTML and LaTeX, and comparisons.parquet.
 
-    `evaluations` runs parallel to the predictions files, `experiments` gives each experiment's question by name, `seed`
-    is the bootstrap's. Raises ConfigError where a control is not evaluated, DataError where models judged other images.
-    METHODS 5.
+    `files` gives the place in `evaluations` of each predictions file, `experiments` each experiment's question by name,
+    `published` the numbers that rows are held to, `seed` is the bootstrap's. Raises ConfigError where a control is not
+    evaluated, DataError where models judged other images. METHODS 5.
     """
-    predictions = [read_predictions(path) for path in inputs.predictions]
-    check_samples(evaluations, predictions)
+    predictions = list(predictions_of(evaluations, inputs.predictions, files))
+    check_controls(evaluations, predictions)
     judged = [Judged.of(evaluation, found) for evaluation, found in zip(evaluations, predictions, strict=True)]
-    rows = summary_rows(read_rows(inputs.measurements, columns=MEASUREMENTS), judged, seed=seed)
     study = str(table_metadata(inputs.measurements).get("study", ""))
+    rows = summary_rows(read_rows(inputs.measurements, columns=MEASUREMENTS), judged, seed=seed, published=published)
+    comparisons = comparison_rows(judged, study=study, seed=seed)
     write_summary(outputs.summary, rows, study=study)
+    write_comparisons(outputs.comparisons, comparisons, study=study)
     with atomic_path(outputs.csv) as path:
         write_csv(path, rows, columns=SUMMARY)
     with atomic_path(outputs.html) as path:
-        path.write_text(html(rows, study=study, questions=experiments), encoding="utf-8")
+        path.write_text(html(rows, study=study, questions=experiments, comparisons=comparisons), encoding="utf-8")
     with atomic_path(outputs.latex) as path:
         path.write_text(latex(rows, study=study), encoding="utf-8")

@@ -19,9 +19,10 @@ from heirloom.reporting.report.content import (
     licences,
     model_table,
     picture,
+    published_tables,
 )
 from heirloom.reporting.report.page import Report, render
-from heirloom.reporting.tables import COSTS, read_rows, read_summary
+from heirloom.reporting.tables import COSTS, read_comparisons, read_rows, read_summary
 from heirloom.reporting.wording import contact_sheet_caption
 from heirloom.runtime.files import atomic_path, read_card
 
@@ -33,6 +34,7 @@ class Inputs:
     """Tables, figures (PNG) with captions parallel to them, and the cards of the prepared data and of all teachers."""
 
     summary: Path
+    comparisons: Path
     data_check: Path
     costs: Path
     figures: list[Path]
@@ -75,12 +77,14 @@ def run(*, inputs: Inputs, outputs: Outputs, about: About) -> None:
     checks = read_rows(inputs.data_check, columns=DATA_CHECK)
     teachers = [(*names, read_card(path)) for names, path in zip(about.teachers, inputs.teacher_cards, strict=True)]
     data = [(*names, read_card(path)) for names, path in zip(about.data, inputs.data_cards, strict=True)]
+    rows, comparisons = read_summary(inputs.summary), read_comparisons(inputs.comparisons)
     report = Report(
         title=about.title,
         study=about.study,
         seeds=about.seeds,
-        experiments=experiments_of(read_summary(inputs.summary), about.questions),
+        experiments=experiments_of(rows, about.questions, comparisons),
         figures=_figures(inputs.figures, inputs.captions),
+        published=published_tables(rows),
         sheets=_sheets(inputs.sheets, about.sheets),
         data=data_table(checks),
         licences=licences(checks),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from heirloom.evaluation.metrics import TEACHER
@@ -12,16 +13,27 @@ from heirloom.reporting.figures.style import (
     HALO,
     LEGEND_LINE,
     MARGIN,
+    NOISE_MARK,
     QUIET,
     WIDTH,
     Palette,
     draw_injection_legend,
-    legend_places,
+    legend_lines,
+    legend_texts,
     note,
     style,
 )
-from heirloom.reporting.tables import Row
-from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names
+from heirloom.reporting.tables import KIND, Row
+from heirloom.reporting.views import (
+    attack_groups,
+    attack_metric,
+    dataset_title,
+    group_rows,
+    group_title,
+    infected,
+    model_names,
+    shown,
+)
 from heirloom.reporting.wording import counts, method_title, number, title
 
 if TYPE_CHECKING:
@@ -29,12 +41,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # all lengths in inches
-RIGHT, GAP = 0.25, 0.55
+RIGHT, GAP = 0.25, 0.5
 HEAD, FOOT, BETWEEN, LANE, ROW_GAP = 0.88, 0.66, 0.2, 0.22, 0.16
+ALONE_GAP = 0.04  # between methods of one injection: nothing has to be held together
+BESIDE = 3  # attacks drawn side by side
 CHARACTER = 0.085
 SCALE = (-2.0, 116.0)  # percent, with room for a number behind an interval that ends at 100
 TICKS = (0, 25, 50, 75, 100)
 EXPLANATION = "Dots: rates, for several seeds their mean. Lines: 95 % intervals (Wilson; t for several seeds)."
+TOLD = " Attack success: of the images that are correct when clean."
+NUMBER_GAP = 6.5  # points between a dot, or the end of its interval, and its number
 PAIRED = " Differences: paired, with their own intervals."
 DENOMINATORS = {
     "accuracy": "% of all test images",
@@ -43,6 +59,7 @@ DENOMINATORS = {
     "difference": "percentage points, infected minus control",
 }
 DIFFERENCE = "difference"
+TOGETHER = "attack_success"  # metric of the attacks that stand side by side
 
 
 @dataclass(frozen=True)
@@ -70,13 +87,33 @@ def _percent(rate: float | None) -> float | None:
 
 
 @dataclass(frozen=True)
+class Column:
+    """One panel: a metric of every model, by (method, injection), and the attack it is of where several are shown."""
+
+    metric: str
+    rows: dict[tuple[str, str], Row]
+    attack: str = ""
+
+    @property
+    def dots(self) -> dict[tuple[str, str], Dot]:
+        """What is drawn of each model."""
+        return {
+            name: Dot.change(row) if self.metric == DIFFERENCE else Dot.rate(row) for name, row in self.rows.items()
+        }
+
+    @property
+    def noise(self) -> dict[tuple[str, str], float]:
+        """What noise of a feature attack's size does to each model, in percent."""
+        rows = {name: row for name, row in self.rows.items() if row[KIND] == "feature" and row["control"] is not None}
+        return {name: 100 * row["control"] for name, row in rows.items()}
+
+
+@dataclass(frozen=True)
 class Block:
-    """One pair of panels: a teacher, data set and attack."""
+    """Panels side by side: a teacher and data set, accuracy first, then one trigger or several other attacks."""
 
     title: str
-    accuracy: dict[tuple[str, str], Row]
-    attack: dict[tuple[str, str], Row]
-    metric: str
+    columns: tuple[Column, ...]
     methods: tuple[str, ...]
     injections: tuple[str, ...]
     palette: Palette
@@ -92,50 +129,106 @@ class Block:
         return self.palette.controls & set(self.injections)
 
     @property
+    def noise(self) -> bool:
+        """Whether any panel shows noise beside its attack."""
+        return any(column.noise for column in self.columns)
+
+    @property
+    def legend(self) -> dict[str, str]:
+        """The words of its legend."""
+        return legend_texts(self.injections, self.palette, noise=self.noise)
+
+    @property
     def head(self) -> float:
         """Height of its title and series in inches."""
-        places = legend_places({name: self.palette.title(name) for name in self.injections})
-        return HEAD + LEGEND_LINE * max(line for _, line, _ in places.values())
+        return HEAD + LEGEND_LINE * (legend_lines(self.legend) - 1)
+
+    @property
+    def row_height(self) -> float:
+        """Height of a method in inches."""
+        return len(self.injections) * LANE + (ROW_GAP if len(self.injections) > 1 else ALONE_GAP)
 
     @property
     def height(self) -> float:
         """Height of its panels in inches."""
-        return len(self.methods) * (len(self.injections) * LANE + ROW_GAP)
+        return max(len(self.methods) * self.row_height, LANE + ROW_GAP)
 
 
 def blocks(rows: Sequence[Row]) -> list[Block]:
-    """Arrange a summary's rows into blocks; rows that several experiments share are drawn once."""
+    """Arrange a summary's rows into blocks; rows that several experiments share are drawn once.
+
+    A trigger has a block of its own, since others see it; the other attacks on a data set stand side by side.
+    """
     palette = Palette.of_rows(rows)
-    several = len({row["teacher"] for row in rows}) > 1
-    return [_block(group_rows(rows, group), group, palette, several=several) for group in attack_groups(rows)]
+    several = len({row["teacher"] for row in shown(rows)}) > 1
+    found = [(group, group_rows(rows, group)) for group in attack_groups(rows)]
+    return [
+        _block(list(chunk), palette, infected(rows), several=several)
+        for _, groups in groupby(found, key=_beside)
+        for chunk in batched(list(groups), BESIDE)
+    ]
 
 
-def _block(rows: Sequence[Row], group: Sequence[str], palette: Palette, *, several: bool) -> Block:
+Group = tuple[tuple[str, ...], list[Row]]
+
+
+def _beside(group: Group) -> tuple[str, ...]:
+    """Return what the groups of one block share."""
+    (teacher, dataset, attack, budget, condition), rows = group
+    own = () if attack_metric(rows) == TOGETHER else (attack, budget)
+    return teacher, dataset, condition, *own
+
+
+def batched(items: Sequence[Group], size: int) -> list[Sequence[Group]]:
+    """Cut a sequence into parts of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _block(groups: Sequence[Group], palette: Palette, ill: set[str], *, several: bool) -> Block:
     """Arrange one block: the teacher first, then the methods that pass on most."""
+    rows = [row for _, mine in groups for row in mine]
     accuracy = {(row["method"], row["injection"]): row for row in rows if row["metric"] == "accuracy"}
-    metric = attack_metric(rows)
-    attack = {(row["method"], row["injection"]): row for row in rows if metric and row["metric"] == metric}
-    if not metric:
-        attack = {name: row for name, row in accuracy.items() if row["control"] is not None}
-        metric = DIFFERENCE if attack else ""
-    infected = {row["injection"] for row in rows if row["control"] is not None}
-    injections = sorted({name for _, name in model_names(rows)}, key=lambda name: (name not in infected, name))
+    attacks = [_column(group, mine, together=attack_metric(mine) == TOGETHER) for group, mine in groups]
+    injections = sorted({name for _, name in model_names(rows)}, key=lambda name: (name not in ill, name))
     return Block(
-        title=group_title(group, teacher=several),
-        accuracy=accuracy,
-        attack=attack,
-        metric=metric,
-        methods=_method_order(rows, attack or accuracy, infected),
+        title=_title(groups, several=several),
+        columns=(Column("accuracy", accuracy), *attacks),
+        methods=_method_order(rows, attacks[0].rows or accuracy, ill & set(injections)),
         injections=tuple(injections),
         palette=palette,
     )
 
 
-def _method_order(rows: Sequence[Row], ranked: Mapping[tuple[str, str], Row], infected: set[str]) -> tuple[str, ...]:
+def _title(groups: Sequence[Group], *, several: bool) -> str:
+    """Name a block."""
+    group, rows = groups[0]
+    if attack_metric(rows) != TOGETHER:
+        return group_title(group, rows, teacher=several)
+    teacher, dataset, _, _, condition = group
+    return ", ".join(
+        part for part in (f"teacher {teacher}" if several else "", dataset_title(dataset), condition) if part
+    )
+
+
+def _column(group: Sequence[str], rows: Sequence[Row], *, together: bool) -> Column:
+    """Arrange one attack; where nothing attacks, the change of accuracy against the control, if there is one."""
+    metric = attack_metric(rows)
+    if not metric:
+        changed = {_name(row): row for row in rows if row["metric"] == "accuracy" and row["control"] is not None}
+        return Column(DIFFERENCE if changed else "", changed)
+    found = {_name(row): row for row in rows if row["metric"] == metric}
+    return Column(metric, found, group[2] if together else "")
+
+
+def _name(row: Row) -> tuple[str, str]:
+    return row["method"], row["injection"]
+
+
+def _method_order(rows: Sequence[Row], ranked: Mapping[tuple[str, str], Row], ill: set[str]) -> tuple[str, ...]:
     """Order methods: the teacher, then by what infected models take over at most, then by name."""
     most: dict[str, float] = {}
     for (method, injection), row in ranked.items():
-        if (injection in infected or not infected) and row["mean"] is not None:
+        if (injection in ill or not ill) and row["mean"] is not None:
             # without an attack, what is taken over is the loss of accuracy
             effect = row["mean"] if row["metric"] != "accuracy" else -(row["difference"] or 0.0)
             most[method] = max(most.get(method, effect), effect)
@@ -146,9 +239,9 @@ def _method_order(rows: Sequence[Row], ranked: Mapping[tuple[str, str], Row], in
 def draw_attack_success(rows: Sequence[Row]) -> Figure:
     """Draw accuracy (left) and attack success (right) for every data set and attack of a summary.
 
-    Dots are means, lines 95 % intervals, numbers percentages; counts stand in the axis labels. Where nothing attacks
-    but there is a control (poison), the right panel shows the paired difference of accuracy. A summary without rows
-    gives a figure that says so.
+    Dots are means, lines 95 % intervals, numbers percentages; counts stand in the axis labels. An open diamond is noise
+    of a feature attack's size. Where nothing attacks but there is a control (poison), the right panel shows the paired
+    difference of accuracy. A summary without rows gives a figure that says so.
     """
     from matplotlib.figure import Figure
 
@@ -163,27 +256,27 @@ def draw_attack_success(rows: Sequence[Row]) -> Figure:
         for block in arranged:
             _draw_block(figure, block, left=left, top=top, height=height)
             top -= block.head + block.height + FOOT + BETWEEN
-        paired = PAIRED if any(block.metric == DIFFERENCE for block in arranged) else ""
-        figure.text(0.12 / WIDTH, 0.14 / height, EXPLANATION + paired, color=QUIET, size=8, va="center")
+        metrics = {column.metric for block in arranged for column in block.columns}
+        told = EXPLANATION + (PAIRED if DIFFERENCE in metrics else "") + (TOLD if TOGETHER in metrics else "")
+        figure.text(0.12 / WIDTH, 0.14 / height, told, color=QUIET, size=8, va="center")
         return figure
 
 
 def _draw_block(figure: Figure, block: Block, *, left: float, top: float, height: float) -> None:
     """Draw one pair of panels below `top`, the first from `left` on (inches from the lower left corner)."""
-    width = (WIDTH - left - RIGHT - GAP) / 2
+    width = (WIDTH - left - RIGHT - GAP * (len(block.columns) - 1)) / len(block.columns)
     figure.text(0.12 / WIDTH, (top - 0.14) / height, block.title, weight="bold", size=11, va="center")
-    draw_injection_legend(figure, block.injections, block.palette, top=top - 0.3)
-    panels = [("accuracy", block.accuracy), (block.metric, block.attack)]
-    for place, (metric, rows) in enumerate(panels):
+    draw_injection_legend(figure, block.injections, block.palette, top=top - 0.3, noise=block.noise)
+    for place, column in enumerate(block.columns):
         x = left + place * (width + GAP)
         axes = figure.add_axes(
             (x / WIDTH, (top - block.head - block.height) / height, width / WIDTH, block.height / height)
         )
-        dots = {name: Dot.change(row) if metric == DIFFERENCE else Dot.rate(row) for name, row in rows.items()}
-        _prepare_panel(axes, block, _scale(dots) if metric == DIFFERENCE else SCALE, named=place == 0)
-        _draw_panel(axes, block, metric=metric, dots=dots)
-        if rows:
-            _title_panel(axes, metric, counts(list(rows.values())))
+        dots = column.dots
+        _prepare_panel(axes, block, _scale(dots) if column.metric == DIFFERENCE else SCALE, named=place == 0)
+        _draw_panel(axes, block, column)
+        if column.rows:
+            _title_panel(axes, column)
 
 
 def _scale(dots: Mapping[tuple[str, str], Dot]) -> tuple[float, float]:
@@ -209,31 +302,42 @@ def _prepare_panel(axes: Axes, block: Block, scale: tuple[float, float], *, name
     axes.set_yticks(range(len(block.methods)), [method_title(name) if named else "" for name in block.methods])
 
 
-def _title_panel(axes: Axes, metric: str, counted: str) -> None:
+def _title_panel(axes: Axes, column: Column) -> None:
     """Name the metric above a panel and its denominator below."""
     low, high = axes.get_xlim()
-    start = 0.0 if metric == DIFFERENCE else -low / (high - low)
+    start = 0.0 if column.metric == DIFFERENCE else -low / (high - low)
     named = {"accuracy": "accuracy, clean images", DIFFERENCE: "accuracy against the control"}
-    name = named.get(metric) or title(metric)
-    axes.set_title(name[0].upper() + name[1:], loc="left", size=10, pad=5, x=start)
-    axes.set_xlabel(f"{DENOMINATORS.get(metric, '%')}\nn = {counted}", labelpad=3, loc="left", size=8.5)
+    name = column.attack or named.get(column.metric) or title(column.metric)
+    name = name if column.attack else name[0].upper() + name[1:]
+    axes.set_title(name, loc="left", size=10, pad=5, x=start)
+    counted = counts(list(column.rows.values()))
+    measured = f"{title(column.metric)}, %" if column.attack else DENOMINATORS.get(column.metric, "%")
+    axes.set_xlabel(f"{measured}\nn = {counted}", labelpad=3, loc="left", size=8.5)
     axes.xaxis.label.set_x(start)
 
 
-def _draw_panel(axes: Axes, block: Block, *, metric: str, dots: Mapping[tuple[str, str], Dot]) -> None:
+def _draw_panel(axes: Axes, block: Block, column: Column) -> None:
     """Draw the dots, intervals and values of one metric."""
-    if not dots:
-        text = "no attack in this study" if not metric else "not measured"
+    if not column.rows:
+        text = "no attack in this study" if not column.metric else "not measured"
         axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=QUIET)
         return
-    if metric == DIFFERENCE:
+    if column.metric == DIFFERENCE:
         axes.axvline(0, color=QUIET, lw=1, zorder=1)
-    lane = LANE / (len(block.injections) * LANE + ROW_GAP)
-    for (method, injection), dot in sorted(dots.items(), key=lambda item: item[0]):
+    lane = LANE / block.row_height
+    noise = column.noise
+    for (method, injection), dot in sorted(column.dots.items(), key=lambda item: item[0]):
         offset = (block.injections.index(injection) - (len(block.injections) - 1) / 2) * lane
         y = block.methods.index(method) + offset
         colour, face = block.colours[injection], block.palette.face(injection)
-        _draw_dot(axes, dot, y=y, colour=colour, face=face, sign=metric == DIFFERENCE)
+        if (method, injection) in noise:
+            _draw_noise(axes, noise[method, injection], y=y, colour=colour)
+        _draw_dot(axes, dot, y=y, colour=colour, face=face, sign=column.metric == DIFFERENCE)
+
+
+def _draw_noise(axes: Axes, value: float, *, y: float, colour: str) -> None:
+    """Draw the open diamond of noise."""
+    axes.plot([value], [y], **NOISE_MARK, mec=colour, mfc="white", zorder=2.5, clip_on=False)
 
 
 def _draw_dot(axes: Axes, dot: Dot, *, y: float, colour: str, face: str, sign: bool) -> None:
@@ -249,4 +353,13 @@ def _draw_dot(axes: Axes, dot: Dot, *, y: float, colour: str, face: str, sign: b
         end = max(end, dot.high)
     axes.plot([dot.mean], [y], marker="o", ms=6, mec=colour, mfc=face, mew=1.6, zorder=3)
     text = number(dot.mean / 100, sign=sign)
-    axes.text(end + 2.5 * step, y, text, va="center_baseline", color=colour, size=8.5, bbox=HALO)
+    axes.annotate(
+        text,
+        (end, y),
+        xytext=(NUMBER_GAP, 0),
+        textcoords="offset points",
+        va="center_baseline",
+        color=colour,
+        size=8.5,
+        bbox=HALO,
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting.tables import Row
+from heirloom.reporting.views import infected, shown
 from heirloom.runtime.files import atomic_path
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ WIDTH, MARGIN = 10.0, 0.14
 LEGEND_LINE, LEGEND_LEFT = 0.24, 0.17
 DOTS_PER_INCH = 200
 TALLEST = 30_000  # pixels: a figure of hundreds of models gets fewer dots an inch, as its picture is held in memory
+NOISE = "noise of the same size"
+NOISE_MARK: Mapping[str, Any] = {"marker": "D", "ms": 4.2, "mew": 1.1, "ls": ""}
 HALO = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # keeps lines out of the words and numbers
 
 
@@ -65,8 +68,7 @@ class Palette:
     @classmethod
     def of_rows(cls, rows: Sequence[Row]) -> Palette:
         """Take the injections of a whole summary; the infected ones are those with a control."""
-        infected = {row["injection"] for row in rows if row["control"] is not None}
-        return cls.of(infected, {row["injection"] for row in rows})
+        return cls.of(infected(rows), {row["injection"] for row in shown(rows)})
 
     def face(self, injection: str) -> str:
         """Fill of a mark: full for infected models, open for controls."""
@@ -94,16 +96,33 @@ def legend_places(texts: Mapping[str, str], *, width: float = WIDTH) -> dict[str
     return places
 
 
-def draw_injection_legend(figure: Figure, names: Sequence[str], palette: Palette, *, top: float) -> float:
-    """Name injections in their colours, behind their marks, from `top` (inches) downwards; returns the height used."""
+def legend_texts(names: Sequence[str], palette: Palette, *, noise: bool = False) -> dict[str, str]:
+    """Return the words of a legend by injection, and those of noise beside a feature attack."""
+    words = {CLEAN: "teacher as it was"}
+    return {name: words.get(name, palette.title(name)) for name in names} | ({NOISE: NOISE} if noise else {})
+
+
+def legend_lines(texts: Mapping[str, str], *, width: float = WIDTH) -> int:
+    """Return how many lines the words of a legend take."""
+    return 1 + max((line for _, line, _ in legend_places(texts, width=width).values()), default=-1)
+
+
+def draw_injection_legend(
+    figure: Figure, names: Sequence[str], palette: Palette, *, top: float, noise: bool = False
+) -> float:
+    """Name injections in their colours, behind their marks, from `top` (inches) downwards; returns the height used.
+
+    With `noise` the last word is that of the open diamonds.
+    """
     width, height = figure.get_size_inches()
-    places = legend_places({name: palette.title(name) for name in names}, width=width)
-    for name, (x, line, text) in places.items():
+    texts = legend_texts(names, palette, noise=noise)
+    for name, (x, line, text) in legend_places(texts, width=width).items():
         y = (top - LEGEND_LINE * (line + 0.5)) / height
-        colour = palette.colours[name]
-        figure.add_artist(mark(figure, x / width, y, colour=colour, face=palette.face(name)))
+        colour = palette.colours.get(name, QUIET)
+        shape, face, size = ("o", palette.face(name), 6.0) if name in palette.colours else ("D", "white", 4.2)
+        figure.add_artist(mark(figure, x / width, y, colour=colour, face=face, shape=shape, size=size))
         figure.text((x + 0.12) / width, y, text, color=colour, weight="bold", va="center_baseline")
-    return LEGEND_LINE * (1 + max((line for _, line, _ in places.values()), default=-1))
+    return LEGEND_LINE * legend_lines(texts, width=width)
 
 
 def mark(figure: Figure, x: float, y: float, *, colour: str, face: str, shape: str = "o", size: float = 6) -> Artist:

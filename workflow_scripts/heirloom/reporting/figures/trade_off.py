@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,19 +10,21 @@ from typing import TYPE_CHECKING
 from heirloom.evaluation.metrics import TEACHER
 from heirloom.reporting.figures.style import (
     GRID,
+    INFECTED_COLOURS,
     LEGEND_LINE,
     MARGIN,
     QUIET,
     WIDTH,
     Palette,
     draw_injection_legend,
+    legend_lines,
     legend_places,
     mark,
     note,
     style,
 )
-from heirloom.reporting.tables import Row
-from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names
+from heirloom.reporting.tables import KIND, Row
+from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names, shown
 from heirloom.reporting.wording import method_title, title
 
 if TYPE_CHECKING:
@@ -30,8 +33,12 @@ if TYPE_CHECKING:
 
 # all lengths in inches
 LEFT, FOOT, HEAD, GAP = 0.62, 0.56, 0.36, 0.75
-SIDES = {1: (9.0, 3.9), 2: (4.05, 3.3)}  # width and height of a panel, by the number of columns
-EXPLANATION = "Lines: 95 % intervals, joined: the same method from the infected teacher and from its control."
+TITLE_LINE = 0.17
+TITLES = {1: (10.0, 0.092), 2: (10.0, 0.092), 3: (8.5, 0.08)}  # points, and inches a letter, by the number of columns
+SIDES = {1: (9.0, 3.9), 2: (4.05, 3.3), 3: (2.55, 2.3)}  # width and height of a panel, by the number of columns
+MANY = 6  # panels from which on there are three columns
+EXPLANATION = "Lines: 95 % intervals. Dashed: to the control, the same method from the clean injection{noise}."
+NOISE_NOTE = " or, under a feature attack, under noise of the same size"
 TEACHER_SHAPE = "*"
 SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d")
 LETTERS = tuple(f"${letter}$" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -58,14 +65,14 @@ class Panel:
 
 def panels(rows: Sequence[Row]) -> list[Panel]:
     """Pair the accuracy of each attacked model with its attack success; groups without an attack have no panel."""
-    several = len({row["teacher"] for row in rows}) > 1
+    several = len({row["teacher"] for row in shown(rows)}) > 1
     found = []
     for group in attack_groups(rows):
-        shown = group_rows(rows, group)
-        metric = attack_metric(shown)
-        points = tuple(_points(shown, metric))
+        mine = group_rows(rows, group)
+        metric = attack_metric(mine)
+        points = tuple(_points(mine, metric))
         if points:
-            found.append(Panel(group_title(group, teacher=several), metric, points))
+            found.append(Panel(group_title(group, mine, teacher=several), metric, points))
     return found
 
 
@@ -86,9 +93,10 @@ def shapes(methods: Sequence[str]) -> dict[str, str]:
 def draw_trade_off(rows: Sequence[Row], controls: Mapping[str, str]) -> Figure:
     """Draw clean accuracy (across) against attack success (up) of every model of a summary, in percent.
 
-    `controls` names the injection that each infected one is compared with. Marks are means: full for infected models,
-    open for controls, one shape per method. Across data sets, where there is no target, attack success is the share of
-    changed predictions. Says so where nothing attacks.
+    `controls` names the injection that each infected one is compared with. Marks are means, one shape per method: full
+    for infected models, open for controls and, smaller, for noise of a feature attack's size. With one injection alone
+    colours tell methods. Across data sets, where there is no target, attack success is the share of changed
+    predictions. Says so where nothing attacks.
     """
     from matplotlib.figure import Figure
 
@@ -97,26 +105,66 @@ def draw_trade_off(rows: Sequence[Row], controls: Mapping[str, str]) -> Figure:
         return note("No attack in this study: nothing to trade accuracy for.")
     palette = Palette.of_rows(rows)
     injections = _injections(drawn, palette)
-    marks = shapes([point.method for panel in drawn for point in panel.points])
-    columns = min(2, len(drawn))
+    looks = _looks(drawn, palette)
+    columns = min(3 if len(drawn) > MANY else 2, len(drawn))
     lines = -(-len(drawn) // columns)
     width, side = SIDES[columns]
-    cell = HEAD + side + FOOT
+    titles = [_wrapped(panel.title, columns) for panel in drawn]
+    head = HEAD + TITLE_LINE * max(title.count("\n") for title in titles)
+    cell = head + side + FOOT
+    named = injections if len(injections) > 1 else {}
     with style():
-        legend = _legend_height(injections) + _legend_height({name: method_title(name) for name in marks})
+        legend = _legend_height(named) + _legend_height({name: method_title(name) for name in looks.shapes})
         height = MARGIN + legend + 0.1 + lines * cell + 0.24
         figure = Figure(figsize=(WIDTH, height))
         top = height - MARGIN
-        top -= draw_injection_legend(figure, list(injections), palette, top=top)
-        top -= _draw_shapes(figure, marks, {p.method for panel in drawn for p in panel.points}, top=top) + 0.1
+        top -= draw_injection_legend(figure, list(named), palette, top=top)
+        top -= _draw_shapes(figure, looks, top=top) + 0.1
         for place, panel in enumerate(drawn):
             x = LEFT + (place % columns) * (width + GAP)
-            y = top - (place // columns) * cell - HEAD - side
+            y = top - (place // columns) * cell - head - side
             axes = figure.add_axes((x / WIDTH, y / height, width / WIDTH, side / height))
-            _draw_panel(axes, panel, palette, marks)
+            axes.set_title(titles[place], loc="left", size=TITLES[columns][0], weight="bold", pad=6)
+            _draw_panel(axes, panel, looks)
             _join(axes, panel, controls)
-        figure.text(0.12 / WIDTH, 0.13 / height, EXPLANATION, color=QUIET, size=8, va="center")
+        noise = NOISE_NOTE if any(_noise(point) is not None for panel in drawn for point in panel.points) else ""
+        figure.text(0.12 / WIDTH, 0.13 / height, EXPLANATION.format(noise=noise), color=QUIET, size=8, va="center")
         return figure
+
+
+def _wrapped(text: str, columns: int) -> str:
+    """Break a panel's title into lines that do not reach the next panel."""
+    width, letter = SIDES[columns][0] + 0.5 * GAP, TITLES[columns][1]
+    return "\n".join(textwrap.wrap(text, int(width / letter), break_on_hyphens=False))
+
+
+@dataclass(frozen=True)
+class Looks:
+    """A mark for each method, a colour for each injection, or for each method where there is but one injection."""
+
+    shapes: Mapping[str, str]
+    palette: Palette
+    methods: Mapping[str, str]
+
+    def colour(self, method: str, injection: str) -> str:
+        """Return the colour of a model."""
+        return self.methods.get(method, self.palette.colours[injection])
+
+
+def _looks(drawn: Sequence[Panel], palette: Palette) -> Looks:
+    """Choose marks and colours for all panels."""
+    points = [point for panel in drawn for point in panel.points]
+    methods = [name for name in shapes([point.method for point in points]) if name in {p.method for p in points}]
+    marks = {name: shape for name, shape in shapes(methods).items() if name in methods}
+    alone = len({point.injection for point in points}) == 1
+    colours = {name: INFECTED_COLOURS[place % len(INFECTED_COLOURS)] for place, name in enumerate(methods)}
+    return Looks(marks, palette, colours if alone else {})
+
+
+def _noise(point: Point) -> float | None:
+    """Return what noise of a feature attack's size does to a model, in percent."""
+    control = point.attack["control"] if point.attack[KIND] == "feature" else None
+    return None if control is None else 100 * float(control)
 
 
 def _injections(drawn: Sequence[Panel], palette: Palette) -> dict[str, str]:
@@ -127,20 +175,19 @@ def _injections(drawn: Sequence[Panel], palette: Palette) -> dict[str, str]:
 
 def _legend_height(texts: Mapping[str, str]) -> float:
     """Return the height of a legend in inches."""
-    return LEGEND_LINE * (1 + max(line for _, line, _ in legend_places(texts).values()))
+    return LEGEND_LINE * legend_lines(texts)
 
 
-def _draw_shapes(figure: Figure, marks: Mapping[str, str], present: set[str], *, top: float) -> float:
-    """Name the methods behind their shapes, from `top` downwards; returns the height used, all in inches."""
+def _draw_shapes(figure: Figure, looks: Looks, *, top: float) -> float:
+    """Name the methods behind their marks, from `top` downwards; returns the height used, all in inches."""
     width, height = figure.get_size_inches()
-    places = legend_places({name: method_title(name) for name in marks if name in present})
+    places = legend_places({name: method_title(name) for name in looks.shapes})
     for name, (x, line, text) in places.items():
         y = (top - LEGEND_LINE * (line + 0.5)) / height
-        figure.add_artist(
-            mark(figure, x / width, y, colour=QUIET, face=QUIET, shape=marks[name], size=_size(marks[name]))
-        )
+        shape, colour = looks.shapes[name], looks.methods.get(name, QUIET)
+        figure.add_artist(mark(figure, x / width, y, colour=colour, face=colour, shape=shape, size=_size(shape)))
         figure.text((x + 0.12) / width, y, text, va="center_baseline")
-    return LEGEND_LINE * (1 + max(line for _, line, _ in places.values()))
+    return _legend_height({name: text for name, (_, _, text) in places.items()})
 
 
 def _size(shape: str) -> float:
@@ -148,9 +195,8 @@ def _size(shape: str) -> float:
     return 11.0 if shape == TEACHER_SHAPE else 7.0
 
 
-def _draw_panel(axes: Axes, panel: Panel, palette: Palette, marks: Mapping[str, str]) -> None:
+def _draw_panel(axes: Axes, panel: Panel, looks: Looks) -> None:
     """Draw the models of one panel; accuracy is zoomed to where the models are, attack success never."""
-    axes.set_title(panel.title, loc="left", size=10, weight="bold", pad=6)
     axes.set_xlim(*_accuracy_range(panel.points))
     axes.set_ylim(-4, 104)
     axes.set_yticks([0, 25, 50, 75, 100])
@@ -161,10 +207,21 @@ def _draw_panel(axes: Axes, panel: Panel, palette: Palette, marks: Mapping[str, 
     axes.set_xlabel("accuracy on clean images, %", size=8.5, labelpad=3)
     axes.set_ylabel(f"{title(panel.metric)}, %", size=8.5, labelpad=2)
     # controls last: an open mark lets one that lies under it be seen, a full one would not
-    for point in sorted(panel.points, key=lambda point: (point.injection in palette.controls, point.method)):
-        colour, face = palette.colours[point.injection], palette.face(point.injection)
-        face = "none" if point.injection in palette.controls else face
-        _draw_point(axes, point, colour=colour, face=face, shape=marks[point.method])
+    for point in sorted(panel.points, key=lambda point: (point.injection in looks.palette.controls, point.method)):
+        colour, shape = looks.colour(point.method, point.injection), looks.shapes[point.method]
+        face = "none" if point.injection in looks.palette.controls else colour
+        _draw_point(axes, point, colour=colour, face=face, shape=shape)
+        noise = _noise(point)
+        if noise is not None:
+            _draw_noise(axes, point, noise, colour=colour, shape=shape)
+
+
+def _draw_noise(axes: Axes, point: Point, noise: float, *, colour: str, shape: str) -> None:
+    """Draw the open mark of noise below its model's, joined by a faint line."""
+    x, y = 100 * point.accuracy["mean"], 100 * point.attack["mean"]
+    axes.plot([x, x], [noise, y], color=QUIET, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    size = 0.7 * _size(shape)
+    axes.plot([x], [noise], marker=shape, ms=size, mec=colour, mfc="none", mew=1.0, zorder=2.5, clip_on=False)
 
 
 def _accuracy_range(points: Sequence[Point]) -> tuple[float, float]:

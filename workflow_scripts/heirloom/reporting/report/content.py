@@ -9,14 +9,34 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from heirloom.reporting.sentences import answers, short_answers
+from heirloom.evaluation.metrics import CLEAN
+from heirloom.reporting.sentences import answers, of_experiment, short_answers
 from heirloom.reporting.tables import Row
-from heirloom.reporting.views import attack_groups, attack_metric, group_rows, group_title, model_names
-from heirloom.reporting.wording import NOTHING, count, detectable, method_title, number, p_value, span, title
+from heirloom.reporting.views import (
+    attack_groups,
+    attack_metric,
+    dataset_title,
+    group_rows,
+    group_title,
+    has_noise,
+    model_names,
+)
+from heirloom.reporting.wording import (
+    NOTHING,
+    count,
+    detectable,
+    differs,
+    method_title,
+    number,
+    p_value,
+    span,
+    title,
+    verdicts,
+)
 from heirloom.runtime.errors import DamagedFileError
 
 PNG = b"\x89PNG\r\n\x1a\n"
-METRICS = ("accuracy", "targeted_success", "collapse", "untargeted_success")
+METRICS = ("accuracy", "targeted_success", "collapse", "untargeted_success", "attack_success", "robust_accuracy")
 COPIES = {
     "repeated": "same split",
     "shared_with_train": "training",
@@ -29,7 +49,7 @@ COPIES = {
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a table; `clear`: it differs from its control."""
+    """One row of a table; `clear`: it differs from what it is compared with."""
 
     cells: tuple[str, ...]
     clear: bool = False
@@ -70,9 +90,11 @@ class Experiment:
     tables: tuple[Table, ...]
 
 
-def experiments_of(rows: Sequence[Row], questions: Mapping[str, str]) -> list[Experiment]:
-    """Return the experiments of a summary in the order of their names."""
-    full, short = answers(rows), short_answers(rows)
+def experiments_of(
+    rows: Sequence[Row], questions: Mapping[str, str], comparisons: Sequence[Row] = ()
+) -> list[Experiment]:
+    """Return the experiments of a summary in the order of their names; `comparisons` are methods' with a baseline."""
+    full, short = answers(rows, comparisons), short_answers(rows, comparisons)
     return [
         Experiment(
             anchor=f"experiment-{name}",
@@ -80,10 +102,35 @@ def experiments_of(rows: Sequence[Row], questions: Mapping[str, str]) -> list[Ex
             question=questions.get(name, ""),
             short_answer=_unbroken(short[name]),
             answer=tuple(map(_unbroken, full[name].splitlines())),
-            tables=tuple(_tables([row for row in rows if row["experiment"] == name])),
+            tables=tuple(_tables(*of_experiment(name, rows, comparisons))),
         )
         for name in sorted(full)
     ]
+
+
+def published_tables(rows: Sequence[Row]) -> list[Table]:
+    """Return one table per experiment of the numbers that others published, each beside what was measured."""
+    names = sorted({row["experiment"] for row in rows if row["published"] is not None})
+    return [_published_table(name, *of_experiment(name, rows)) for name in names]
+
+
+def _published_table(name: str, rows: Sequence[Row]) -> Table:
+    """Return the published numbers of one experiment."""
+    mine = [row for row in rows if row["published"] is not None]
+    head = ("teacher", "data set", "method", "attack", "metric", "verdict", "published, %", "measured, %")
+    lines = [
+        Line(
+            (
+                *(row["teacher"], dataset_title(row["dataset"]), method_title(row["method"])),
+                *(NOTHING if row["attack"] == CLEAN else row["attack"], title(row["metric"])),
+                *(row["verdict"].replace("_", " "), number(row["published"])),
+                _rate(row) if row["mean"] is not None else NOTHING,
+            )
+        )
+        for row in mine
+    ]
+    sources = dict.fromkeys(row["published_source"] for row in mine)
+    return Table(f"{name}: {verdicts(mine)} Source: {'; '.join(sources)}", head, tuple(lines), texts=6)
 
 
 def _unbroken(text: str) -> str:
@@ -91,25 +138,61 @@ def _unbroken(text: str) -> str:
     return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("n = ", "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
 
 
-def _tables(rows: Sequence[Row]) -> list[Table]:
-    """Return a compact table per teacher, data set and attack: a row per model."""
-    return [_table(group_rows(rows, group), group_title(group)) for group in attack_groups(rows)]
+def _tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
+    """Return a compact table per teacher, data set and attack: a row per model; then the methods' comparisons."""
+    groups = [(group, group_rows(rows, group)) for group in attack_groups(rows)]
+    found = [_table(mine, group_title(group, mine, long=True)) for group, mine in groups]
+    return found + ([_baseline_table(comparisons)] if comparisons else [])
 
 
 def _table(rows: Sequence[Row], heading: str) -> Table:
     """Return one compact table; difference and p-value are those of the metric that answers the question."""
     metrics = [metric for metric in METRICS if any(row["metric"] == metric for row in rows)]
-    headline = attack_metric(rows) or "accuracy"
-    names = [f"{title(metric)}, %" for metric in metrics]
+    headline, noise = attack_metric(rows) or "accuracy", has_noise(rows)
+    control = "noise of the same size" if noise else "the control"
+    compared = any(row["metric"] == headline and row["control"] is not None for row in rows)
     lines = []
     for method, injection in model_names(rows):
         mine = {row["metric"]: row for row in rows if (row["method"], row["injection"]) == (method, injection)}
         judged = mine.get(headline)
-        cells = (method_title(method), injection, *(_rate(mine.get(metric)) for metric in metrics), *_compared(judged))
-        lines.append(Line(cells, clear=judged is not None and detectable(judged)))
-    compared = ("difference, points", "p (Holm)")
-    heading = f"{heading}; difference from the control and p: {title(headline)}"
-    return Table(heading, ("method", "injection", *names, *compared), tuple(lines), texts=2)
+        cells = [method_title(method), injection, *(_rate(mine.get(metric)) for metric in metrics)]
+        cells += [number(judged["control"] if judged else None)] * noise
+        cells += [*_compared(judged)] * compared
+        lines.append(Line(tuple(cells), clear=judged is not None and detectable(judged)))
+    head = ["method", "injection", *(f"{title(metric)}, %" for metric in metrics), *["noise, %"] * noise]
+    head += ["difference, points", "p (Holm)"] * compared
+    heading += f"; difference from {control} and p: {title(headline)}" if compared else ""
+    return Table(heading, tuple(head), tuple(lines), texts=2)
+
+
+def _baseline_table(comparisons: Sequence[Row]) -> Table:
+    """Return the comparisons of methods with the baseline: what each attack metric gains beside what accuracy pays."""
+    prices = {_student(row): row for row in comparisons if row["metric"] == "accuracy"}
+    attacked = [row for row in comparisons if row["attack"] != CLEAN]
+    names = ("teacher", "injection", "data set", "attack", "metric", "method")
+    head = (*names, "rate, %", "baseline, %", "difference, points", "p (Holm)", "accuracy, points", "p (Holm)")
+    lines = [_baseline_line(row, prices.get(_student(row))) for row in attacked or list(comparisons)]
+    return Table(f"Against {comparisons[0]['baseline']}", head, tuple(lines), texts=len(names))
+
+
+def _student(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in ("teacher", "injection", "dataset", "condition", "method"))
+
+
+def _baseline_line(row: Row, price: Row | None) -> Line:
+    """Return one comparison with the baseline."""
+    attack = NOTHING if row["attack"] == CLEAN else row["attack"]
+    cells = [row["teacher"], row["injection"], row["dataset"], attack, title(row["metric"]), row["method"]]
+    cells += [number(row["mean"]), number(row["baseline_mean"]), *_change(row), *_change(price)]
+    return Line(tuple(cells), clear=differs(row["p_value"], row["low"], row["high"]))
+
+
+def _change(row: Row | None) -> tuple[str, str]:
+    """Write the difference of a comparison with the baseline, and its p-value."""
+    if row is None:
+        return NOTHING, NOTHING
+    interval = span(row["low"], row["high"], sign=True)
+    return f"{number(row['difference'], sign=True)} ({interval})", p_value(row["p_value"])
 
 
 def _rate(row: Row | None) -> str:
@@ -124,8 +207,7 @@ def _compared(row: Row | None) -> tuple[str, str]:
     """Write the paired difference to the control, and its p-value."""
     if row is None or row["difference"] is None:
         return NOTHING, NOTHING
-    interval = span(row["difference_low"], row["difference_high"], sign=True)
-    return f"{number(row['difference'], sign=True)} ({interval})", p_value(row["p_value"])
+    return _change(row | {"low": row["difference_low"], "high": row["difference_high"]})
 
 
 def picture(path: Path, *, name: str, heading: str, caption: str) -> Picture:

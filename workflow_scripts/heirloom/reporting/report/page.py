@@ -14,6 +14,7 @@ from heirloom.reporting.report.template import STYLE, TEMPLATE
 
 SECTIONS = (
     ("figures", "Figures"),
+    ("published", "Published numbers"),
     ("contact-sheets", "What the defects look like"),
     ("data", "Data check"),
     ("provenance", "Provenance"),
@@ -31,6 +32,7 @@ class Report:
     seeds: Sequence[int]
     experiments: Sequence[Experiment]
     figures: Sequence[Picture]
+    published: Sequence[Table]
     sheets: Sequence[Picture]
     data: Table
     licences: Sequence[str]
@@ -44,7 +46,9 @@ class Report:
 def render(report: Report) -> str:
     """Return the page: one file without scripts and without anything from elsewhere."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    sections = [(anchor, name) for anchor, name in SECTIONS if report.sheets or anchor != "contact-sheets"]
+    empty = {"contact-sheets"} if not report.sheets else set()
+    empty |= {"published"} if not report.published else set()
+    sections = [(anchor, name) for anchor, name in SECTIONS if anchor not in empty]
     seeds = ", ".join(map(str, report.seeds))
     content = vars(report) | {
         "seeds": f"seed{'' if len(report.seeds) == 1 else 's'} {seeds}",

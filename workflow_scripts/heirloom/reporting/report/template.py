@@ -126,6 +126,14 @@ TEMPLATE = """\
 <h2>Figures</h2>
 {% for figure in figures %}{{ picture(figure, "wide") }}{% endfor %}
 </section>
+{% if published %}
+<section id="published">
+<h2>Published numbers</h2>
+<p>What others published, beside what this study measured. Reproduced: the 95 % interval holds the published number.
+Within tolerance: it does not, but the rate is no further off than config/published.yaml allows, with its reason.</p>
+{% for content in published %}{{ table(content) }}{% endfor %}
+</section>
+{% endif %}
 {% if sheets %}
 <section id="contact-sheets">
 <h2>What the defects look like</h2>

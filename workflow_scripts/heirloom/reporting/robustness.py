@@ -1,0 +1,196 @@
+"""Attacks that only want a student wrong, and methods against a baseline, in generated sentences.
+
+As everywhere, what falls, rises or does not differ is worded by the tests alone; the price in accuracy stands beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from heirloom.evaluation.metrics import CLEAN, TEACHER
+from heirloom.reporting.tables import MEAN, Row
+from heirloom.reporting.views import by_effect, by_subject, shown
+from heirloom.reporting.wording import detectable, difference, differs, listed, number, percent, place, rate, title
+
+HEADLINE = "attack_success"
+MEASURES = {
+    "targeted_success": "the share sent to the target",
+    "untargeted_success": "the share of changed predictions",
+    "attack_success": "attack success",
+    "accuracy": "accuracy",
+}
+NAMED = 3  # comparisons that a short answer names of each kind
+FALLS, RISES, SAME = "falls", "rises", "no detectable difference"
+
+# comparisons.parquet by what they are about; a name stands for one budget
+Comparisons = Mapping[tuple[str, ...], Row]
+
+
+def fooled(rows: Sequence[Row]) -> list[Row]:
+    """Return the attack successes of an experiment's rows, noise left out."""
+    return [row for row in shown(rows) if row["metric"] == HEADLINE]
+
+
+def paragraphs(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
+    """Say what each attack does to the students of a teacher, injection and data set: one paragraph each.
+
+    The baseline of the experiment comes first and the others are compared with it; without one the most affected comes
+    first. Beside each rate stand that of noise of the same size, for a feature attack, and the clean accuracy.
+    """
+    mine = fooled(rows)
+    varied = [name for name in ("teacher", "injection") if len({row[name] for row in mine}) > 1]
+    accuracies = {_model(row): row for row in shown(rows) if row["metric"] == "accuracy"}
+    baseline, found = _baseline(comparisons), _indexed(comparisons)
+    return [_paragraph(group, accuracies, found, baseline, varied) for _, group in by_subject(mine)]
+
+
+def _baseline(comparisons: Sequence[Row]) -> str:
+    """Return the baseline of an experiment's comparisons."""
+    return next((str(row["baseline"]) for row in comparisons), "")
+
+
+def _model(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in ("teacher", "injection", "dataset", "condition", "method"))
+
+
+def _indexed(comparisons: Sequence[Row]) -> Comparisons:
+    return {(*_model(row), row["attack"], row["metric"]): row for row in comparisons}
+
+
+def _paragraph(
+    rows: Sequence[Row],
+    accuracies: Mapping[tuple[str, ...], Row],
+    comparisons: Comparisons,
+    baseline: str,
+    varied: Sequence[str],
+) -> str:
+    """Say what one attack does."""
+    start = f"{place(rows[0], varied=varied)}, the {rows[0]['attack']} attack makes"
+    first = [row for row in rows if row["method"] == baseline]
+    others = by_effect([row for row in rows if row["method"] != baseline])
+    clauses = [f"after {row['method']} {_with(row, accuracies)}{_changes(row, comparisons)}" for row in others]
+    if not first:
+        shares = "these shares (95 % intervals) of the images that it classifies correctly"
+        return f"{start} a student wrong on {shares}: {'; '.join(clauses)}."
+    told = f"{start} the student wrong on {rate(first[0])} of the images that it classifies correctly after {baseline}"
+    beside = _beside(first[0], accuracies, noise="noise of the same size:")
+    told += f" ({beside})." if beside else "."
+    return f"{told} Against {baseline}: {'; '.join(clauses)}." if clauses else told
+
+
+def _beside(row: Row, accuracies: Mapping[tuple[str, ...], Row], *, noise: str = "noise") -> str:
+    """Return what stands beside a rate: noise of the same size, and the accuracy on clean images."""
+    parts = []
+    if row["control"] is not None:
+        parts.append(f"{noise} {percent(row['control'])}" + ("" if detectable(row) else f", {SAME}"))
+    if _model(row) in accuracies:
+        parts.append(f"accuracy {percent(accuracies[_model(row)]['mean'])}")
+    return "; ".join(parts)
+
+
+def _with(row: Row, accuracies: Mapping[tuple[str, ...], Row]) -> str:
+    """Write a rate with what stands beside it in its brackets."""
+    told, extra = rate(row, unit=""), _beside(row, accuracies)
+    return f"{told.removesuffix(')')}; {extra})" if extra else told
+
+
+def _changes(row: Row, comparisons: Comparisons) -> str:
+    """Say how a rate and the clean accuracy compare with the baseline's; means over data sets are not tested."""
+    main = comparisons.get((*_model(row), row["attack"], row["metric"]))
+    if main is None:
+        return ""
+    price = comparisons.get((*_model(row), CLEAN, "accuracy"))
+    if price is None or row["metric"] == "accuracy":
+        return f": {change(main)}"
+    joint = " or " if _direction(main) == _direction(price) == SAME else ", "
+    return f": {change(main)}{joint}{change(price).removeprefix(f'{SAME} in ') if joint == ' or ' else change(price)}"
+
+
+def change(row: Row) -> str:
+    """Word a comparison with the baseline by its test: accuracy falls by 12.1 points (-15.0 to -9.1, p < 0.001)."""
+    measure = MEASURES.get(row["metric"], title(row["metric"]))
+    told, inside = difference(row).split(", ", 1)
+    if _direction(row) == SAME:
+        return f"{SAME} in {measure} ({told}, {inside})"
+    return f"{measure} {_direction(row)} by {number(abs(row['difference']))} points ({inside})"
+
+
+def _direction(row: Row) -> str:
+    """Tell whether a rate falls, rises or does not differ from the baseline's."""
+    if not differs(row["p_value"], row["low"], row["high"]):
+        return SAME
+    return FALLS if row["difference"] < 0 else RISES
+
+
+def against_baseline(rows: Sequence[Row], comparisons: Sequence[Row]) -> str:
+    """Compare the students of one paragraph with the baseline, as a sentence to put behind it; "" without one."""
+    baseline, found = _baseline(comparisons), _indexed(comparisons)
+    students = [row for row in by_effect(rows) if row["method"] not in (TEACHER, baseline)]
+    told = [(row["method"], _changes(row, found).removeprefix(": ")) for row in students]
+    clauses = [f"after {method}, {words}" for method, words in told if words]
+    return f" Against {baseline}: {'; '.join(clauses)}." if clauses else ""
+
+
+# -- one sentence ------------------------------------------------------------------------------------------------------
+
+
+def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
+    """Return the parts of a short answer, metric by metric: against the baseline, else against noise.
+
+    `rows` are the headline rows of an experiment.
+    """
+    found = _indexed(comparisons)
+    keys = [(*_model(row), row["attack"], row["metric"]) for row in rows]
+    asked = [found[key] for key in keys if key in found]
+    metrics = list(dict.fromkeys(row["metric"] for row in asked))
+    parts = [_against(metric, [row for row in asked if row["metric"] == metric], found) for metric in metrics]
+    if HEADLINE in metrics:
+        return parts
+    return parts + _against_noise([row for row in rows if row["metric"] == HEADLINE and row["control"] is not None])
+
+
+def _against(metric: str, rows: Sequence[Row], comparisons: Comparisons) -> str:
+    """Count the comparisons of one metric by what it does, and name the first of each kind."""
+    total, parts = len(rows), []
+    for kind in (FALLS, RISES, SAME):
+        mine = sorted((row for row in rows if _direction(row) == kind), key=lambda row: -abs(row["difference"]))
+        words = SAME if kind == SAME else f"it {kind}"
+        told = f" ({_named(mine, rows, comparisons)})" if kind != SAME or len(mine) == total else ""
+        parts += [f"in {len(mine)} {words}{told}"] if mine else []
+    compared = "the one comparison" if total == 1 else f"{total} comparisons"
+    if len(parts) == 1:
+        parts = [parts[0].replace(f"in {total} ", "" if total == 1 else "in all ", 1)]
+    return f"{title(metric)}: of {compared} with {rows[0]['baseline']}, {listed(parts)}"
+
+
+def _named(rows: Sequence[Row], among: Sequence[Row], comparisons: Comparisons) -> str:
+    """Name the first comparisons of a kind, each with both rates and both accuracies."""
+    told = []
+    for row in rows[:NAMED]:
+        clean = comparisons.get((*_model(row), CLEAN, "accuracy")) if row["metric"] != "accuracy" else None
+        price = f", accuracy {_both(clean)}" if clean else ""
+        told.append(f"{_name(row, among)}{_both(row)}{price}")
+    return "; ".join(told + ([f"{len(rows) - NAMED} more"] if len(rows) > NAMED else []))
+
+
+def _both(row: Row) -> str:
+    return f"{percent(row['mean'])} against {percent(row['baseline_mean'])}"
+
+
+def _name(row: Row, among: Sequence[Row]) -> str:
+    """Name a row by its method and by what else varies among the rows told together."""
+    varied = ("teacher", "injection", "dataset", "attack")
+    where = [row[name] for name in varied if len({other[name] for other in among}) > 1]
+    return f"{', '.join([row['method'], *where])}: " if where else f"{row['method']} "
+
+
+def _against_noise(rows: Sequence[Row]) -> list[str]:
+    """Count the students that a feature attack fools more than noise of the same size."""
+    rows = [row for row in rows if row["dataset"] != MEAN]
+    if not rows:
+        return []
+    more = by_effect([row for row in rows if detectable(row) and row["difference"] > 0])
+    told = [f"{_name(row, rows)}{percent(row['mean'])} against {percent(row['control'])}" for row in more[:NAMED]]
+    told += [f"{len(more) - NAMED} more"] if len(more) > NAMED else []
+    named = f" ({'; '.join(told)})" if told else ""
+    return [f"{title(HEADLINE)}: above that of noise of the same size in {len(more)} of {len(rows)} cases{named}"]
