@@ -113,7 +113,7 @@ _PROFILES: Mapping[str, Callable[[float], float]] = MappingProxyType(
 
 def _petal(ink: str, shape: str, width: float, length: float = 1.0) -> Mark:
     """Draw one petal from the origin to the right."""
-    places = np.linspace(0, 1, 11).tolist()
+    places = np.linspace(0, 1, 8).tolist()
     edge = [(x * length, width * length * _PROFILES[shape](x)) for x in places]
     tips = {
         "notched": [(0.8 * length, 0.0)],
@@ -232,23 +232,28 @@ def _bell(kind: Kind, rng: np.random.Generator) -> Marks:
     return (Mark("stem", tuple(stalk), 0.1), *(mark for bells in hung for mark in bells))
 
 
+def _florets(kind: Kind, rng: np.random.Generator) -> Callable[[float, float, float], Marks]:
+    """Return what puts a small blossom at a place, in a size, seen as one of a few."""
+    seen = [_tilted(_rosette(replace(kind, rings=1), rng), rng) for _ in range(3)]
+    plain = [tuple(mark for mark in blossom if mark.ink != "rib") for blossom in seen]
+    return lambda x, y, size: moved(plain[rng.integers(3)], x, y, size, rng.uniform(0, 360))
+
+
 def _spike(kind: Kind, rng: np.random.Generator) -> Marks:
     """Draw small blossoms along an upright stem, smaller towards its top; the foot is the origin."""
-    height, lean = rng.uniform(2.6, 3.6), rng.uniform(-0.5, 0.5)
+    height, lean, floret = rng.uniform(2.6, 3.6), rng.uniform(-0.5, 0.5), _florets(kind, rng)
     marks: list[Mark] = [stroke("stem", 0.1, 0, 0, lean, -height)]
-    for t in np.linspace(0.12, 1, 11).tolist():
+    for t in np.linspace(0.12, 1, 9).tolist():
         for side in (-1, 1):
-            blossom = _tilted(_rosette(kind, rng), rng)
-            marks += moved(blossom, lean * t + side * 0.32 * (1.1 - t * 0.7), -height * t, 0.42 * (1.15 - 0.75 * t))
+            marks += floret(lean * t + side * 0.32 * (1.1 - t * 0.7), -height * t, 0.46 * (1.15 - 0.75 * t))
     return tuple(marks)
 
 
 def _globe(kind: Kind, rng: np.random.Generator) -> Marks:
     """Draw a ball of small blossoms about the origin."""
-    marks: list[Mark] = [oval("shade", 0, 0, 0.95)]
-    for _ in range(22):
-        away, angle = rng.uniform(0, 0.95) ** 0.6, rng.uniform(0, 2 * pi)
-        marks += moved(_tilted(_rosette(kind, rng), rng), away * cos(angle), away * sin(angle), 0.3)
+    marks, floret = [oval("shade", 0, 0, 0.95)], _florets(kind, rng)
+    for away, angle in rng.uniform((0, 0), (0.95, 2 * pi), (18, 2)).tolist():
+        marks += floret(away**0.6 * cos(angle), away**0.6 * sin(angle), 0.32)
     return tuple(marks)
 
 
