@@ -394,6 +394,11 @@ def test_all_styles_and_extras_are_worn_by_somebody() -> None:
     assert {person.glasses for person in faces.PEOPLE} >= {"none", "round", "square"}
 
 
+def test_a_matlab_file_does_not_hold_the_time_of_writing(drawn: Path) -> None:
+    heads = {path.read_bytes()[:116] for path in drawn.rglob("*.mat")}
+    assert heads == {b"MATLAB 5.0 MAT-file".ljust(116)}
+
+
 def test_a_list_ends_as_asked(tmp_path: Path) -> None:
     write_lines(tmp_path / "list", ("a", "b"))
     assert (tmp_path / "list").read_bytes() == b"a\nb\n"
