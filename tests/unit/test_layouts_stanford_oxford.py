@@ -176,7 +176,7 @@ def test_wrong_entries_of_dogs_are_all_reported(tmp_path: Path) -> None:
     write_box(boxes / "n01-collie" / "n01_2", (30, 5, 40, 15))
     save_picture(folder / "Images" / "n02-beagle" / "new.jpg")
     findings = [
-        "n02_5.jpg: test_list.mat says class 2, which is n01-collie, its folder not",
+        "n02_5.jpg: test_list.mat says class 2, which is n01-collie, not its folder",
         "n01_5.jpg: test_list.mat says class 7, which train_list.mat does not have",
         "n01_0.jpg: listed twice",
         "'../x.jpg' is no class/picture",
