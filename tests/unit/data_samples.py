@@ -138,7 +138,7 @@ def write_box(path: Path, *boxes: tuple[int, int, int, int]) -> None:
 def write_stanford_dogs(
     root: Path, *, breeds: tuple[str, ...] = ("n02-beagle", "n01-collie"), training: int = 4, test: int = 2
 ) -> Path:
-    """Write a Stanford Dogs of noise below a root; breeds are numbered as given, every dog has the box (4, 5, 20, 15)."""
+    """Write a Stanford Dogs of noise below a root; breeds are numbered as given, each box is (4, 5, 20, 15)."""
     folder = root / "stanford_dog"
     lists: dict[str, list[tuple[str, int]]] = {"train_list.mat": [], "test_list.mat": []}
     for number, breed in enumerate(breeds, start=1):

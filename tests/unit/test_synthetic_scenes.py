@@ -1,4 +1,4 @@
-"""Drawn rooms, birds and faces: laid out as the published sets, following from the seed, distinct and not trivial."""
+"""Drawn scenes, animals and people: laid out as the published sets, following from the seed, distinct, not trivial."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,43 +11,61 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.io import loadmat
 
-from heirloom.data.synthetic import WRITERS, birds, faces, furniture, interior, rooms
+from heirloom.data.layouts.voc import region
+from heirloom.data.synthetic import (
+    WRITERS,
+    actions,
+    acts,
+    birds,
+    dogs,
+    faces,
+    flowers,
+    furniture,
+    human_bodies,
+    interior,
+    rooms,
+)
 from heirloom.data.synthetic.files import write_lines
-from heirloom.data.synthetic.scene import Mark, stream
+from heirloom.data.synthetic.scene import Box, Mark, stream
 
 Drawer: TypeAlias = Callable[[int, np.random.Generator, int], Image.Image]
+BoxedDrawer: TypeAlias = Callable[[int, np.random.Generator, int], tuple[Image.Image, Box]]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One writer: its folder, few and more pictures of few and more classes, its drawer of one picture, all classes."""
+    """One writer: its folder, few and more pictures of few and more classes, its drawer of one picture, all classes.
+
+    `named`: a picture's name follows from its place, however many others there are.
+    """
 
     folder: str
     few: Mapping[str, int]
     more: Mapping[str, int]
     draw: Drawer
     classes: int
+    named: bool = True
 
     def write(self, name: str, root: Path, *, seed: int, **counts: int) -> None:
         module, function = WRITERS[name].split(":")
         getattr(import_module(module), function)(root, seed=seed, **counts)
 
 
-def draw_bird(index: int, rng: np.random.Generator, side: int) -> Image.Image:
-    return birds.draw_bird(index, rng, side)[0]
+def without_box(draw: BoxedDrawer) -> Drawer:
+    return lambda index, rng, side: draw(index, rng, side)[0]
 
 
 SPLIT = {"classes": 3, "train_images": 3, "test_images": 2, "side": 32}
+MORE = {**SPLIT, "classes": 5, "train_images": 4, "test_images": 3}
 CASES = {
-    "rooms": Case(
-        "MIT_67", SPLIT, {**SPLIT, "classes": 5, "train_images": 4, "test_images": 3}, rooms.draw_room, len(rooms.KINDS)
-    ),
+    "rooms": Case("MIT_67", SPLIT, MORE, rooms.draw_room, len(rooms.KINDS)),
     "birds": Case(
         "CUB_200_2011",
         SPLIT,
-        {**SPLIT, "classes": 5, "train_images": 4, "test_images": 3},
-        draw_bird,
+        MORE,
+        without_box(birds.draw_bird),
         len(birds.SPECIES),
     ),
     "faces": Case(
@@ -57,6 +75,9 @@ CASES = {
         faces.draw_face,
         len(faces.PEOPLE),
     ),
+    "flowers": Case("Flower_102", SPLIT, MORE, without_box(flowers.draw_flower), len(flowers.KINDS), named=False),
+    "dogs": Case("stanford_dog", SPLIT, MORE, without_box(dogs.draw_dog), len(dogs.BREEDS)),
+    "actions": Case("stanford_40", SPLIT, MORE, without_box(actions.draw_action), len(acts.ACTIONS)),
 }
 MIT67_NAMES = """
 airport_inside artstudio auditorium bakery bar bathroom bedroom bookstore bowling buffet casino children_room
@@ -67,6 +88,14 @@ meeting_room movietheater museum nursery office operating_room pantry poolinside
 restaurant_kitchen shoeshop stairscase studiomusic subway toystore trainstation tv_studio videostore waitingroom
 warehouse winecellar
 """
+STANFORD40_NAMES = """
+applauding blowing_bubbles brushing_teeth cleaning_the_floor climbing cooking cutting_trees cutting_vegetables drinking
+feeding_a_horse fishing fixing_a_bike fixing_a_car gardening holding_an_umbrella jumping looking_through_a_microscope
+looking_through_a_telescope phoning playing_guitar playing_violin pouring_liquid pushing_a_cart reading riding_a_bike
+riding_a_horse rowing_a_boat running shooting_an_arrow smoking taking_photos texting_message throwing_frisby
+using_a_computer walking_the_dog washing_dishes watching_TV waving_hands writing_on_a_board writing_on_a_book
+"""
+BOXED = [("stanford_dog", "Images", "Annotation"), ("stanford_40", "JPEGImages", "XMLAnnotations")]
 every = pytest.mark.parametrize("name", CASES)
 
 
@@ -110,7 +139,9 @@ def test_a_picture_does_not_depend_on_how_many_others_there_are(name: str, drawn
     case.write(name, tmp_path, seed=1, **case.more)
     small, large = pictures(drawn / case.folder), pictures(tmp_path / case.folder)
     assert len(large) > len(small)
-    assert small.items() <= large.items()
+    if case.named:
+        assert small.items() <= large.items()
+    assert set(small.values()) <= set(large.values())
 
 
 @every
@@ -149,7 +180,7 @@ def test_every_class_is_drawn_and_differs_from_every_other(name: str) -> None:
     assert min(np.abs(one - two).mean() for one, two in combinations(means, 2)) > 4
 
 
-@every
+@pytest.mark.parametrize("name", ["rooms", "birds", "faces"])
 def test_a_class_is_more_than_one_picture_and_less_than_noise(name: str) -> None:
     """A picture's nearest neighbour is of its own class more often than by chance, and far from always."""
     case, classes, each = CASES[name], 8, 14
@@ -160,6 +191,40 @@ def test_a_class_is_more_than_one_picture_and_less_than_noise(name: str) -> None
             features.append(np.asarray(image, dtype=np.float32).ravel())
     share = nearest_neighbour(np.array(features), labels)
     assert 1.3 / classes < share < 0.9
+
+
+@pytest.mark.parametrize(
+    ("draw", "wide"), [(flowers.draw_flower, 0.0), (dogs.draw_dog, 0.0), (actions.draw_action, 0.6)]
+)
+def test_a_class_is_told_by_the_outlines_of_its_subject(draw: BoxedDrawer, wide: float) -> None:
+    """Nearest neighbours of the cut-out subject, or its mirror image, by the directions of edges, whatever its colours.
+
+    Measured: 0.57 for flowers, 0.38 for dogs and 0.28 for actions; by chance 0.125, with a standard deviation of 0.03.
+    """
+    classes, each = 8, 14
+    features, labels = [], np.repeat(np.arange(classes), each)
+    for label in range(classes):
+        for number in range(each):
+            image, (left, top, right, bottom) = draw(label, stream(3, 0, label, number), 48)
+            reach = wide * (bottom - top)
+            subject = image.crop((int(left - reach), top, int(right + reach), bottom))
+            features.append([outlines(subject), outlines(subject.transpose(Image.Transpose.FLIP_LEFT_RIGHT))])
+    plain, mirrored = np.moveaxis(np.array(features) - np.mean(features, axis=(0, 1)), 1, 0)
+    likeness = np.maximum(plain @ plain.T, plain @ mirrored.T)
+    np.fill_diagonal(likeness, -np.inf)
+    share = float((labels[likeness.argmax(axis=1)] == labels).mean())
+    assert 1.6 / classes < share < 0.9
+
+
+def outlines(image: Image.Image, cells: int = 4, bins: int = 8) -> NDArray[np.float64]:
+    """Histograms of edge directions in a grid of cells, of length 1 together."""
+    grey = np.asarray(image.convert("L").resize((32, 32)), dtype=np.float32)
+    down, across = np.gradient(grey)
+    direction = (np.arctan2(down, across) % np.pi / np.pi * bins).astype(int) % bins
+    y, x = np.indices(grey.shape) * cells // 32
+    found = np.zeros((cells, cells, bins))
+    np.add.at(found, (y, x, direction), np.hypot(across, down))
+    return found.ravel() / (np.linalg.norm(found) + 1e-6)
 
 
 def nearest_neighbour(features: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -329,8 +394,113 @@ def test_all_styles_and_extras_are_worn_by_somebody() -> None:
     assert {person.glasses for person in faces.PEOPLE} >= {"none", "round", "square"}
 
 
+def test_a_matlab_file_does_not_hold_the_time_of_writing(drawn: Path) -> None:
+    heads = {path.read_bytes()[:116] for path in drawn.rglob("*.mat")}
+    assert heads == {b"MATLAB 5.0 MAT-file".ljust(116)}
+
+
 def test_a_list_ends_as_asked(tmp_path: Path) -> None:
     write_lines(tmp_path / "list", ("a", "b"))
     assert (tmp_path / "list").read_bytes() == b"a\nb\n"
     write_lines(tmp_path / "list", ("a", "b"), last="")
     assert (tmp_path / "list").read_bytes() == b"a\nb"
+
+
+# ----------------------------------------------------------------------------------------------------------- flowers
+
+
+def test_flowers_lie_as_oxford_flowers_102_does(drawn: Path) -> None:
+    folder = drawn / "Flower_102"
+    assert sorted(path.name for path in folder.iterdir()) == ["imagelabels.mat", "jpg", "setid.mat"]
+    assert sorted(pictures(folder / "jpg")) == [f"image_{number:05d}.jpg" for number in range(1, 16)]
+    labels = loadmat(folder / "imagelabels.mat")["labels"]
+    splits = {name: loadmat(folder / "setid.mat")[name] for name in ("trnid", "valid", "tstid")}
+    assert (labels.shape, {name: found.shape for name, found in splits.items()}) == (
+        (1, 15),
+        {"trnid": (1, 6), "valid": (1, 3), "tstid": (1, 6)},
+    )
+    for found, each in zip(splits.values(), (2, 1, 2), strict=True):
+        assert np.bincount(labels[0, found[0] - 1]).tolist() == [0, each, each, each]
+        assert found[0].tolist() != sorted(found[0].tolist())
+    assert sorted(np.concatenate([found[0] for found in splits.values()]).tolist()) == list(range(1, 16))
+    assert labels[0].tolist() != sorted(labels[0].tolist())
+
+
+def test_a_colour_alone_does_not_tell_a_flower() -> None:
+    kinds = flowers.KINDS
+    assert len(set(kinds)) == len(kinds)
+    shared = {colour: sum(colour in kind.colours for kind in kinds) for kind in kinds for colour in kind.colours}
+    assert min(shared.values()) > 1
+    assert all(len(kind.colours) > 1 for kind in kinds)
+
+
+def test_all_habits_and_marks_of_flowers_are_drawn() -> None:
+    assert {kind.habit for kind in flowers.KINDS} == set(flowers._HABITS)
+    assert {kind.shape for kind in flowers.KINDS} == set(flowers._PROFILES)
+
+
+# -------------------------------------------------------------------------------------------------------------- dogs
+
+
+def test_dogs_lie_as_stanford_dogs_does(drawn: Path) -> None:
+    folder = drawn / "stanford_dog"
+    names = [dogs.folder_name(index) for index in range(3)]
+    for part in ("Images", "Annotation"):
+        assert sorted(path.name for path in (folder / part).iterdir()) == names
+    listed = {}
+    for part, each in (("train", 3), ("test", 2), ("file", 5)):
+        table = loadmat(folder / f"{part}_list.mat")
+        listed[part] = [row[0][0] for row in table["file_list"]]
+        assert table["file_list"].shape == table["annotation_list"].shape == table["labels"].shape == (3 * each, 1)
+        assert [f"{row[0][0]}.jpg" for row in table["annotation_list"]] == listed[part]
+        assert [names.index(name.split("/")[0]) + 1 for name in listed[part]] == table["labels"].ravel().tolist()
+    assert set(listed["file"]) == pictures(folder / "Images").keys()
+    assert sorted(listed["train"] + listed["test"]) == listed["file"]
+
+
+def test_names_of_breeds_are_made_up_and_all_different() -> None:
+    names = [breed.name for breed in dogs.BREEDS]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith("drawn_") and name.isascii() for name in names)
+
+
+# ----------------------------------------------------------------------------------------------------------- actions
+
+
+def test_actions_lie_as_stanford_40_actions_does(drawn: Path) -> None:
+    folder, names = drawn / "stanford_40", [name for name, _ in acts.ACTIONS[:3]]
+    lists = {path.name: path.read_text().splitlines() for path in (folder / "ImageSplits").iterdir()}
+    assert lists.pop("actions.txt") == ["action_name\tnumber_of_images", *(f"{name}\t5" for name in sorted(names))]
+    whole = {suffix: lists.pop(f"{suffix}.txt") for suffix in ("train", "test")}
+    assert lists.keys() == {f"{name}_{suffix}.txt" for name in names for suffix in whole}
+    for suffix, found in whole.items():
+        assert sorted(found) == sorted(line for name in names for line in lists[f"{name}_{suffix}.txt"])
+    assert sorted(whole["train"] + whole["test"]) == sorted(pictures(folder / "JPEGImages"))
+    assert all(line.startswith(f"{table[: table.rindex('_')]}_") for table, found in lists.items() for line in found)
+
+
+def test_names_of_actions_are_published_ones() -> None:
+    names = [name for name, _ in acts.ACTIONS]
+    assert len(set(names)) == len(names)
+    assert set(names) <= set(STANFORD40_NAMES.split())
+    assert len(set(STANFORD40_NAMES.split())) == 40
+
+
+@pytest.mark.parametrize(("folder", "images", "boxes"), BOXED)
+def test_boxes_of_dogs_and_people_lie_inside_their_pictures(drawn: Path, folder: str, images: str, boxes: str) -> None:
+    found = pictures(drawn / folder / images)
+    for name in found:
+        annotation = next((drawn / folder / boxes).glob(f"{name.removesuffix('.jpg')}*"))
+        (left, top, right, bottom) = region(annotation, "x")["x"]
+        with Image.open(drawn / folder / images / name) as image:
+            assert 0 <= left < right <= image.width
+            assert 0 <= top < bottom <= image.height
+            assert 0.01 < (right - left) * (bottom - top) / (image.width * image.height) < 0.95
+
+
+def test_a_limb_reaches_for_a_point_with_both_its_parts() -> None:
+    for target in ((0.3, 0.2), (-0.5, 0.1), (3.0, 0.0), (0.01, 0.0)):
+        joint, end = human_bodies.bend((0.1, 0.1), target, (0.4, 0.3), 1)
+        assert np.hypot(joint[0] - 0.1, joint[1] - 0.1) == pytest.approx(0.4)
+        assert np.hypot(end[0] - joint[0], end[1] - joint[1]) == pytest.approx(0.3)
+    assert human_bodies.bend((0, 0), (0.3, 0.2), (0.4, 0.3), 1)[1] == pytest.approx((0.3, 0.2))

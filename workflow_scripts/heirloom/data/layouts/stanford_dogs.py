@@ -118,7 +118,7 @@ def _sample(
     if entry.number not in breeds:
         raise ValueError(f"{LISTS[part]} says class {entry.number}, which {LISTS['development']} does not have")
     if breeds[entry.number] != entry.folder:
-        raise ValueError(f"{LISTS[part]} says class {entry.number}, which is {breeds[entry.number]}, its folder not")
+        raise ValueError(f"{LISTS[part]} says class {entry.number}, which is {breeds[entry.number]}, not its folder")
     path = place.spelling.find(place.spelling.find(place.images, entry.folder), entry.picture)
     identifier = f"{entry.folder}/{path.name}"
     regions = _regions(entry, place)

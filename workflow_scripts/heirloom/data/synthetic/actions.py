@@ -39,8 +39,8 @@ from heirloom.data.synthetic.scene import (
 
 Marks: TypeAlias = tuple[Mark, ...]
 
-_TRAINING, _TEST, _ORDER = range(3)
 _LIMITS = Limits(gain=(0.6, 1.35), share=(1, 1), turn=0, slant=0, shift=0, blur=(0.002, 0.01), grain=(1, 6))
+
 
 # --------------------------------------------------------------------------------------------------------- pictures
 

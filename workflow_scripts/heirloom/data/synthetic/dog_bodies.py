@@ -267,6 +267,7 @@ STANCES: tuple[Callable[[Breed, np.random.Generator], tuple[Marks, float]], ...]
     standing,
     standing,
     standing,
+    standing,
     _sitting,
     _lying,
     _front,

@@ -45,7 +45,7 @@ from heirloom.data.synthetic.scene import (
 Marks: TypeAlias = tuple[Mark, ...]
 
 _TRAINING, _TEST = range(2)
-_LIMITS = Limits(gain=(0.6, 1.35), share=(1, 1), turn=0, slant=0, shift=0, blur=(0.002, 0.01), grain=(1, 6))
+_LIMITS = Limits(gain=(0.75, 1.3), share=(1, 1), turn=0, slant=0, shift=0, blur=(0.002, 0.007), grain=(1, 5))
 
 _BLACK, _WHITE, _CREAM, _GREY = (44, 40, 42), (236, 232, 222), (222, 196, 150), (140, 142, 148)
 _TAN, _RED, _BROWN, _GOLD = (188, 136, 84), (160, 84, 46), (98, 64, 44), (212, 164, 88)
@@ -54,12 +54,10 @@ _TAN, _RED, _BROWN, _GOLD = (188, 136, 84), (160, 84, 46), (98, 64, 44), (212, 1
 # ----------------------------------------------------------------------------------------------------------- breeds
 
 
-_HOUND = Breed(
-    "", (_TAN, _GREY, _WHITE), depth=0.44, waist=0.2, legs=1.0, limb=0.12, neck=0.62, head=0.27, muzzle=(0.5, 0.1)
-)
+_HOUND = Breed("", (_TAN, _GREY), depth=0.44, waist=0.2, legs=1.0, limb=0.12, neck=0.62, head=0.27, muzzle=(0.5, 0.1))
 _LOW = Breed(
     "",
-    (_RED, _BLACK, _CREAM),
+    (_RED, _BLACK),
     depth=0.3,
     waist=0.26,
     legs=0.26,
@@ -71,7 +69,7 @@ _LOW = Breed(
 )
 _SPITZ = Breed(
     "",
-    (_CREAM, _GREY, _RED),
+    (_CREAM, _RED),
     legs=0.66,
     ears="prick",
     ear=0.3,
@@ -82,7 +80,7 @@ _SPITZ = Breed(
 )
 _BULL = Breed(
     "",
-    (_TAN, _WHITE, _GREY),
+    (_TAN, _WHITE),
     depth=0.5,
     waist=0.4,
     legs=0.45,
@@ -96,7 +94,7 @@ _BULL = Breed(
 )
 _SHEEP = Breed(
     "",
-    (_GREY, _WHITE, _BLACK),
+    (_GREY, _WHITE),
     depth=0.5,
     waist=0.44,
     legs=0.62,
@@ -108,11 +106,11 @@ _SHEEP = Breed(
     tail="bob",
     hair=0.3,
 )
-_GUN = Breed("", (_GOLD, _BROWN, _BLACK), legs=0.78, ear=0.42, tail="plume", hair=0.1)
-_WOLF = Breed("", (_TAN, _GREY, _RED), legs=0.85, neck=0.5, ears="prick", ear=0.36, tail="plume", pattern="saddle")
+_GUN = Breed("", (_GOLD, _BROWN), legs=0.78, ear=0.42, tail="plume", hair=0.1)
+_WOLF = Breed("", (_TAN, _GREY), legs=0.85, neck=0.5, ears="prick", ear=0.36, tail="plume", pattern="saddle")
 _TOY = Breed(
     "",
-    (_TAN, _BLACK, _WHITE),
+    (_TAN, _BLACK),
     depth=0.36,
     waist=0.28,
     legs=0.55,
@@ -126,7 +124,7 @@ _TOY = Breed(
 )
 _TERRIER = Breed(
     "",
-    (_WHITE, _TAN, _GREY),
+    (_WHITE, _TAN),
     depth=0.38,
     waist=0.32,
     legs=0.6,
@@ -141,22 +139,20 @@ BREEDS: tuple[Breed, ...] = (
     replace(_HOUND, name="drawn_runner", ears="rose", ear=0.24, tail="whip"),
     replace(_LOW, name="drawn_lowlegs", tail="straight"),
     replace(_SPITZ, name="drawn_curltail"),
-    replace(_BULL, name="drawn_flatface"),
+    replace(_BULL, name="drawn_brindle_flatface", pattern="brindle", coats=(_TAN, _GOLD), legs=0.6),
     replace(_SHEEP, name="drawn_shagcoat"),
     replace(_GUN, name="drawn_plumetail"),
     replace(_WOLF, name="drawn_saddleback"),
     replace(_TOY, name="drawn_batear"),
     replace(_GUN, name="drawn_spotcoat", coats=(_WHITE,), pattern="spots", tail="whip", hair=0.0),
-    replace(_TERRIER, name="drawn_wirebeard", hair=0.1, pattern="plain"),
+    replace(_WOLF, name="drawn_mask", pattern="mask", coats=(_CREAM, _GREY), tail="curl"),
     replace(_SHEEP, name="drawn_patchcoat", coats=(_WHITE,), pattern="patches", tail="plume", hair=0.16),
-    replace(_BULL, name="drawn_brindle_flatface", pattern="brindle", coats=(_TAN, _GOLD), legs=0.6),
+    replace(_BULL, name="drawn_flatface"),
     replace(_HOUND, name="drawn_plumed_runner", ears="drop", tail="plume", hair=0.22),
-    replace(_WOLF, name="drawn_mask", pattern="mask", coats=(_CREAM, _TAN, _GREY), tail="curl"),
+    replace(_TERRIER, name="drawn_wirebeard", hair=0.1, pattern="plain"),
     replace(_LOW, name="drawn_patched_lowlegs", coats=(_WHITE,), pattern="patches", tail="up", depth=0.36, mark=_BROWN),
     replace(_TERRIER, name="drawn_saddle_terrier", pattern="saddle", coats=(_TAN, _RED), tail="up", hair=0.08),
-    replace(
-        _SPITZ, name="drawn_great_spitz", legs=0.8, hair=0.08, pattern="mask", mark=_WHITE, coats=(_GREY, _BLACK, _RED)
-    ),
+    replace(_SPITZ, name="drawn_great_spitz", legs=0.8, hair=0.08, pattern="mask", mark=_WHITE, coats=(_GREY, _BLACK)),
     replace(_TOY, name="drawn_fringed_toy", ears="drop", ear=0.5, hair=0.24, tail="plume"),
 )
 """All breeds, in the order of their numbers; any first few are of many sorts, and some hard to tell apart."""
@@ -225,7 +221,7 @@ def draw_dog(breed_index: int, rng: np.random.Generator, side: int) -> tuple[Ima
     marks = moved(
         (*bent(marks, rng, 0.03), Mark("", ((0.0, ground),))), flip=bool(rng.random() < 0.5), turn=rng.uniform(-5, 5)
     )
-    *dog, foot = framed(marks, rng, (1.1, 1.8))
+    *dog, foot = framed(marks, rng, (1.5, 1.84))
     level = foot.points[0][1]
     layers = ((*turf(rng, level - 0.05), *_things(rng, level)), tuple(dog), _cover(rng))
     setting = draw_setting(rng, _LIMITS, ("foliage", "haze", "road", "building", "sky"))

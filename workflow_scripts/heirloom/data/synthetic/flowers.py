@@ -18,9 +18,11 @@ from PIL import Image
 
 from heirloom.data.synthetic.files import check_classes, draw_size, save_jpeg, save_matlab
 from heirloom.data.synthetic.scene import (
+    Box,
     Colour,
     Limits,
     Mark,
+    Range,
     any_colour,
     bent,
     check_counts,
@@ -113,7 +115,7 @@ _PROFILES: Mapping[str, Callable[[float], float]] = MappingProxyType(
 
 def _petal(ink: str, shape: str, width: float, length: float = 1.0) -> Mark:
     """Draw one petal from the origin to the right."""
-    places = np.linspace(0, 1, 11).tolist()
+    places = np.linspace(0, 1, 8).tolist()
     edge = [(x * length, width * length * _PROFILES[shape](x)) for x in places]
     tips = {
         "notched": [(0.8 * length, 0.0)],
@@ -232,23 +234,28 @@ def _bell(kind: Kind, rng: np.random.Generator) -> Marks:
     return (Mark("stem", tuple(stalk), 0.1), *(mark for bells in hung for mark in bells))
 
 
+def _florets(kind: Kind, rng: np.random.Generator) -> Callable[[float, float, float], Marks]:
+    """Return what puts a small blossom at a place, in a size, seen as one of a few."""
+    seen = [_tilted(_rosette(replace(kind, rings=1), rng), rng) for _ in range(3)]
+    plain = [tuple(mark for mark in blossom if mark.ink not in ("rib", "deep")) for blossom in seen]
+    return lambda x, y, size: moved(plain[rng.integers(3)], x, y, size, rng.uniform(0, 360))
+
+
 def _spike(kind: Kind, rng: np.random.Generator) -> Marks:
     """Draw small blossoms along an upright stem, smaller towards its top; the foot is the origin."""
-    height, lean = rng.uniform(2.6, 3.6), rng.uniform(-0.5, 0.5)
+    height, lean, floret = rng.uniform(2.6, 3.6), rng.uniform(-0.5, 0.5), _florets(kind, rng)
     marks: list[Mark] = [stroke("stem", 0.1, 0, 0, lean, -height)]
-    for t in np.linspace(0.12, 1, 11).tolist():
+    for t in np.linspace(0.12, 1, 9).tolist():
         for side in (-1, 1):
-            blossom = _tilted(_rosette(kind, rng), rng)
-            marks += moved(blossom, lean * t + side * 0.32 * (1.1 - t * 0.7), -height * t, 0.42 * (1.15 - 0.75 * t))
+            marks += floret(lean * t + side * 0.32 * (1.1 - t * 0.7), -height * t, 0.46 * (1.15 - 0.75 * t))
     return tuple(marks)
 
 
 def _globe(kind: Kind, rng: np.random.Generator) -> Marks:
     """Draw a ball of small blossoms about the origin."""
-    marks: list[Mark] = [oval("shade", 0, 0, 0.95)]
-    for _ in range(22):
-        away, angle = rng.uniform(0, 0.95) ** 0.6, rng.uniform(0, 2 * pi)
-        marks += moved(_tilted(_rosette(kind, rng), rng), away * cos(angle), away * sin(angle), 0.3)
+    marks, floret = [oval("shade", 0, 0, 0.95)], _florets(kind, rng)
+    for away, angle in rng.uniform((0, 0), (0.95, 2 * pi), (18, 2)).tolist():
+        marks += floret(away**0.6 * cos(angle), away**0.6 * sin(angle), 0.32)
     return tuple(marks)
 
 
@@ -260,14 +267,14 @@ _HABITS: Mapping[str, Callable[[Kind, np.random.Generator], Marks]] = MappingPro
 # --------------------------------------------------------------------------------------------------------- pictures
 
 
-def _plant(kind: Kind, rng: np.random.Generator, extent: tuple[float, float]) -> Marks:
-    """Draw one flower in the picture's square, with the stem that it stands on and its leaves."""
+def _plant(kind: Kind, rng: np.random.Generator, extent: Range) -> tuple[Marks, Marks]:
+    """Draw one flower in the picture's square: the stem that it stands on with its leaves, and its blossom."""
     head = (*bent(_HABITS[kind.habit](kind, rng), rng, 0.04), Mark("", ((0.0, 0.0),)))
     *blossom, foot = framed(moved(head, flip=bool(rng.random() < 0.5)), rng, extent)
     (x, y), bend = foot.points[0], rng.uniform(-0.35, 0.35)
     thick = rng.uniform(0.035, 0.06) * (0.6 + extent[1] / 2)
     stem = stroke("stem", thick, x, y, x + bend * 0.3, (y + 1.2) / 2, x + bend, 1.25)
-    return (stem, *_leaves(kind, rng, x + bend * 0.4, y), *blossom)
+    return (stem, *_leaves(kind, rng, x + bend * 0.4, y)), tuple(blossom)
 
 
 def _leaves(kind: Kind, rng: np.random.Generator, x: float, y: float) -> Marks:
@@ -321,17 +328,19 @@ def _palette(kind: Kind, rng: np.random.Generator) -> dict[str, Colour]:
     }
 
 
-def draw_flower(kind_index: int, rng: np.random.Generator, side: int) -> Image.Image:
-    """Draw one picture of flowers of one kind, RGB, its width 0.9 to 1.35 and its height 0.85 to 1.1 times `side`.
+def draw_flower(kind_index: int, rng: np.random.Generator, side: int) -> tuple[Image.Image, Box]:
+    """Draw one picture of flowers of one kind.
 
-    Raises IndexError for an index that KINDS does not have.
+    Returns an RGB image, its width 0.9 to 1.35 and its height 0.85 to 1.1 times `side`, and the box of the nearest
+    blossom in it (x1, y1, x2, y2, the last pixels included). Raises IndexError for an index that KINDS does not have.
     """
     kind = KINDS[kind_index]
-    others = int(rng.choice((0, 0, 0, 1, 1, 2)))
-    plants = [_plant(kind, rng, (0.4, 0.75)) for _ in range(others)] + [_plant(kind, rng, (0.9, 1.7))]
-    layers = (_meadow(rng), tuple(mark for plant in plants for mark in plant), _cover(rng))
+    others = [_plant(kind, rng, (0.4, 0.75)) for _ in range(int(rng.choice((0, 0, 0, 1, 1, 2))))]
+    stem, blossom = _plant(kind, rng, (0.9, 1.7))
+    behind = tuple(mark for plant in others for part in plant for mark in part)
+    layers = (_meadow(rng), (*behind, *stem), blossom, _cover(rng))
     setting = draw_setting(rng, _LIMITS, ("foliage", "foliage", "haze", "sky"))
-    return portray(layers, _palette(kind, rng), setting, rng, draw_size(rng, side, (0.9, 1.35), (0.85, 1.1)))[0]
+    return portray(layers, _palette(kind, rng), setting, rng, draw_size(rng, side, (0.9, 1.35), (0.85, 1.1)), 2)
 
 
 # ----------------------------------------------------------------------------------------------------------- files
@@ -360,7 +369,7 @@ def write(
     order = stream(seed, _ORDER).permutation(len(places)).tolist()
     for number, place in enumerate(order, start=1):
         part, index, k = places[place]
-        image = draw_flower(index, stream(seed, part, index, k), side)
+        image, _ = draw_flower(index, stream(seed, part, index, k), side)
         save_jpeg(image, folder / "jpg" / f"image_{number:05d}.jpg")
     parts = np.array([places[place][0] for place in order])
     labels = np.array([[places[place][1] + 1 for place in order]], dtype=np.uint8)
