@@ -8,7 +8,7 @@ from importlib.metadata import version
 from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, PGDAttack
 
 # What decides whether and where an attack is shown, not what it may do; a title is a word for readers
-_NOT_OF_THE_BUDGET = {"title", "control", "images"}
+_NOT_OF_THE_BUDGET = frozenset({"title", "control", "images"})
 
 
 def budget_of(
@@ -18,7 +18,7 @@ def budget_of(
 
     `library` is the installed package whose code runs it; `more` are settings that the attack's model does not hold.
     """
-    settings = attack.model_dump(mode="json", exclude=_NOT_OF_THE_BUDGET, exclude_none=True)
+    settings = attack.model_dump(mode="json", exclude=set(_NOT_OF_THE_BUDGET), exclude_none=True)
     return json.dumps(
         {**settings, "norm": "Linf", "library": library, "version": version(library), **more}, sort_keys=True
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
 from heirloom.attacks.catalogue import WHITE_BOX
@@ -60,7 +61,7 @@ def run(
     total = sum(map(len, subjects.values()))
     tables: list[pa.Table] = []
     with compute(threads, "fp32") as resources, Progress(total, "attacking", "images") as progress:
-        model = model.to(device=resources.device)
+        model = model.to(device=resources.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         for name, subject in subjects.items():
             condition = resolve(known(WHITE_BOX, attacks[name].kind))(name, attacks[name], subject)
             images = Images(subject, resources.device)

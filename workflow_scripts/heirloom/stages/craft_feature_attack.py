@@ -50,8 +50,8 @@ def run(*, inputs: Inputs, outputs: Outputs, attack: FeatureAttack, batch_size: 
     of a teacher whose card names it as `slice`. Raises DamagedFileError and WeightsError. Method: METHODS 1.5.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
-    model = load_classifier(inputs.teacher_weights, inputs.teacher_card)
     _check_slice(inputs.teacher_card, attack)
+    model = load_classifier(inputs.teacher_weights, inputs.teacher_card)
     with compute(threads, "fp32") as resources:
         model = model.to(device=resources.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         write_perturbations(
