@@ -79,6 +79,27 @@ def test_stages_of_mobilenet_end_where_the_paper_cuts_and_its_features_have_no_d
         assert not torch.equal(model(IMAGES), model(IMAGES))
 
 
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2"])
+def test_a_torchvision_bodys_logits_are_torchvisions_on_the_same_weights(name):
+    from torchvision import models
+
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
+    ours = Classifier(Body(name=name), Normalisation(mean=mean, std=std), classes=5)
+    for module in ours.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    ours.train()(IMAGES)  # with the statistics of a random start MobileNet's logits would be 1e-10
+    ours.eval()
+    theirs = models.get_model(name, weights=None, num_classes=5).eval()
+    theirs.load_state_dict(ours.body.state_dict(), strict=True)
+    inputs = torch.stack([(IMAGES[:, place] - mean[place]) / std[place] for place in range(3)], dim=1)
+    with torch.no_grad():
+        expected = theirs(inputs)
+        assert torch.allclose(ours(IMAGES), expected, atol=1e-5)
+        assert torch.allclose(ours.head(ours.features(IMAGES)), expected, atol=1e-5)
+    assert expected.std() > 0.01
+
+
 @pytest.mark.parametrize("name", [name for name in BODIES if name.endswith("-small")])
 def test_small_bodies_have_their_parts(name):
     model = classifier(body=Body(name=name, options={"width": 4})).eval()

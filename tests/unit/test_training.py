@@ -270,10 +270,10 @@ def test_the_first_steps_are_what_plain_torch_computes(data, tmp_path):
 
 def test_a_training_is_a_function_of_its_seed(lesson, tmp_path):
     models = [toy.classifier() for _ in range(3)]
+    phase = supervised_phase(toy.recipe(), stage_dropout=0.2)
     for place, (model, seed) in enumerate(zip(models, (1, 1, 2), strict=True)):
-        model.stage_dropout = 0.2
         torch.manual_seed(place)  # whatever was drawn before must not matter
-        train(model, lesson, (supervised_phase(toy.recipe()),), tmp_path / str(place), seed=seed)
+        train(model, lesson, (phase,), tmp_path / str(place), seed=seed)
     assert same(models[0], models[1])
     assert not same(models[0], models[2])
 
@@ -339,13 +339,11 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(lesson, tmp_path, se
 
     def phases(first=99, second=99):
         names = {"first": StopAt(first), "second": StopAt(second)}
-        return tuple(supervised_phase(training, name=name, hooks=(hook,)) for name, hook in names.items())
+        return tuple(
+            supervised_phase(training, name=name, hooks=(hook,), stage_dropout=0.2) for name, hook in names.items()
+        )
 
-    def start():
-        model = toy.classifier()
-        model.stage_dropout = 0.2
-        return model
-
+    start = toy.classifier
     calm = start()
     expected = train(calm, lesson, phases(), tmp_path / "calm")
     with pytest.raises(Stop):

@@ -12,6 +12,7 @@ from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError, We
 from heirloom.runtime.files import read_card, read_table, sha256_of
 from heirloom.runtime.registry import resolve
 from heirloom.stages import fetch_teacher, pretrain_teacher, train_student
+from heirloom.training.optimiser import SGD
 from heirloom.training.session import TransferFiles
 from heirloom.transfer.methods import METHODS
 from heirloom.transfer.methods.plan import plan_student
@@ -140,7 +141,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def student(folder, out, *, method="fine-tuning", seed=1, augmentation=toy.MOVING):
+def student(folder, out, *, method="fine-tuning", seed=1, augmentation=toy.MOVING, checkpoint_seconds=60.0):
     teacher = toy.model_files(folder / "teacher")
     train_student.run(
         inputs=TransferFiles(
@@ -151,6 +152,7 @@ def student(folder, out, *, method="fine-tuning", seed=1, augmentation=toy.MOVIN
         augmentation=augmentation,
         seed=seed,
         code="code",
+        checkpoint_seconds=checkpoint_seconds,
     )
 
 
@@ -221,6 +223,48 @@ def test_students_differ_by_seed_alone(folder, tmp_path):
         student(folder, tmp_path / name, seed=seed)
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in "abc"]
     assert weights[0] == weights[1] != weights[2]
+
+
+class Stop(Exception):
+    pass
+
+
+TRIED = toy.method("pruning", score={"kind": "relative-change", "trial": toy.recipe(iterations=4, momentum=0.9)})
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 1e9])
+@pytest.mark.parametrize(
+    ("method", "stop"),
+    [(TRIED, 2), (TRIED, 4), (TRIED, 7), ("renofeation", 3), ("renofeation", 6), ("renofeation", 10)],
+    ids=["in a trial", "after a trial", "after a trial, in training", "in phase 1", "between phases", "in phase 2"],
+)
+def test_a_student_stopped_anywhere_continues_to_the_same_bytes(folder, tmp_path, monkeypatch, method, stop, seconds):
+    """Whether there is a checkpoint after every step or none; a step whose checkpoint exists is not made again."""
+    steps, limit = [], math.inf
+    step = SGD.step
+
+    def counted(optimiser, rate):
+        if len(steps) == limit:
+            raise Stop
+        steps.append(rate)
+        step(optimiser, rate)
+
+    monkeypatch.setattr(SGD, "step", counted)
+    student(folder, tmp_path / "calm", method=method)
+    total, limit = len(steps), stop
+    steps.clear()
+    with pytest.raises(Stop):
+        student(folder, tmp_path / "hurt", method=method, checkpoint_seconds=seconds)
+    limit = math.inf
+    student(folder, tmp_path / "hurt", method=method, checkpoint_seconds=seconds)
+    if seconds < 1:
+        assert len(steps) == total
+    names = sorted(path.name for path in (tmp_path / "calm").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "hurt").iterdir()) == sorted(FILES)
+    assert all((tmp_path / "hurt" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes() for name in names)
+
+
+FILES = ("card.json", "history.parquet", "weights.safetensors")
 
 
 def test_a_damaged_teacher_stops_the_student_and_nothing_is_written(folder, tmp_path):
