@@ -19,7 +19,7 @@ from heirloom.reporting.figures.training_curves import (
     read_history,
 )
 from heirloom.reporting.tables import SUMMARY_KEYS, write_summary
-from heirloom.reporting.views import attack_groups, group_rows
+from heirloom.reporting.views import attack_groups, group_rows, infected
 from heirloom.runtime.files import write_table
 from heirloom.stages import draw_figures
 
@@ -340,6 +340,138 @@ def test_many_methods_stay_on_the_page():
 
 def test_without_an_attack_there_is_nothing_to_trade():
     assert any("No attack" in text for text in texts(draw_trade_off([poisoned()], CONTROLS)))
+
+
+# -- attacks that want a student wrong ---------------------------------------------------------------------------------
+
+METHODS = ("fine-tuning", "delta", "l2-sp", "remos", "renofeation")
+
+
+def fooled(attack="pixel", dataset="rooms", methods=METHODS, **given):
+    """Return accuracy, attack success beside noise, and the noise itself of untouched teachers' students."""
+    rows = []
+    for place, method in enumerate(methods):
+        own = {"dataset": dataset, **NO_CONTROL}
+        rows.append(row(method, "none", "accuracy", 0.8 - place / 50, **own))
+        seen = {"attack": attack, "kind": "feature", "control": 0.03, "dataset": dataset}
+        rows.append(row(method, "none", "attack_success", 0.7 - place / 10, **{**seen, **given}))
+        silent = own | {"attack": f"noise-{attack}", "kind": "noise"}
+        rows.append(row(method, "none", "attack_success", 0.03, **silent))
+    return rows
+
+
+def diamonds(axes) -> list[float]:
+    return [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "D"]
+
+
+def test_noise_is_no_group_of_its_own_and_makes_nobody_infected():
+    rows = fooled()
+    assert [group[2] for group in attack_groups(rows)] == ["pixel"]
+    assert infected(rows) == set()
+    assert {given["attack"] for given in group_rows(rows, attack_groups(rows)[0])} == {"none", "pixel"}
+    assert Palette.of_rows(rows).controls == frozenset()
+
+
+def test_noise_is_an_open_diamond_beside_its_attack():
+    figure = draw_attack_success(fooled())
+    accuracy, attack = figure.axes
+    assert diamonds(accuracy) == []
+    assert diamonds(attack) == pytest.approx([3.0] * len(METHODS))
+    assert {line.get_markerfacecolor() for line in attack.lines if line.get_marker() == "D"} == {"white"}
+    assert len(dots(attack)["full"]) == len(METHODS)
+    assert "noise of the same size" in texts(figure)
+    assert "noise of the same size" not in texts(draw_attack_success(rows_of()))
+
+
+def test_attacks_on_one_data_set_stand_side_by_side_with_one_panel_of_accuracy():
+    white = fooled("pgd", kind="white-box", **NO_CONTROL)
+    rows = fooled("pixel") + fooled("published") + white
+    figure = draw_attack_success(rows)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "Accuracy, clean images",
+        *("pgd", "pixel", "published"),
+    ]
+    assert "rooms" in texts(figure)
+    assert len(draw_attack_success(rows + fooled("z-fourth")).axes) == 6  # the fourth begins a block
+    assert diamonds(figure.axes[1]) == []
+
+
+def test_a_trigger_and_another_attack_on_one_data_set_have_a_block_each():
+    rows = twins(rows_of()) + fooled(dataset="signs")
+    assert [len(block.columns) for block in blocks(rows)] == [2, 2]
+
+
+def test_twenty_groups_of_ten_methods_make_no_endless_figure():
+    many = [f"method-{place}" for place in range(10)]
+    names = [f"set-{place}" for place in range(5)]
+    rows = [
+        given | {"teacher": teacher}
+        for teacher in ("net", "other")
+        for name in names
+        for attack in ("pixel", "published")
+        for given in fooled(attack, name, many)
+    ]
+    assert len(attack_groups(rows)) == 20
+    assert draw_attack_success(rows).get_figheight() <= 50
+    assert draw_trade_off(rows, {}).get_figheight() <= 30
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_attack_panels_stay_on_the_page(count):
+    long = [f"a-method-with-a-long-name-{place}" for place in range(10)]
+    rows = [
+        given | {"high": 1.0, "low": 0.9, "mean": 1.0, "counts": (10000, 12630)}
+        for place in range(count)
+        for given in fooled(f"feature-published-{place}", methods=long)
+    ]
+    assert inside(draw_attack_success(rows))
+    assert inside(draw_trade_off(rows, {}))
+
+
+def test_means_over_data_sets_come_last():
+    rows = fooled(dataset="mean") + fooled(dataset="rooms") + fooled(dataset="zoo")
+    assert [block.title for block in blocks(rows)] == ["rooms", "zoo", "mean over the data sets"]
+
+
+def test_the_trade_off_joins_each_model_with_its_noise():
+    (axes,) = draw_trade_off(fooled(), {}).axes
+    dashed = [line for line in axes.lines if line.is_dashed()]
+    assert len(dashed) == len(METHODS)
+    ends = {tuple(round(float(value), 6) for value in line.get_ydata()) for line in dashed}
+    assert ends == {(3, 70), (3, 60), (3, 50), (3, 40), (3, 30)}
+    open_marks = [line for line in axes.lines if line.get_markerfacecolor() == "none" and line.get_marker() != "None"]
+    assert [float(line.get_ydata()[0]) for line in open_marks] == pytest.approx([3.0] * len(METHODS))
+
+
+def test_titles_of_narrow_panels_break_instead_of_meeting_the_next():
+    rows = [given for place in range(8) for given in fooled("a-feature-attack-in-pixels", f"quite-a-data-set-{place}")]
+    figure = draw_trade_off(rows, {})
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    boxes = [axes._left_title.get_window_extent(renderer) for axes in figure.axes]
+    assert all(not one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+
+
+def test_one_injection_alone_leaves_colours_to_the_methods():
+    (axes,) = draw_trade_off(fooled(), {}).axes
+    full = [
+        line for line in axes.lines if line.get_marker() not in ("None", "") and line.get_markerfacecolor() != "none"
+    ]
+    assert len({line.get_markeredgecolor() for line in full}) == len(METHODS)
+    (axes,) = draw_trade_off(twins(rows_of()), CONTROLS).axes
+    full = [
+        line for line in axes.lines if line.get_marker() not in ("None", "") and line.get_markerfacecolor() != "none"
+    ]
+    assert len({line.get_markeredgecolor() for line in full}) == 1  # the infected teacher's
+
+
+def test_numbers_that_were_only_published_are_drawn_nowhere():
+    published = row("remos", "none", "attack_success", None) | {"budget": None, "teacher": "another", "kind": ""}
+    rows = [*fooled(), published]
+    assert attack_groups(rows) == attack_groups(fooled())
+    assert [block.title for block in blocks(rows)] == ["rooms"]  # and the one teacher is not named
 
 
 # -- training curves ---------------------------------------------------------------------------------------------------

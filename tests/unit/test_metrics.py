@@ -17,10 +17,12 @@ from heirloom.evaluation.metrics import (
     Setting,
     attack_outcomes,
     outcomes,
+    predictions_of,
     read_predictions,
+    robustness_outcomes,
 )
 from heirloom.reporting.tables import KEYS, MEASUREMENTS, read_rows
-from heirloom.runtime.errors import DamagedFileError, DataError
+from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError
 from heirloom.runtime.files import read_table, table_metadata, write_table
 from heirloom.stages import collect_measurements
 
@@ -34,8 +36,8 @@ def judged(target: int | None, *, clean=CLEAN, attacked=ATTACKED):
     return attack_outcomes(labels=LABELS, clean=clean, attacked=attacked, target=target)
 
 
-def write_predictions(path: Path, models: dict, *, labels=LABELS, shuffle: int | None = None) -> Path:
-    """Write a predictions table; `models` maps (method, seed, attack) to the predicted classes."""
+def write_predictions(path: Path, models: dict, *, labels=LABELS, shuffle: int | None = None, first: int = 0) -> Path:
+    """Write a predictions table; `models` maps (method, seed, attack) to predicted classes, from image `first` on."""
     columns: dict[str, list] = {name: [] for name in (*Setting._fields, "sample", "label", "prediction")}
     for (method, seed, attack), predicted in models.items():
         rows = len(predicted)
@@ -44,8 +46,8 @@ def write_predictions(path: Path, models: dict, *, labels=LABELS, shuffle: int |
         columns["attack"] += [attack] * rows
         columns["budget"] += ["{}"] * rows
         columns["condition"] += [""] * rows
-        columns["sample"] += [f"image-{place}" for place in range(rows)]
-        columns["label"] += [int(label) for label in labels[:rows]]
+        columns["sample"] += [f"image-{first + place}" for place in range(rows)]
+        columns["label"] += [int(label) for label in labels[first : first + rows]]
         columns["prediction"] += [int(label) for label in predicted]
     numbers = {"seed", "label", "prediction"}
     table = pa.table({name: pa.array(v, pa.int32() if name in numbers else pa.string()) for name, v in columns.items()})
@@ -109,6 +111,31 @@ def test_nothing_changed_is_a_rate_of_zero():
     assert judged(target=None, clean=LABELS, attacked=LABELS)["collapse"].value == 0
 
 
+def test_an_attack_without_a_target_wants_the_model_wrong():
+    found = robustness_outcomes(labels=LABELS, clean=CLEAN, attacked=ATTACKED)
+    assert sorted(found) == ["attack_success", "robust_accuracy"]
+    # 0 to 5 are correct when clean; 1, 2, 4 and 5 are not the label any more
+    assert found["attack_success"].counted.tolist() == [True] * 6 + [False] * 2
+    assert found["attack_success"].hit.tolist() == [False, True, True, False, True, True, False, False]
+    # of all eight images 0 and 3 are right under attack
+    assert (found["robust_accuracy"].hits, found["robust_accuracy"].count) == (2, 8)
+
+
+def test_an_image_that_an_attack_makes_right_is_robust_and_no_success():
+    attacked = LABELS.copy()  # the last two images were wrong when clean
+    found = robustness_outcomes(labels=LABELS, clean=CLEAN, attacked=attacked)
+    assert found["attack_success"].value == 0
+    assert found["robust_accuracy"].value == 1
+
+
+def test_images_that_an_attack_was_not_tried_on_count_for_nothing():
+    attacked = np.array([0, 1, -1, -1, -1, 1, 1, -1], dtype=np.int32)
+    found = robustness_outcomes(labels=LABELS, clean=CLEAN, attacked=attacked)
+    # tried: 0, 1, 5, 6; of these 6 was wrong when clean
+    assert (found["attack_success"].hits, found["attack_success"].count) == (2, 3)
+    assert (found["robust_accuracy"].hits, found["robust_accuracy"].count) == (2, 4)
+
+
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +190,101 @@ def test_an_attack_that_nothing_describes_is_refused():
     settings = {Setting("tuned", 0, attack, "{}", ""): np.array([0]) for attack in ("none", "mark")}
     with pytest.raises(DataError, match='attack "mark" is not described'):
         list(outcomes(Predictions(("a",), np.array([0]), settings), {}))
+
+
+# -- several files -----------------------------------------------------------------------------------------------------
+
+WHITE = {"pgd": Attack("white-box")}
+
+
+def white_box(folder: Path, *, first=2, seed=0, labels=LABELS, attacked=ATTACKED) -> Path:
+    """Write one student's predictions under a white-box attack, for five images from `first` on."""
+    models = {("tuned", seed, "pgd"): attacked[first : first + 5]}
+    return write_predictions(folder / f"white-{seed}.parquet", models, first=first, labels=labels)
+
+
+def common(folder: Path) -> Path:
+    return write_predictions(folder / "a.parquet", {("tuned", seed, "none"): CLEAN for seed in (0, 1)})
+
+
+def test_files_of_one_evaluation_are_merged_whatever_their_order(tmp_path):
+    paths = [white_box(tmp_path, seed=1, first=0), common(tmp_path), white_box(tmp_path)]
+    found = read_predictions(*paths, partial=["pgd"])
+    assert found.samples == tuple(f"image-{place}" for place in range(8))
+    assert found.labels.tolist() == LABELS.tolist()
+    expected = [-1, -1, *ATTACKED[2:7].tolist(), -1]
+    assert found.settings[Setting("tuned", 0, "pgd", "{}", "")].tolist() == expected
+    assert found.settings[Setting("tuned", 1, "pgd", "{}", "")].tolist() == [*ATTACKED[:5].tolist(), -1, -1, -1]
+    rates = {(setting.seed, metric): (rate.hits, rate.count) for setting, metric, rate in outcomes(found, WHITE)}
+    assert rates[0, "attack_success"] == (3, 4)  # 2 to 5 count, 6 was wrong when clean; 3 stays right
+    assert rates[0, "robust_accuracy"] == (1, 5)
+
+
+def test_only_a_white_box_attack_may_leave_images_out(tmp_path):
+    paths = [common(tmp_path), white_box(tmp_path)]
+    with pytest.raises(DataError, match="did not judge the same images") as error:
+        read_predictions(*paths)
+    assert all(str(path) in str(error.value) for path in paths)
+
+
+def test_an_image_that_was_never_judged_clean_is_refused(tmp_path):
+    short = write_predictions(tmp_path / "a.parquet", {("tuned", 0, "none"): CLEAN[:4]})
+    with pytest.raises(DataError, match="did not judge the same images"):
+        read_predictions(short, white_box(tmp_path), partial=["pgd"])
+
+
+def test_files_that_disagree_about_a_label_are_refused(tmp_path):
+    other = LABELS.copy()
+    other[4] = 0
+    with pytest.raises(DataError, match="an image has two labels") as error:
+        read_predictions(common(tmp_path), white_box(tmp_path, labels=other), partial=["pgd"])
+    assert "white-0.parquet" in str(error.value)
+    assert "delete them" in str(error.value)
+
+
+def test_a_student_attacked_in_two_files_is_refused(tmp_path):
+    (tmp_path / "again").mkdir()
+    paths = [common(tmp_path), white_box(tmp_path), white_box(tmp_path / "again")]
+    with pytest.raises(DataError, match='"tuned" seed 0 under attack "pgd" was judged in two files') as error:
+        read_predictions(*paths, partial=["pgd"])
+    assert "a.parquet" not in error.value.where
+
+
+def test_an_attacked_student_without_clean_predictions_is_refused(tmp_path):
+    found = read_predictions(common(tmp_path), white_box(tmp_path, seed=7), partial=["pgd"])
+    with pytest.raises(DataError, match='"tuned" seed 7 was attacked with "pgd" but never judged clean'):
+        list(outcomes(found, WHITE))
+
+
+@pytest.mark.parametrize("files", [[0], [0, 2], [1, 1], []])
+def test_files_that_belong_to_no_evaluation_or_leave_one_out_are_refused(tmp_path, files):
+    described = [Evaluation("net", "none", name, {"main": Scope()}) for name in ("signs", "rooms")]
+    with pytest.raises(ConfigError, match="do not belong to 2 evaluations"):
+        list(predictions_of(described, [common(tmp_path)] * 2, files))
+
+
+def test_the_stage_merges_the_files_of_each_evaluation(tmp_path):
+    (tmp_path / "rooms").mkdir()
+    paths = [white_box(tmp_path), common(tmp_path / "rooms"), common(tmp_path)]
+    described = [Evaluation("net", "none", name, {"main": Scope()}, WHITE) for name in ("signs", "rooms")]
+    output = tmp_path / "measurements.parquet"
+    collect_measurements.run(
+        inputs=collect_measurements.Inputs(paths),
+        outputs=collect_measurements.Outputs(output),
+        study="example",
+        config_digest="abc",
+        evaluations=described,
+        files=[0, 1, 0],
+    )
+    rows = read_rows(output, columns=MEASUREMENTS)
+    assert [(row["dataset"], row["seed"], row["metric"], row["count"]) for row in rows] == [
+        ("rooms", 0, "accuracy", 8),
+        ("rooms", 1, "accuracy", 8),
+        ("signs", 0, "accuracy", 8),
+        ("signs", 0, "attack_success", 4),
+        ("signs", 0, "robust_accuracy", 5),
+        ("signs", 1, "accuracy", 8),
+    ]
 
 
 # -- the stage ---------------------------------------------------------------------------------------------------------

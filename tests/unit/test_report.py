@@ -203,6 +203,40 @@ def test_poison_is_shown_by_its_difference(tmp_path):
     assert "-5.0 (-8.0 to -2.0)" in Page(write(tmp_path, rows)).text
 
 
+def test_a_feature_attack_has_a_column_of_noise_and_its_comparisons_a_table(tmp_path):
+    from tests.unit.test_robustness import COMPARISONS, ROWS
+
+    found = Page(write(tmp_path, ROWS, comparisons=COMPARISONS))
+    text = found.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "rooms, attack feature-pixel; difference from noise of the same size and p: attack success" in text
+    assert "noise, %" in text
+    assert "Against fine-tuning, attack success falls after renofeation to 8.0 %" in text
+    assert "Attack success: of 2 comparisons with fine-tuning" in text
+    cells = (
+        "rooms feature-pixel attack success renofeation 8.0 62.1 -54.1 (-57.1 to -52.1) <0.001 -12.1 (-15.1 to -10.1)"
+    )
+    assert cells in text
+    assert "noise-pixel" not in text
+    assert "Published numbers" not in text
+
+
+def test_published_numbers_stand_beside_the_measured_ones(tmp_path):
+    from tests.unit.test_robustness import attacked
+
+    rows = [
+        attacked("delta", 0.8, published=0.82, published_source="them, Figure 5 [R]", verdict="reproduced"),
+        attacked("remos", None, noise=None, published=0.1234, published_source="them, Figure 6 [R]", budget=None)
+        | {"verdict": "not_comparable (not implemented)", "experiment": "figure-6", "counts": (0, 0)},
+    ]
+    found = Page(write(tmp_path, rows))
+    text = found.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "delta feature-pixel attack success reproduced 82.0 80.0 (78.0-81.0), n 239" in text
+    assert "remos feature-pixel attack success not comparable (not implemented) 12.3 -" in text
+    assert "main: Published numbers: 1 reproduced. Source: them, Figure 5 [R]" in text
+    assert {"href": "#published"} in found.all("a")
+    assert "experiment-figure-6" not in {attributes.get("id") for _, attributes in found.tags}
+
+
 def test_equal_inputs_give_equal_bytes(tmp_path):
     assert write(tmp_path / "a", twins(rows_of())) == write(tmp_path / "b", twins(rows_of()))
 

@@ -13,6 +13,7 @@ from heirloom.evaluation.statistics import (
     compare,
     holm,
     mcnemar_exact,
+    mean_interval,
     newcombe,
     paired_bootstrap_difference,
     resampled_rates,
@@ -62,6 +63,31 @@ def test_wilson_covers_the_truth_about_95_times_in_100():
         drawn = rng.binomial(120, truth, size=4000)
         covered = np.mean([low <= truth <= high for low, high in (wilson(int(hits), 120) for hits in drawn)])
         assert 0.93 <= covered <= 0.975
+
+
+def test_the_interval_of_a_mean_of_rates_adds_squares_of_distances():
+    """By hand: rates 0.5 and 0.2, each limit's distance squared, summed, rooted, halved."""
+    low, high = mean_interval([0.5, 0.2], [(0.2, 0.6), (0.16, 0.44)])
+    assert low == pytest.approx(0.35 - math.sqrt(0.3**2 + 0.04**2) / 2)
+    assert high == pytest.approx(0.35 + math.sqrt(0.1**2 + 0.24**2) / 2)
+
+
+def test_the_interval_of_one_rate_is_its_own_and_rates_of_zero_stay_uncertain():
+    assert mean_interval([0.4], [(0.3, 0.55)]) == pytest.approx((0.3, 0.55))
+    low, high = mean_interval([0.0, 0.0], [wilson(0, 50)] * 2)
+    assert low == 0
+    assert 0 < high < wilson(0, 50)[1]
+
+
+def test_the_interval_of_a_mean_of_rates_covers_the_truth_about_95_times_in_100():
+    rng = np.random.default_rng(2)
+    truths = np.array([0.05, 0.4, 0.9])
+    drawn = rng.binomial(80, truths, size=(3000, 3))
+    covered = 0
+    for hits in drawn.tolist():
+        low, high = mean_interval([hit / 80 for hit in hits], [wilson(hit, 80) for hit in hits])
+        covered += low <= truths.mean() <= high
+    assert 0.93 <= covered / len(drawn) <= 0.975
 
 
 # -- seeds -------------------------------------------------------------------------------------------------------------

@@ -307,6 +307,23 @@ def test_html_is_one_page_that_needs_nothing_else():
     assert cells[7:11] == ["71.4", "56.4-82.8", "42", "1"]
 
 
+def test_published_numbers_have_columns_of_their_own_where_there_are_any():
+    plain = summary(*ONE_SEED)
+    rows = [plain[0] | {"published": 0.5, "published_source": "them", "verdict": "within_tolerance"}, *plain[1:]]
+    found = Cells()
+    found.feed(formats.html(rows, study="example", questions={}))
+    assert {len(row) for row in found.rows} == {17}
+    assert [row[-2:] for row in found.rows[:3]] == [
+        ["published, %", "verdict"],
+        ["50.0", "within tolerance"],
+        ["-", "-"],
+    ]
+    text = formats.latex(rows, study="example")
+    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {line.count(" & ") for line in lines} == {16}
+    assert rf"\begin{{longtable}}{{{'l' * 7}{'r' * 10}}}" in text
+
+
 def test_latex_escapes_names_and_aligns_its_cells():
     rows = [row | {"method": "a_b&50%"} for row in summary(*ONE_SEED)]
     text = formats.latex(rows, study="example")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting.tables import MEAN, Row
+from heirloom.reporting.tables import KIND, MEAN, Row
 from heirloom.reporting.views import by_effect, by_subject, shown
-from heirloom.reporting.wording import detectable, difference, differs, listed, number, percent, place, rate, title
+from heirloom.reporting.wording import detectable, difference, differs, listed, percent, place, rate, title
 
 HEADLINE = "attack_success"
 MEASURES = {
@@ -68,14 +68,16 @@ def _paragraph(
     start = f"{place(rows[0], varied=varied)}, the {rows[0]['attack']} attack makes"
     first = [row for row in rows if row["method"] == baseline]
     others = by_effect([row for row in rows if row["method"] != baseline])
-    clauses = [f"after {row['method']} {_with(row, accuracies)}{_changes(row, comparisons)}" for row in others]
     if not first:
         shares = "these shares (95 % intervals) of the images that it classifies correctly"
-        return f"{start} a student wrong on {shares}: {'; '.join(clauses)}."
+        clauses = "; ".join(f"after {row['method']} {_with(row, accuracies)}" for row in others)
+        return f"{start} a student wrong on {shares}: {clauses}."
     told = f"{start} the student wrong on {rate(first[0])} of the images that it classifies correctly after {baseline}"
     beside = _beside(first[0], accuracies, noise="noise of the same size:")
     told += f" ({beside})." if beside else "."
-    return f"{told} Against {baseline}: {'; '.join(clauses)}." if clauses else told
+    untested = [f"after {row['method']} {_with(row, accuracies)}" for row in others if not _main(row, comparisons)]
+    last = f" Not tested against it: {'; '.join(untested)}." if untested else ""
+    return told + _against_sentence(others, comparisons, baseline) + last
 
 
 def _beside(row: Row, accuracies: Mapping[tuple[str, ...], Row], *, noise: str = "noise") -> str:
@@ -94,25 +96,46 @@ def _with(row: Row, accuracies: Mapping[tuple[str, ...], Row]) -> str:
     return f"{told.removesuffix(')')}; {extra})" if extra else told
 
 
-def _changes(row: Row, comparisons: Comparisons) -> str:
-    """Say how a rate and the clean accuracy compare with the baseline's; means over data sets are not tested."""
-    main = comparisons.get((*_model(row), row["attack"], row["metric"]))
-    if main is None:
+def against_baseline(rows: Sequence[Row], comparisons: Sequence[Row]) -> str:
+    """Compare the students of one paragraph with the baseline, as a sentence to put behind it; "" without one."""
+    students = [row for row in by_effect(rows) if row["method"] != TEACHER]
+    return _against_sentence(students, _indexed(comparisons), _baseline(comparisons))
+
+
+def _against_sentence(rows: Sequence[Row], comparisons: Comparisons, baseline: str) -> str:
+    """Say after which methods a rate falls, rises or does not differ from the baseline's, with the price in accuracy.
+
+    Differences are told where the test finds one; the tables hold the others.
+    """
+    compared = [(row, main) for row in rows if (main := _main(row, comparisons))]
+    parts = []
+    for kind in (FALLS, RISES, SAME):
+        clauses = [_clause(row, main, comparisons) for row, main in compared if _direction(main) == kind]
+        words = f"shows {SAME}" if kind == SAME else kind
+        parts += [f"{words} {'; '.join(clauses)}"] if clauses else []
+    if not parts:
         return ""
+    metric = compared[0][1]["metric"]
+    return f" Against {baseline}, {MEASURES.get(metric, title(metric))} {'; it '.join(parts)}."
+
+
+def _main(row: Row, comparisons: Comparisons) -> Row | None:
+    """Return the comparison of a rate with the baseline's; means over data sets have none."""
+    return comparisons.get((*_model(row), row["attack"], row["metric"]))
+
+
+def _clause(row: Row, main: Row, comparisons: Comparisons) -> str:
+    """Word one comparison: after renofeation to 8.0 % (-54.1 points, ...; noise 2.0 %; accuracy 69.1 %, ...)."""
+    moved = _direction(main) != SAME
+    parts = [difference(main)] if moved else []
+    if row[KIND] == "feature" and row["control"] is not None:
+        parts.append(f"noise {percent(row['control'])}" + ("" if detectable(row) else f", {SAME}"))
     price = comparisons.get((*_model(row), CLEAN, "accuracy"))
-    if price is None or row["metric"] == "accuracy":
-        return f": {change(main)}"
-    joint = " or " if _direction(main) == _direction(price) == SAME else ", "
-    return f": {change(main)}{joint}{change(price).removeprefix(f'{SAME} in ') if joint == ' or ' else change(price)}"
-
-
-def change(row: Row) -> str:
-    """Word a comparison with the baseline by its test: accuracy falls by 12.1 points (-15.0 to -9.1, p < 0.001)."""
-    measure = MEASURES.get(row["metric"], title(row["metric"]))
-    told, inside = difference(row).split(", ", 1)
-    if _direction(row) == SAME:
-        return f"{SAME} in {measure} ({told}, {inside})"
-    return f"{measure} {_direction(row)} by {number(abs(row['difference']))} points ({inside})"
+    if price is not None and row["metric"] != "accuracy":
+        change = difference(price) if _direction(price) != SAME else SAME
+        parts.append(f"accuracy {percent(price['mean'])}, {change}")
+    beside = f" ({'; '.join(parts)})" if parts else ""
+    return f"after {row['method']}{' to' if moved else ','} {percent(main['mean'])}{beside}"
 
 
 def _direction(row: Row) -> str:
@@ -120,15 +143,6 @@ def _direction(row: Row) -> str:
     if not differs(row["p_value"], row["low"], row["high"]):
         return SAME
     return FALLS if row["difference"] < 0 else RISES
-
-
-def against_baseline(rows: Sequence[Row], comparisons: Sequence[Row]) -> str:
-    """Compare the students of one paragraph with the baseline, as a sentence to put behind it; "" without one."""
-    baseline, found = _baseline(comparisons), _indexed(comparisons)
-    students = [row for row in by_effect(rows) if row["method"] not in (TEACHER, baseline)]
-    told = [(row["method"], _changes(row, found).removeprefix(": ")) for row in students]
-    clauses = [f"after {method}, {words}" for method, words in told if words]
-    return f" Against {baseline}: {'; '.join(clauses)}." if clauses else ""
 
 
 # -- one sentence ------------------------------------------------------------------------------------------------------

@@ -112,7 +112,8 @@ def summary_rows(
     rows = [_over_seeds(list(group)) for group in _grouped([*measurements, *mean_measurements(measurements, judged)])]
     controls = _compared_with_controls(rows, judged, seed=seed)
     rows = [row | attack_facts(attacks.get(row["attack"])) | _columns(controls.get(_subject(row))) for row in rows]
-    return _with_published(rows, published)
+    rows, lacking = _with_published(rows, published)
+    return rows + [row | attack_facts(attacks.get(row["attack"])) for row in lacking]
 
 
 def _grouped(measurements: Sequence[Row]) -> Iterable[Iterable[Row]]:
@@ -233,8 +234,8 @@ def _in_common(budgets: Sequence[str]) -> str:
 # -- published numbers -------------------------------------------------------------------------------------------------
 
 
-def _with_published(rows: Sequence[Row], published: Sequence[PublishedNumber]) -> list[Row]:
-    """Set each row beside its published number; numbers without a row get one of their own, at the end."""
+def _with_published(rows: Sequence[Row], published: Sequence[PublishedNumber]) -> tuple[list[Row], list[Row]]:
+    """Set each row beside its published number; return the rows, and those of numbers that nothing was measured for."""
     numbers = {tuple(getattr(number, name) for name in _PUBLISHED_KEYS): number for number in published}
     met: set[tuple[str, ...]] = set()
     judged = []
@@ -243,7 +244,7 @@ def _with_published(rows: Sequence[Row], published: Sequence[PublishedNumber]) -
         number = numbers.get(key) if not row["condition"] else None
         met |= {key} if number else set()
         judged.append(row | _verdict(row, number))
-    return judged + [_unmeasured(number) for key, number in numbers.items() if key not in met]
+    return judged, [_unmeasured(number) for key, number in numbers.items() if key not in met]
 
 
 def _verdict(row: Row, number: PublishedNumber | None) -> Row:
@@ -267,7 +268,7 @@ def _unmeasured(number: PublishedNumber) -> Row:
     """Return the row of a published number that nothing here was measured for; its budget is null."""
     names = {name: value for name, value in vars(number).items() if name in SUMMARY}
     blank = dict.fromkeys(SUMMARY) | names | {"split": SPLIT, "condition": "", "seeds": 0, COUNTS: (0, 0)}
-    return blank | attack_facts(None) | _verdict(blank, number)
+    return blank | _verdict(blank, number)
 
 
 def judge(

@@ -47,6 +47,7 @@ ALONE_GAP = 0.04  # between methods of one injection: nothing has to be held tog
 BESIDE = 3  # attacks drawn side by side
 CHARACTER = 0.085
 SCALE = (-2.0, 116.0)  # percent, with room for a number behind an interval that ends at 100
+NARROW = (-2.0, 128.0)  # of three panels and more, where the number takes more of the scale
 TICKS = (0, 25, 50, 75, 100)
 EXPLANATION = "Dots: rates, for several seeds their mean. Lines: 95 % intervals (Wilson; t for several seeds)."
 TOLD = " Attack success: of the images that are correct when clean."
@@ -267,13 +268,14 @@ def _draw_block(figure: Figure, block: Block, *, left: float, top: float, height
     width = (WIDTH - left - RIGHT - GAP * (len(block.columns) - 1)) / len(block.columns)
     figure.text(0.12 / WIDTH, (top - 0.14) / height, block.title, weight="bold", size=11, va="center")
     draw_injection_legend(figure, block.injections, block.palette, top=top - 0.3, noise=block.noise)
+    rates = SCALE if len(block.columns) == 2 else NARROW
     for place, column in enumerate(block.columns):
         x = left + place * (width + GAP)
         axes = figure.add_axes(
             (x / WIDTH, (top - block.head - block.height) / height, width / WIDTH, block.height / height)
         )
         dots = column.dots
-        _prepare_panel(axes, block, _scale(dots) if column.metric == DIFFERENCE else SCALE, named=place == 0)
+        _prepare_panel(axes, block, _scale(dots) if column.metric == DIFFERENCE else rates, named=place == 0)
         _draw_panel(axes, block, column)
         if column.rows:
             _title_panel(axes, column)
@@ -293,7 +295,11 @@ def _prepare_panel(axes: Axes, block: Block, scale: tuple[float, float], *, name
 
     axes.set_xlim(*scale)
     axes.set_ylim(len(block.methods) - 0.5, -0.5)
-    ticks = TICKS if scale == SCALE else [t for t in MaxNLocator(5).tick_values(*scale) if scale[0] <= t <= scale[1]]
+    ticks = (
+        TICKS
+        if scale in (SCALE, NARROW)
+        else [t for t in MaxNLocator(5).tick_values(*scale) if scale[0] <= t <= scale[1]]
+    )
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.tick_params(length=0)
     axes.spines[["left", "top", "right", "bottom"]].set_visible(False)

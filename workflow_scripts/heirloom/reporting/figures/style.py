@@ -98,7 +98,7 @@ def legend_places(texts: Mapping[str, str], *, width: float = WIDTH) -> dict[str
 
 def legend_texts(names: Sequence[str], palette: Palette, *, noise: bool = False) -> dict[str, str]:
     """Return the words of a legend by injection, and those of noise beside a feature attack."""
-    words = {CLEAN: "teacher as it was"}
+    words = {CLEAN: "none (the teacher as it was)"}
     return {name: words.get(name, palette.title(name)) for name in names} | ({NOISE: NOISE} if noise else {})
 
 
