@@ -3,12 +3,13 @@ From predictions to tables, figures and the report; no model is needed any more.
 
 INPUTS:     results/<study>/evaluations/*/*/*/predictions.parquet; benchmarks for the costs
             histories and cards of the trainings; prepared data and triggers for the contact sheets
-OUTPUTS:    results/<study>/tables/{measurements,summary,costs}.parquet, summary.{csv,html,tex}
+OUTPUTS:    results/<study>/tables/{measurements,summary,comparisons,costs}.parquet, summary.{csv,html,tex}
             results/<study>/figures/{attack_success,trade_off,training_curves,contact_sheet_<injection>}.{png,pdf}
             results/<study>/report.html
 """
 
 from heirloom.config.grid import FIGURES as FIGURE_NAMES
+from heirloom.config.published import published_for
 from heirloom.config.workflow import command_of
 
 PREDICTIONS = [path for path, _ in GRID.predictions]
@@ -48,6 +49,7 @@ rule summarise:
         predictions=PREDICTIONS,
     output:
         summary=paths.table(STUDY, "summary.parquet"),
+        comparisons=paths.table(STUDY, "comparisons.parquet"),
         csv=paths.table(STUDY, "summary.csv"),
         html=shown(paths.table(STUDY, "summary.html"), "summary", category="Tables"),
         latex=paths.table(STUDY, "summary.tex"),
@@ -63,6 +65,7 @@ rule summarise:
         evaluations=DESCRIPTIONS,
         files=FILES,
         experiments=GRID.questions,
+        published=published_for(GRID.study, Path(workflow.basedir)),
         seed=GRID.study.bootstrap_seed,
         code=code_of("summarise"),
     script:
@@ -151,6 +154,7 @@ TEACHERS += [names for names in GRID.infected_teachers if names not in TEACHERS]
 rule write_report:
     input:
         summary=rules.summarise.output.summary,
+        comparisons=rules.summarise.output.comparisons,
         data_check=rules.check_datasets.output.data_check,
         costs=rules.collect_costs.output.costs,
         figures=[paths.figure(STUDY, f"{name}.png") for name in FIGURE_NAMES],
