@@ -78,6 +78,8 @@ def test_rounding_moves_a_change_by_half_a_level_at_most_and_keeps_the_largest()
     back = torch.from_numpy(levels).permute(0, 3, 1, 2) * (0.1 / LEVELS)
     assert (back - change).abs().max() <= 0.1 / LEVELS / 2 + 1e-8
     assert (levels.min(), levels.max()) == (-LEVELS, LEVELS)
+    beyond = quantised(torch.tensor([-0.44, -0.1004, 0.1004, 0.3]).view(1, 1, 2, 2), 0.1)
+    assert beyond.flatten().tolist() == [-LEVELS, -LEVELS, LEVELS, LEVELS]
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -114,9 +116,9 @@ def test_rounding_leaves_the_effect_of_an_attack_unchanged(folder, name):
             answers = [judge(shown).softmax(1) for shown in (images, exact, rounded)]
         clean, first, second = (answer.argmax(1) for answer in answers)
         assert (first != clean).float().mean() >= 0.15
-        # measured: no prediction differs, probabilities by 0.005 at most
+        # measured: no prediction differs, and no probability by more than 0.0011
         assert (first == second).float().mean() >= 0.98
-        assert (answers[1] - answers[2]).abs().max() <= 0.02
+        assert (answers[1] - answers[2]).abs().max() <= 0.005
 
 
 def test_the_card_names_the_attack_the_weights_and_the_images(folder, stored):
@@ -201,7 +203,8 @@ def test_perturbations_of_something_else_are_refused_with_how_to_mend_it(folder,
     assert str(stored / "card.json") in refused.value.where
 
 
-def test_a_title_is_no_part_of_an_attack(folder, stored):
+def test_a_title_is_no_part_of_an_attack_and_a_release_makes_none_stale(folder, stored, monkeypatch):
+    monkeypatch.setattr("heirloom.attacks.budget.version", lambda _library: "99")
     attack = ATTACKS["as published"].model_copy(update={"title": "another word", "control": "other"})
     assert reopened(folder, stored, attack=attack).attack == attack
 

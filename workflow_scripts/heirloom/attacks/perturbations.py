@@ -78,7 +78,7 @@ def write_perturbations(
         card,
         kind="perturbations",
         files={path.name: path},
-        attack=attack.model_dump(mode="json", exclude={"title", "control"}),
+        attack=_settings(attack),
         budget=budget_of(attack),
         data=sha256_of(data_card),
         images=len(part),
@@ -106,12 +106,17 @@ def open_perturbations(path: Path, card: Path, *, part: Part, data_card: Path, a
     return Perturbations(levels, attack, Normalisation.model_validate(facts["normalisation"]))
 
 
+def _settings(attack: FeatureAttack) -> dict[str, Any]:
+    """Return what decides the perturbations: all but words for readers and what they are compared with."""
+    return attack.model_dump(mode="json", exclude={"title", "control"})
+
+
 def _check_origin(facts: dict[str, Any], card: Path, *, part: Part, data_card: Path, attack: FeatureAttack) -> None:
     """Compare a card with what the perturbations are to be used for."""
-    missing = sorted({"budget", "crop", "data", "images", "normalisation"} - facts.keys())
+    missing = sorted({"attack", "crop", "data", "images", "normalisation"} - facts.keys())
     if missing:
         raise DamagedFileError(card, found=f"no {', '.join(missing)}")
-    expected = {"budget": budget_of(attack), "crop": part.crop, "data": sha256_of(data_card), "images": len(part)}
+    expected = {"attack": _settings(attack), "crop": part.crop, "data": sha256_of(data_card), "images": len(part)}
     for name, value in expected.items():
         if facts[name] != value:
             raise DataError(
