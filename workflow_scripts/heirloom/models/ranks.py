@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def lowest(scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
@@ -37,12 +38,14 @@ def _lowest(values: Tensor, count: int) -> Tensor:
 def shared_ranks(values: Tensor, repeats: Tensor | None = None) -> Tensor:
     """Rank values (N,) from the lowest; equal values share the mean of their ranks, wherever they stand.
 
-    Returns int64 (N,): twice that mean, counted from 0, which is a whole number. `repeats`: int64 (N,), how often each
-    value counts (once if None); the ranks are those among all repetitions. On the CPU.
+    Returns int32 (N,): twice that mean, counted from 0, which is a whole number. `repeats`: int64 (N,), how often each
+    value counts (once if None); the ranks are those among all repetitions, which are fewer than 2^30. On the CPU.
     """
-    _, place, counts = torch.unique(values, return_inverse=True, return_counts=True)
+    ordered, order = values.sort(stable=True)  # for whole numbers a radix sort
+    is_new = torch.cat([torch.ones(1, dtype=torch.bool), ordered[1:] != ordered[:-1]])
+    edges = functional.pad(is_new.nonzero()[:, 0].int(), (0, 1), value=len(values))  # of the runs of equal values
     if repeats is not None:
-        counts = torch.zeros_like(counts).index_add_(0, place, repeats)
-    # A value's first rank is what lies below it (cumsum - count), its last one cumsum - 1
-    doubled: Tensor = 2 * counts.cumsum(0) - counts - 1
-    return doubled.index_select(0, place)  # twice as fast here as brackets
+        edges = functional.pad(repeats[order].cumsum(0, dtype=torch.int32), (1, 0))[edges]
+    doubled = edges[:-1] + edges[1:] - 1  # a run's first rank and its last one
+    run = is_new.cumsum(0, dtype=torch.int32) - 1
+    return torch.empty(len(values), dtype=torch.int32).scatter_(0, order, doubled.index_select(0, run))

@@ -86,7 +86,7 @@ def active(maps: Tensor, threshold: float) -> Tensor:
 def coverage_scores(student: Classifier, covered: Mapping[str, Covered]) -> dict[str, Tensor]:
     """Return rank of (coverage in + coverage out) minus rank of |w|, all conv weights ranked together.
 
-    int64, of each weight's shape, by parameter name. Equal values share the mean of their ranks, and what is returned
+    int32, of each weight's shape, by parameter name. Equal values share the mean of their ranks, and what is returned
     is twice the difference, so that it is a whole number; it ranks the same.
     """
     weights = {name: weight.detach().cpu() for name, weight in conv_weights(student).items()}
