@@ -184,13 +184,13 @@ def test_a_short_answer_counts_what_falls_and_rises_and_names_the_largest():
 
 
 def test_a_short_answer_names_three_of_a_kind_from_the_largest_change():
-    names = [f"m{place}" for place in range(5)]
+    names = ["m4", "m3", "m2", "m1", "m0"]  # the last falls least, whatever its name
     rows = [attacked(name, 0.1 + place / 20) for place, name in enumerate(names)]
     compared = [against(name, "attack_success", 0.1 + place / 20, 0.6) for place, name in enumerate(names)]
     found = short_answer([attacked("fine-tuning", 0.6), *rows], compared)
     assert found == (
-        "Attack success: of 5 comparisons with fine-tuning, in all it falls (m0 10.0 % against 60.0 %;"
-        " m1 15.0 % against 60.0 %; m2 20.0 % against 60.0 %; 2 more)."
+        "Attack success: of 5 comparisons with fine-tuning, in all it falls (m4 10.0 % against 60.0 %;"
+        " m3 15.0 % against 60.0 %; m2 20.0 % against 60.0 %; 2 more)."
     )
 
 
