@@ -126,6 +126,11 @@ def test_means_over_data_sets_are_told_last_and_claim_no_test():
     assert "falls" not in paragraphs[1]
 
 
+def test_an_infected_teacher_is_told_apart_from_its_students():
+    found = answer([*ROWS, attacked("teacher", 0.7)], COMPARISONS)
+    assert found.endswith("Not tested against it: in the teacher itself 70.0 % (68.0-71.0, n = 239; noise 3.1 %).")
+
+
 def test_teachers_are_named_where_there_are_several():
     other = [each | {"teacher": "other"} for each in ROWS]
     starts = [paragraph.split(",")[0] for paragraph in answer(ROWS + other).splitlines()]
