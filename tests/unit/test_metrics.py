@@ -263,6 +263,13 @@ def test_files_that_belong_to_no_evaluation_or_leave_one_out_are_refused(tmp_pat
         list(predictions_of(described, [common(tmp_path)] * 2, files))
 
 
+@pytest.mark.parametrize("kind", ["trigger", "feature", "noise"])
+def test_an_attack_that_all_students_share_must_judge_every_image(tmp_path, kind):
+    described = [Evaluation("net", "none", "signs", {"main": Scope()}, {"pgd": Attack(kind)})]
+    with pytest.raises(DataError, match="did not judge the same images"):
+        list(predictions_of(described, [common(tmp_path), white_box(tmp_path)], [0, 0]))
+
+
 def test_the_stage_merges_the_files_of_each_evaluation(tmp_path):
     (tmp_path / "rooms").mkdir()
     paths = [white_box(tmp_path), common(tmp_path / "rooms"), common(tmp_path)]

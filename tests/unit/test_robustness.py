@@ -126,6 +126,11 @@ def test_means_over_data_sets_are_told_last_and_claim_no_test():
     assert "falls" not in paragraphs[1]
 
 
+def test_an_infected_teacher_is_told_apart_from_its_students():
+    found = answer([*ROWS, attacked("teacher", 0.7)], COMPARISONS)
+    assert found.endswith("Not tested against it: in the teacher itself 70.0 % (68.0-71.0, n = 239; noise 3.1 %).")
+
+
 def test_teachers_are_named_where_there_are_several():
     other = [each | {"teacher": "other"} for each in ROWS]
     starts = [paragraph.split(",")[0] for paragraph in answer(ROWS + other).splitlines()]
@@ -184,13 +189,13 @@ def test_a_short_answer_counts_what_falls_and_rises_and_names_the_largest():
 
 
 def test_a_short_answer_names_three_of_a_kind_from_the_largest_change():
-    names = [f"m{place}" for place in range(5)]
+    names = ["m4", "m3", "m2", "m1", "m0"]  # the last falls least, whatever its name
     rows = [attacked(name, 0.1 + place / 20) for place, name in enumerate(names)]
     compared = [against(name, "attack_success", 0.1 + place / 20, 0.6) for place, name in enumerate(names)]
     found = short_answer([attacked("fine-tuning", 0.6), *rows], compared)
     assert found == (
-        "Attack success: of 5 comparisons with fine-tuning, in all it falls (m0 10.0 % against 60.0 %;"
-        " m1 15.0 % against 60.0 %; m2 20.0 % against 60.0 %; 2 more)."
+        "Attack success: of 5 comparisons with fine-tuning, in all it falls (m4 10.0 % against 60.0 %;"
+        " m3 15.0 % against 60.0 %; m2 20.0 % against 60.0 %; 2 more)."
     )
 
 

@@ -70,14 +70,19 @@ def _paragraph(
     others = by_effect([row for row in rows if row["method"] != baseline])
     if not first:
         shares = "these shares (95 % intervals) of the images that it classifies correctly"
-        clauses = "; ".join(f"after {row['method']} {_with(row, accuracies)}" for row in others)
+        clauses = "; ".join(f"{_after(row)} {_with(row, accuracies)}" for row in others)
         return f"{start} a student wrong on {shares}: {clauses}."
     told = f"{start} the student wrong on {rate(first[0])} of the images that it classifies correctly after {baseline}"
     beside = _beside(first[0], accuracies, noise="noise of the same size:")
     told += f" ({beside})." if beside else "."
-    untested = [f"after {row['method']} {_with(row, accuracies)}" for row in others if not _main(row, comparisons)]
+    untested = [f"{_after(row)} {_with(row, accuracies)}" for row in others if not _main(row, comparisons)]
     last = f" Not tested against it: {'; '.join(untested)}." if untested else ""
     return told + _against_sentence(others, comparisons, baseline) + last
+
+
+def _after(row: Row) -> str:
+    """Name a student by its method, or the teacher."""
+    return "in the teacher itself" if row["method"] == TEACHER else f"after {row['method']}"
 
 
 def _beside(row: Row, accuracies: Mapping[tuple[str, ...], Row], *, noise: str = "noise") -> str:
@@ -135,7 +140,7 @@ def _clause(row: Row, main: Row, comparisons: Comparisons) -> str:
         change = difference(price) if _direction(price) != SAME else SAME
         parts.append(f"accuracy {percent(price['mean'])}, {change}")
     beside = f" ({'; '.join(parts)})" if parts else ""
-    return f"after {row['method']}{' to' if moved else ','} {percent(main['mean'])}{beside}"
+    return f"{_after(row)}{' to' if moved else ','} {percent(main['mean'])}{beside}"
 
 
 def _direction(row: Row) -> str:

@@ -98,9 +98,8 @@ class Column:
     @property
     def dots(self) -> dict[tuple[str, str], Dot]:
         """What is drawn of each model."""
-        return {
-            name: Dot.change(row) if self.metric == DIFFERENCE else Dot.rate(row) for name, row in self.rows.items()
-        }
+        of_row = Dot.change if self.metric == DIFFERENCE else Dot.rate
+        return {name: of_row(row) for name, row in self.rows.items()}
 
     @property
     def noise(self) -> dict[tuple[str, str], float]:
@@ -164,9 +163,9 @@ def blocks(rows: Sequence[Row]) -> list[Block]:
     several = len({row["teacher"] for row in shown(rows)}) > 1
     found = [(group, group_rows(rows, group)) for group in attack_groups(rows)]
     return [
-        _block(list(chunk), palette, infected(rows), several=several)
+        _block(chunk, palette, infected(rows), several=several)
         for _, groups in groupby(found, key=_beside)
-        for chunk in batched(list(groups), BESIDE)
+        for chunk in _chunks(list(groups), BESIDE)
     ]
 
 
@@ -180,7 +179,7 @@ def _beside(group: Group) -> tuple[str, ...]:
     return teacher, dataset, condition, *own
 
 
-def batched(items: Sequence[Group], size: int) -> list[Sequence[Group]]:
+def _chunks(items: Sequence[Group], size: int) -> list[Sequence[Group]]:
     """Cut a sequence into parts of at most `size`."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
@@ -206,9 +205,8 @@ def _title(groups: Sequence[Group], *, several: bool) -> str:
     if attack_metric(rows) != TOGETHER:
         return group_title(group, rows, teacher=several)
     teacher, dataset, _, _, condition = group
-    return ", ".join(
-        part for part in (f"teacher {teacher}" if several else "", dataset_title(dataset), condition) if part
-    )
+    parts = (f"teacher {teacher}" if several else "", dataset_title(dataset), condition)
+    return ", ".join(part for part in parts if part)
 
 
 def _column(group: Sequence[str], rows: Sequence[Row], *, together: bool) -> Column:
@@ -295,11 +293,8 @@ def _prepare_panel(axes: Axes, block: Block, scale: tuple[float, float], *, name
 
     axes.set_xlim(*scale)
     axes.set_ylim(len(block.methods) - 0.5, -0.5)
-    ticks = (
-        TICKS
-        if scale in (SCALE, NARROW)
-        else [t for t in MaxNLocator(5).tick_values(*scale) if scale[0] <= t <= scale[1]]
-    )
+    steps = TICKS if scale in (SCALE, NARROW) else MaxNLocator(5).tick_values(*scale)
+    ticks = [step for step in steps if scale[0] <= step <= scale[1]]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.tick_params(length=0)
     axes.spines[["left", "top", "right", "bottom"]].set_visible(False)

@@ -154,10 +154,10 @@ class Looks:
 def _looks(drawn: Sequence[Panel], palette: Palette) -> Looks:
     """Choose marks and colours for all panels."""
     points = [point for panel in drawn for point in panel.points]
-    methods = [name for name in shapes([point.method for point in points]) if name in {p.method for p in points}]
-    marks = {name: shape for name, shape in shapes(methods).items() if name in methods}
+    present = {point.method for point in points}
+    marks = {name: shape for name, shape in shapes(sorted(present)).items() if name in present}
     alone = len({point.injection for point in points}) == 1
-    colours = {name: INFECTED_COLOURS[place % len(INFECTED_COLOURS)] for place, name in enumerate(methods)}
+    colours = {name: INFECTED_COLOURS[place % len(INFECTED_COLOURS)] for place, name in enumerate(marks)}
     return Looks(marks, palette, colours if alone else {})
 
 
@@ -181,13 +181,13 @@ def _legend_height(texts: Mapping[str, str]) -> float:
 def _draw_shapes(figure: Figure, looks: Looks, *, top: float) -> float:
     """Name the methods behind their marks, from `top` downwards; returns the height used, all in inches."""
     width, height = figure.get_size_inches()
-    places = legend_places({name: method_title(name) for name in looks.shapes})
-    for name, (x, line, text) in places.items():
+    texts = {name: method_title(name) for name in looks.shapes}
+    for name, (x, line, text) in legend_places(texts).items():
         y = (top - LEGEND_LINE * (line + 0.5)) / height
         shape, colour = looks.shapes[name], looks.methods.get(name, QUIET)
         figure.add_artist(mark(figure, x / width, y, colour=colour, face=colour, shape=shape, size=_size(shape)))
         figure.text((x + 0.12) / width, y, text, va="center_baseline")
-    return _legend_height({name: text for name, (_, _, text) in places.items()})
+    return _legend_height(texts)
 
 
 def _size(shape: str) -> float:
