@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -46,6 +47,7 @@ HEAD, FOOT, BETWEEN, LANE, ROW_GAP = 0.88, 0.66, 0.2, 0.22, 0.16
 ALONE_GAP = 0.04  # between methods of one injection: nothing has to be held together
 BESIDE = 3  # attacks drawn side by side
 CHARACTER = 0.085
+TOLD_LINE, TOLD_WIDTH = 0.15, 160  # inches, characters
 SCALE = (-2.0, 116.0)  # percent, with room for a number behind an interval that ends at 100
 NARROW = (-2.0, 128.0)  # of three panels and more, where the number takes more of the scale
 TICKS = (0, 25, 50, 75, 100)
@@ -247,18 +249,24 @@ def draw_attack_success(rows: Sequence[Row]) -> Figure:
     arranged = blocks(rows)
     if not arranged:
         return note("No data: the summary has no rows.")
+    told = textwrap.wrap(_explanation(arranged), TOLD_WIDTH)
     with style():
         height = sum(block.head + block.height + FOOT for block in arranged) + BETWEEN * len(arranged) + MARGIN
+        height += TOLD_LINE * (len(told) - 1)
         figure = Figure(figsize=(WIDTH, height))
         left = 0.35 + CHARACTER * max(len(method_title(method)) for block in arranged for method in block.methods)
         top = height - MARGIN
         for block in arranged:
             _draw_block(figure, block, left=left, top=top, height=height)
             top -= block.head + block.height + FOOT + BETWEEN
-        metrics = {column.metric for block in arranged for column in block.columns}
-        told = EXPLANATION + (PAIRED if DIFFERENCE in metrics else "") + (TOLD if TOGETHER in metrics else "")
-        figure.text(0.12 / WIDTH, 0.14 / height, told, color=QUIET, size=8, va="center")
+        figure.text(0.12 / WIDTH, 0.08 / height, "\n".join(told), color=QUIET, size=8, va="bottom")
         return figure
+
+
+def _explanation(arranged: Sequence[Block]) -> str:
+    """Say what the marks of some blocks mean."""
+    metrics = {column.metric for block in arranged for column in block.columns}
+    return EXPLANATION + (PAIRED if DIFFERENCE in metrics else "") + (TOLD if TOGETHER in metrics else "")
 
 
 def _draw_block(figure: Figure, block: Block, *, left: float, top: float, height: float) -> None:
