@@ -11,7 +11,7 @@ HEIRLOOM := $(BIN)/python -m heirloom
 STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help results real-sample doctor snakemake-report test test-slow test-faults golden check format lock envs schema clean
+.PHONY: help results real-sample doctor snakemake-report test test-slow test-faults benchmark golden check format lock envs schema clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ clean: $(READY) ## Remove what studies made (results/), not the environment
 
 test-faults: $(READY) ## Run the tests that kill and damage
 	$(BIN)/python -m pytest -m faults
+
+benchmark: $(READY) ## Run the benchmarks (on an idle machine)
+	$(BIN)/python -m benchmarks.remos_slicing
 
 golden: $(READY) ## Measure quickstart's golden numbers over seeds anew
 	$(BIN)/python -m tests.golden.quickstart $$(mktemp -d)/project

@@ -19,12 +19,20 @@ from heirloom.config.load import load_study
 from heirloom.config.models import Body, Counts, Files, Preparation, Training
 from heirloom.config.rates import Rate, Rates, read_rates, wall_seconds, write_rates
 from heirloom.config.resources import NEEDS
-from heirloom.config.work import TRAINED, Load, training_load
+from heirloom.config.work import (
+    TRAINED,
+    Load,
+    attack_passes,
+    attacked_images,
+    method_loads,
+    training_load,
+)
 from heirloom.data.layouts import LAYOUTS
 from heirloom.data.synthetic import WRITERS
 from heirloom.models.bodies import BODIES, build_body
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
+from tests.unit import toy
 
 PROJECT = Path(__file__).resolve().parents[2]
 BODIES_TO_COUNT = [
@@ -203,10 +211,10 @@ def test_what_is_missing_is_made_with_what_needs_it(absent, expected):
 
 
 def test_every_rule_of_the_pipeline_is_counted():
-    content = yaml.safe_load((PROJECT / "config/studies/real-sample.yaml").read_text())
-    real = Grid(*load_study(content, project=PROJECT, where="x"), "x")
-    rules = {task.rule for grid in (study(), real) for task in everything_of(grid, Arrival()).todo}
-    assert rules == NEEDS.keys()
+    names = ("real-sample", "renofeation", "remos")  # between them they have what quickstart does not
+    contents = [yaml.safe_load((PROJECT / f"config/studies/{name}.yaml").read_text()) for name in names]
+    grids = [study(), *(Grid(*load_study(content, project=PROJECT, where="x"), "x") for content in contents)]
+    assert {task.rule for grid in grids for task in everything_of(grid, Arrival()).todo} == NEEDS.keys()
 
 
 def test_ten_thousand_jobs_are_estimated_at_once():
@@ -266,3 +274,50 @@ def test_rates_are_of_one_machine(tmp_path):
     assert read_rates("there", path) is None
     path.write_text(path.read_text()[:20])
     assert read_rates("here", path) is None
+
+
+# -- work of methods and attacks ---------------------------------------------------------------------------------------
+
+IMAGE = cost_of(Body(name="resnet18"))
+
+
+def passes_of(method, **settings):
+    """Passes of each load, the validations left out: no image is validated on."""
+    return [load.passes for load in method_loads(toy.method(method, **settings), IMAGE, training=30, validation=0)]
+
+
+def test_what_a_method_computes_beside_its_training_is_counted():
+    steps = 6 * 8  # of the toy recipe: iterations times batch
+    assert passes_of("fine-tuning") == [3 * steps]
+    assert passes_of("linear-probe") == [steps]
+    assert passes_of("delta") == [4 * steps]  # the teacher sees every batch too
+    assert passes_of("renofeation") == [4 * steps, 4 * steps + 30]  # and batch-norm statistics see every image once
+    assert passes_of("pruning") == [3 * steps]
+    assert passes_of("pruning", score={"kind": "coverage"}) == [3 * steps, 30]
+    assert passes_of("pruning", score={"kind": "snip"}) == [3 * steps, 3 * 30]
+    trial = {"kind": "relative-change", "trial": toy.recipe(iterations=2)}
+    assert passes_of("pruning", score=trial) == [3 * steps, 3 * 2 * 8]
+
+
+def test_an_attack_counts_a_forward_and_a_backward_pass_a_step():
+    attacks = load_study(yaml.safe_load((PROJECT / "config/config.yaml").read_text()), project=PROJECT, where="x")[
+        1
+    ].attacks
+    assert attack_passes(attacks["feature-pixel"]) == 2 * 40
+    assert attack_passes(attacks["noise-pixel"]) == 0
+    assert attack_passes(attacks["pgd"]) == 2 * 20 + 1
+    assert attacked_images(attacks["autoattack"], 5794) == 1000
+    assert attacked_images(attacks["pgd"], 300) == 300
+
+
+def test_crafting_costs_the_same_however_many_students_there_are():
+    def loads(rule, seeds):
+        return sum(
+            load.passes for task in everything_of(study(seeds=seeds)).todo if task.rule == rule for load in task.loads
+        )
+
+    assert loads("craft_feature_attack", [1]) == loads("craft_feature_attack", [1, 2, 3]) == 2 * 40 * 300
+    per_student = loads("evaluate_students", [1, 2]) - loads("evaluate_students", [1])
+    on_rooms = 300 * (5 * 3 + 2 * 2 * 2)  # five students clean, attacked and with noise; two of two teachers triggered
+    on_signs = 480 * (3 * 2 + 3 * 2 + 1)  # three of each teacher triggered, one of wrong labels clean alone
+    assert per_student == on_rooms + on_signs

@@ -346,6 +346,13 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return {**below, **both}
 
 
+def _check_alike(name: str, recipe: Training, training: Training) -> None:
+    """One job has one number of threads and one precision: a second recipe that asks for others would not get them."""
+    for key in ("threads", "precision"):
+        if getattr(recipe, key) != getattr(training, key):
+            raise ValueError(f"{name}.{key} is not training.{key}: give both the same")
+
+
 class FineTuning(Transfer):
     """The teacher's weights, a fresh head, every weight trained (METHODS 1.2)."""
 
@@ -406,6 +413,11 @@ class Renofeation(Transfer):
     averaging: Training = Field(description="recipe of phase 2, from phase 1's weights")
     average_every: int = Field(500, ge=1, description="steps of phase 2 between weights that enter the average")
 
+    @model_validator(mode="after")
+    def _computes_alike(self) -> Self:
+        _check_alike("averaging", self.averaging, self.training)
+        return self
+
 
 class Pruning(Transfer):
     """The teacher without the convolution weights of the lowest (or highest) score, fine-tuned (METHODS 1.3, 1.4)."""
@@ -415,6 +427,12 @@ class Pruning(Transfer):
     prune: Literal["lowest", "highest"] = Field("lowest", description="which end of the ranking is set to 0")
     ratio: float = Field(ge=0, lt=1, description="r: share of all conv weights set to 0; 0 prunes nothing")
     regrow: bool = Field(True, description="whether pruned weights are trained on from 0; if not, they stay 0")
+
+    @model_validator(mode="after")
+    def _computes_alike(self) -> Self:
+        if isinstance(self.score, _Trial):
+            _check_alike("score.trial", self.score.trial, self.training)
+        return self
 
 
 _Method = FineTuning | LinearProbe | L2SP | Delta | ReTraining | DeltaR | Renofeation | Pruning
