@@ -90,6 +90,9 @@ def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
         _check_method(grid, method)
     for attack in experiment.attacks:
         _require(grid, attack, catalogue.attacks, "attack", f"{key}.attacks")
+    if experiment.attack_baseline is not None:
+        known = set(experiment.attacks)
+        _require(grid, experiment.attack_baseline, known, "attack of this experiment", f"{key}.attack_baseline")
     if experiment.baseline is not None:
         _require(grid, experiment.baseline, set(experiment.methods), "method of this experiment", f"{key}.baseline")
 

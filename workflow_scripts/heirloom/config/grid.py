@@ -512,6 +512,7 @@ class Grid:
         entry = self.study.experiments[experiment]
         triggers = {self.injection(name).trigger for name in self.injections_of(entry) if name != CLEAN}
         return {
+            "attack_baseline": entry.attack_baseline,
             "attacks": sorted({name for name in triggers if name} | self._attack_names(experiment)),
             "average": entry.average,
             "baseline": entry.baseline,

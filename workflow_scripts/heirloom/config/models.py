@@ -540,6 +540,9 @@ class Experiment(Strict):
         (), description="entries of the attacks catalogue; the triggers of the injections are shown without being named"
     )
     baseline: Name | None = Field(None, description="one of the methods: the one that all others are compared with")
+    attack_baseline: Name | None = Field(
+        None, description="one of the attacks: the one that all others are compared with, on the same student"
+    )
     average: bool = Field(False, description="whether rates are also averaged over the data sets (data set mean)")
 
 
