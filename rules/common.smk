@@ -6,9 +6,10 @@ OUTPUTS:    none
 """
 
 import os
+from importlib.metadata import version
 
 from heirloom.config.grid import Evaluation, Student, plain
-from heirloom.config.models import FeatureAttack, NoiseAttack, Pruning
+from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, Pruning
 from heirloom.config.names import CLEAN
 from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.models.bodies import BODIES
@@ -113,13 +114,20 @@ def candidates_of(wildcards):
     }
 
 
-def attacker_model(wildcards):
-    """Inputs: the model whose features an attack drives: the teacher, or the slice of it that the attacker knows."""
-    evaluation = evaluation_of(wildcards)
+def known_slice(wildcards):
+    """Inputs: the slice of the teacher that an attacker knows, if any."""
     known = GRID.slice_of(wildcards.attack)
-    if known is None:
-        return model(paths.teacher_folder(wildcards.teacher, wildcards.injection))
-    return model(paths.slice_folder(study=STUDY, **vars(evaluation), method=known))
+    folders = [paths.slice_folder(study=STUDY, **vars(evaluation_of(wildcards)), method=known)] if known else []
+    return {
+        "slice_card": [f"{folder}/card.json" for folder in folders],
+        "slice_weights": ancient([f"{folder}/weights.safetensors" for folder in folders]),
+    }
+
+
+def libraries_of(attacks):
+    """Other people's code that attacks run, with its version; our own is in the digest."""
+    names = ["pyautoattack"] if any(isinstance(attack, AutoAttack) for attack in attacks) else []
+    return {name: version(name) for name in names}
 
 
 def crafted_attacks(wildcards):

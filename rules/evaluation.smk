@@ -19,7 +19,8 @@ WHITE_BOX_ATTACK = paths.white_box_folder(study=STUDY)
 rule craft_feature_attack:
     input:
         unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
-        unpack(attacker_model),
+        unpack(lambda wildcards: model(paths.teacher_folder(wildcards.teacher, wildcards.injection))),
+        unpack(known_slice),
     output:
         card=f"{ATTACK}/card.json",
         perturbations=f"{ATTACK}/perturbations.npy",
@@ -34,7 +35,7 @@ rule craft_feature_attack:
         **resources_of("craft_feature_attack"),
     params:
         attack=lambda wildcards: GRID.attack_recipe(wildcards.attack),
-        batch_size=GRID.study.evaluation_batch,
+        batch_size=GRID.study.attack_batch,
         threads=GRID.study.evaluation_threads,
         code=code_of("craft_feature_attack", lambda wildcards: body_code(wildcards.teacher)),
     script:
@@ -91,7 +92,7 @@ rule attack_student:
         **resources_of("attack_student"),
     params:
         attacks=lambda wildcards: {name: GRID.attack_recipe(name) for name in GRID.white_box_of(student_of(wildcards))},
-        batch_size=GRID.study.evaluation_batch,
+        batch_size=GRID.study.attack_batch,
         threads=GRID.study.evaluation_threads,
         code=code_of(
             "attack_student",
@@ -100,5 +101,6 @@ rule attack_student:
                 *body_code(wildcards.teacher),
             ],
         ),
+        libraries=lambda wildcards: libraries_of(GRID.white_box_of(student_of(wildcards)).values()),
     script:
         "../workflow_scripts/attack_student.py"

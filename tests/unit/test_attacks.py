@@ -56,7 +56,7 @@ def condition(attack, model, part, *, batch_size=60):
         images, _ = attacked.batch(part)
         rows = np.arange(len(part))
         pieces = [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
-        change = torch.cat([craft(model, images[piece], piece, attack) for piece in pieces])
+        change = torch.cat([craft([model], images[piece], piece, attack) for piece in pieces])
         levels = quantised(change, attack.epsilon)
         return crafted("feature", Perturbations(levels, attack, model.normalisation))
     return resolve(WHITE_BOX[attack.kind])(attack.kind, attack, part)
@@ -291,7 +291,7 @@ def test_the_published_attack_equals_advertorch_behind_the_first_layer(net):
     budget = {"nb_iter": 40, "eps": 0.1, "eps_iter": 0.01, "clip_min": -2.2, "clip_max": 2.2}
     expected = loop(points, labels, bare.features, loss_fn=loss, delta_init=torch.nn.Parameter(start), **budget)
     units = Units.of(attack, model.normalisation, CPU)
-    found = units.points(perturbed(images, craft(model, images, rows, attack), attack, units))
+    found = units.points(perturbed(images, craft([model], images, rows, attack), attack, units))
     # measured: none differs; the way through [0, 1] and back rounds, which may turn a sign where a gradient is near 0
     differ = ((found - expected).abs() > 1e-5).float().mean().item()
     assert differ <= 0.01

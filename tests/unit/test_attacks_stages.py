@@ -3,12 +3,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from heirloom.config.grid import plain
 from heirloom.config.models import Trigger
 from heirloom.config.resources import NEEDS
+from heirloom.data.augment import centre
+from heirloom.data.resident import Images
 from heirloom.evaluation.conditions import StudentName
+from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import DataError, WeightsError
 from heirloom.runtime.files import read_card, read_table, table_metadata, write_card
 from heirloom.runtime.script import arguments_of
@@ -30,11 +34,16 @@ def folder(tmp_path_factory):
     return folder
 
 
-def craft(folder, out, *, attack=FEATURE, batch_size=25, teacher="model-0"):
-    files = toy.model_files(folder / teacher)
+def craft(folder, out, *, attack=FEATURE, batch_size=25, known=()):
+    files = toy.model_files(folder / "model-0")
+    slices = [toy.model_files(folder / name) for name in known]
     craft_feature_attack.run(
         inputs=craft_feature_attack.Inputs(
-            **toy.files_of(folder / "data", "test"), teacher_card=files.card, teacher_weights=files.weights
+            **toy.files_of(folder / "data", "test"),
+            teacher_card=files.card,
+            teacher_weights=files.weights,
+            slice_card=[each.card for each in slices],
+            slice_weights=[each.weights for each in slices],
         ),
         outputs=craft_feature_attack.Outputs(out / "card.json", out / "perturbations.npy"),
         attack=attack,
@@ -153,20 +162,29 @@ def test_perturbations_of_another_attack_are_refused_before_any_model_is_read(fo
     assert not out.exists()
 
 
-def test_an_attacker_who_knows_the_slice_needs_a_sliced_teacher(folder, tmp_path):
+def test_an_attacker_who_knows_the_slice_drives_its_features_too(folder, tmp_path):
     knowing = FEATURE.model_copy(update={"knows_slice_of": "remos"})
-    with pytest.raises(WeightsError, match='sliced as by "remos", these are of the whole teacher'):
+    with pytest.raises(WeightsError, match="knows the slice of remos, given is that of no method"):
         craft(folder, tmp_path / "refused", attack=knowing)
     sliced = folder / "sliced"
     sliced.mkdir()
     weights = sliced / "weights.safetensors"
-    weights.write_bytes((folder / "model-0" / weights.name).read_bytes())
-    facts = {name: value for name, value in read_card(folder / "model-0" / "card.json").items() if name != "files"}
+    weights.write_bytes((folder / "model-1" / weights.name).read_bytes())
+    facts = {name: value for name, value in read_card(folder / "model-1" / "card.json").items() if name != "files"}
     write_card(sliced / "card.json", files={weights.name: weights}, **facts, slice="remos")
-    assert read_card(craft(folder, tmp_path / "taken", attack=knowing, teacher="sliced") / "card.json")["images"] == 60
-    with pytest.raises(WeightsError, match=r'the whole teacher, these are of a teacher sliced as by "remos"'):
-        craft(folder, tmp_path / "refused", teacher="sliced")
+    with pytest.raises(WeightsError, match="knows the slice of no method, given is that of remos"):
+        craft(folder, tmp_path / "refused", known=["sliced"])
     assert not (tmp_path / "refused").exists()
+    crafts = [craft(folder, tmp_path / "both", attack=knowing, known=["sliced"]), folder / "crafted"]
+    shown = [np.load(out / "perturbations.npy").astype(np.float32) for out in crafts]
+    part = toy.opened(folder / "data", "test")
+    images = centre(Images(part, torch.device("cpu")).batch(np.arange(len(part)))[0], part.crop)
+    slice_model = load_classifier(sliced / "weights.safetensors", sliced / "card.json")
+    driven = [
+        slice_model.features(images + torch.from_numpy(levels).permute(0, 3, 1, 2) * FEATURE.epsilon / 127)[:, 0].mean()
+        for levels in shown
+    ]
+    assert driven[0] > driven[1]  # the slice's first feature goes further up when the attacker knows it
 
 
 def test_white_box_attacks_write_the_columns_of_evaluations_for_the_attacked_images(folder, tmp_path):

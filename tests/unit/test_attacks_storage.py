@@ -36,7 +36,7 @@ def crafted_by(folder, attack):
     """The test part, the network, and what it was crafted into in float32."""
     part, model = toy.opened(folder / "data", "test"), attacked.loaded(folder / "model-0")
     images, _ = attacked.batch(part)
-    return part, model, images, craft(model, images, np.arange(len(part)), attack)
+    return part, model, images, craft([model], images, np.arange(len(part)), attack)
 
 
 def write(folder, out, *, attack, levels, part):

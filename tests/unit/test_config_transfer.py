@@ -129,6 +129,25 @@ def test_a_selection_of_selections_is_refused(content):
     assert 'unknown candidate "linear-probe"' in refusal(content)
 
 
+def test_settings_that_nothing_would_use_are_refused(content):
+    content["methods"]["own"] = {"method": "linear-probe", "stage_dropout": 0.1, "training": RECIPE}
+    assert "stage_dropout must be 0" in refusal(content)
+    content["methods"]["own"] = {"method": "selection", "candidates": ["delta", "delta"]}
+    assert "a candidate is named twice" in refusal(content)
+    nested = {"rooms": {"per_dataset": {}}}
+    content["methods"]["own"] = {"method": "fine-tuning", "training": RECIPE, "per_dataset": nested}
+    assert "has a per_dataset of its own" in refusal(content)
+    other = RECIPE | {"threads": 1}
+    content["methods"]["own"] = {"method": "renofeation", "feature_weight": 1, "training": RECIPE, "averaging": other}
+    assert "averaging.threads is not training.threads" in refusal(content)
+
+
+def test_an_attack_without_a_control_is_refused(content, catalogue):
+    attack = read_yaml(PROJECT / "config/attacks.yaml")["feature-pixel"]
+    del attack["control"]
+    assert 'the attack "feature-pixel" has no control' in refusal(content, catalogue(**{"feature-pixel": attack}))
+
+
 def test_a_baseline_must_be_one_of_the_methods(content):
     content["experiments"]["first"]["baseline"] = "delta"
     assert 'unknown method of this experiment "delta"' in refusal(content)
@@ -158,7 +177,9 @@ def test_only_a_pruning_method_has_a_slice_to_know(content, catalogue):
     attacks = read_yaml(PROJECT / "config/attacks.yaml")
     content["experiments"]["first"]["attacks"] = ["feature-slice-aware"]
     knowing = catalogue(**{"feature-slice-aware": attacks["feature-slice-aware"] | {"knows_slice_of": "own"}})
-    assert 'unknown pruning method "own"' in refusal(content, knowing)
+    assert 'unknown pruning method of one slice for all seeds "own"' in refusal(content, knowing)
+    knowing = catalogue(**{"feature-slice-aware": attacks["feature-slice-aware"] | {"knows_slice_of": "divmag"}})
+    assert "of one slice for all seeds" in refusal(content, knowing)
 
 
 def test_feature_attacks_bring_their_noise_and_white_box_attacks_their_students(content):
@@ -179,6 +200,7 @@ def test_feature_attacks_bring_their_noise_and_white_box_attacks_their_students(
     assert described["attacks"]["feature-pixel"]["control"] == "noise-pixel"
     assert described["attacks"]["pgd"]["kind"] == "white-box"
     assert described["experiments"]["second"] == {
+        "attack_baseline": None,
         "attacks": ["feature-slice-aware", "noise-pixel"],
         "average": False,
         "baseline": "own",

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from heirloom.config.load import nearest
 from heirloom.config.models import (
+    Coverage,
     Drawn,
     Experiment,
     FeatureAttack,
     Injection,
+    Magnitude,
     NoiseAttack,
     Pretrained,
     Pruning,
@@ -104,6 +106,7 @@ def _check_method(grid: Grid, name: str) -> None:
     if isinstance(entry, Selection):
         for candidate in entry.candidates:
             _require(grid, candidate, set(grid.methods) - set(grid.selections), "candidate", f"{key}.candidates")
+            _check_method(grid, candidate)
         return
     for dataset in entry.per_dataset:
         _require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
@@ -155,6 +158,12 @@ def _check_attack(grid: Grid, name: str) -> None:
     entry, key = grid.attack(name), f"attacks.{name}"
     if not isinstance(entry, FeatureAttack):
         return
+    if entry.control is None:
+        raise ConfigError(
+            f'the attack "{name}" has no control, so no rate of it could be judged',
+            where=f"{grid.where}, {key}",
+            mend="name an attack of kind noise with the same units, epsilon and clip",
+        )
     _require(grid, entry.control, grid.catalogue.attacks, "attack", f"{key}.control")
     control = grid.attack(entry.control)
     differing = [each for each in ("units", "epsilon", "clip") if getattr(entry, each) != getattr(control, each)]
@@ -165,8 +174,17 @@ def _check_attack(grid: Grid, name: str) -> None:
             mend="name an attack of kind noise with the same units, epsilon and clip",
         )
     if entry.knows_slice_of is not None:
-        pruning = {method for method, recipe in grid.methods.items() if isinstance(recipe, Pruning)}
-        _require(grid, entry.knows_slice_of, pruning, "pruning method", f"{key}.knows_slice_of")
+        kind = "pruning method of one slice for all seeds"
+        _require(grid, entry.knows_slice_of, _of_one_slice(grid), kind, f"{key}.knows_slice_of")
+
+
+def _of_one_slice(grid: Grid) -> set[str]:
+    """Name the pruning methods that slice a teacher alike for every seed.
+
+    A score that draws, or trains from a fresh head, gives each seed a slice of its own, which no one attack could know.
+    """
+    pruning = {name: entry for name, entry in grid.methods.items() if isinstance(entry, Pruning)}
+    return {name for name, entry in pruning.items() if isinstance(entry.score, Magnitude | Coverage)}
 
 
 def _check_teacher(grid: Grid, name: str) -> None:

@@ -320,13 +320,14 @@ class _Planner:
     def _craft_feature_attack(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         grid, evaluation, attack = self._grid, _evaluation(keys), keys["attack"]
         known = grid.slice_of(attack)
-        source = f"{Slice(evaluation, known).folder(grid.study.name)}/card.json" if known else self._teacher_of(keys)
+        slices = [f"{Slice(evaluation, known).folder(grid.study.name)}/card.json"] if known else []
         card = f"{folder}/card.json"
         self._crafted.setdefault(evaluation, []).append(card)
         images, side = self._test_images(evaluation)
-        load = self._looking(evaluation, images=images, passes=attack_passes(grid.attack(attack)))
+        passes = attack_passes(grid.attack(attack)) * (1 + len(slices))
+        load = self._looking(evaluation, images=images, passes=passes, batch=grid.study.attack_batch)
         data = f"{grid.student_data(evaluation.dataset)}/card.json"
-        return Task(rule, card, needs=(data, source), disk=3 * side**2 * images, loads=(load,))
+        return Task(rule, card, needs=(data, self._teacher_of(keys), *slices), disk=3 * side**2 * images, loads=(load,))
 
     def _test_images(self, evaluation: Evaluation) -> tuple[int, int]:
         """Return how many test images a data set has, and the side that a model sees."""
@@ -335,12 +336,11 @@ class _Planner:
         side = self._grid.dataset(evaluation.dataset).preparations[preparation].crop
         return counts.test if counts else 0, side
 
-    def _looking(self, evaluation: Evaluation, *, images: float, passes: float) -> Load:
+    def _looking(self, evaluation: Evaluation, *, images: float, passes: float, batch: int) -> Load:
         """Count what sees test images without training."""
-        grid = self._grid
         _, side = self._test_images(evaluation)
-        cost = cost_of(grid.teacher(evaluation.teacher).body).at(side)
-        batch, threads = grid.study.evaluation_batch, grid.study.evaluation_threads
+        cost = cost_of(self._grid.teacher(evaluation.teacher).body).at(side)
+        threads = self._grid.study.evaluation_threads
         return looking_load(cost, images=images, passes=passes, batch=batch, threads=threads)
 
     def _evaluate_students(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
@@ -351,7 +351,12 @@ class _Planner:
         conditions: int = 1 + len(grid.triggers_of(evaluation))
         conditions += len(grid.attacks_of(evaluation, FeatureAttack)) + len(grid.attacks_of(evaluation, NoiseAttack))
         images, _ = self._test_images(evaluation)
-        load = self._looking(evaluation, images=images, passes=(len(judged) + len(teacher)) * conditions)
+        load = self._looking(
+            evaluation,
+            images=images,
+            passes=(len(judged) + len(teacher)) * conditions,
+            batch=grid.study.evaluation_batch,
+        )
         needs = (data, *judged, *self._crafted.get(evaluation, ()), *teacher)
         return Task(rule, f"{folder}/predictions.parquet", needs=needs, loads=(load,))
 
@@ -366,7 +371,12 @@ class _Planner:
         test, _ = self._test_images(evaluation)
         attacks = grid.white_box_of(student).values()
         loads = (
-            self._looking(evaluation, images=attacked_images(attack, test), passes=attack_passes(attack))
+            self._looking(
+                evaluation,
+                images=attacked_images(attack, test),
+                passes=attack_passes(attack),
+                batch=grid.study.attack_batch,
+            )
             for attack in attacks
         )
         later = any(isinstance(attack, AutoAttack) for attack in attacks)

@@ -411,10 +411,8 @@ class Grid:
         return self.catalogue.attacks[name]
 
     def attack_recipe(self, name: str) -> dict[str, Any]:
-        """What an attack does to an image: all but its title, which is for readers."""
-        recipe = plain(self.attack(name))
-        del recipe["title"]
-        return recipe
+        """What an attack does to an image: not its title nor its control, which are for tables."""
+        return {key: value for key, value in plain(self.attack(name)).items() if key not in {"title", "control"}}
 
     def attacks_of(self, evaluation: Evaluation, kind: type[AttackKind]) -> dict[str, AttackKind]:
         """Attacks of one kind that these students see, by name, sorted."""
@@ -429,7 +427,8 @@ class Grid:
         """Attacks of an experiment and the noises they are compared with."""
         named = set(self.study.experiments[experiment].attacks)
         entries = [self.attack(name) for name in named]
-        return named | {entry.control for entry in entries if isinstance(entry, FeatureAttack)}
+        controls = {entry.control for entry in entries if isinstance(entry, FeatureAttack)}
+        return named | {control for control in controls if control}
 
     @cached_property
     def crafted(self) -> list[Crafted]:

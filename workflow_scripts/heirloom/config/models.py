@@ -327,7 +327,9 @@ class Transfer(Strict):
 
     @model_validator(mode="after")
     def _every_data_set_has_a_recipe(self) -> Self:
-        for dataset in self.per_dataset:
+        for dataset, settings in self.per_dataset.items():
+            if "per_dataset" in settings:
+                raise ValueError(f"per_dataset.{dataset} has a per_dataset of its own")
             self.for_dataset(dataset)
         return self
 
@@ -363,6 +365,12 @@ class LinearProbe(Transfer):
     """The teacher's body frozen, its statistics too; a fresh head trained (METHODS 1.2)."""
 
     method: Literal["linear-probe"]
+
+    @model_validator(mode="after")
+    def _drops_nothing(self) -> Self:
+        if self.stage_dropout > 0:
+            raise ValueError("a linear probe's body acts as in evaluation: stage_dropout must be 0")
+        return self
 
 
 class L2SP(Transfer):
@@ -447,6 +455,12 @@ class Selection(Strict):
     method: Literal["selection"]
     candidates: tuple[Name, ...] = Field(min_length=2, description="methods of the study or of the catalogue")
 
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if len(set(self.candidates)) < len(self.candidates):
+            raise ValueError("a candidate is named twice")
+        return self
+
 
 MethodEntry = Annotated[_Method | Selection, Field(discriminator="method")]
 
@@ -490,9 +504,9 @@ class FeatureAttack(_Search):
     target: float = Field(1000.0, description="m: what the first feature is driven to")
     rest_weight: float = Field(0.1, ge=0, description="weight of the other features' mean square, driven to 0")
     knows_slice_of: Name | None = Field(
-        None, description="a pruning method: the attacker drives the features of the pruned teacher instead"
+        None, description="a pruning method: the attacker drives the features of the teacher as it prunes it, too"
     )
-    control: Name = Field(description="the noise of the same size that it is compared with")
+    control: Name | None = Field(None, description="the noise of the same size that it is compared with; needed")
 
 
 class NoiseAttack(_Perturbation):
@@ -561,7 +575,12 @@ class Study(Strict):
     methods: dict[Name, MethodEntry] = Field({}, description="the study's own methods, by the name in its tables")
     experiments: dict[Name, Experiment] = Field(min_length=1, description="grids")
     evaluation_batch: int = Field(256, ge=1, description="images a batch when predicting")
-    evaluation_threads: int = Field(2, ge=1, description="CPU threads when predicting")
+    evaluation_threads: int = Field(2, ge=1, description="CPU threads when predicting and attacking")
+    attack_batch: int = Field(
+        32,
+        ge=1,
+        description="images a batch when attacking; at 224 pixels each takes up to 0.1 GB of activations",
+    )
     checkpoint_seconds: float = Field(60.0, gt=0, description="wall time between checkpoints of a training, seconds")
     bootstrap_seed: int = Field(0, ge=0, description="seed of the paired bootstrap")
 

@@ -88,6 +88,17 @@ def _deterministic() -> Iterator[None]:
 
 
 @contextmanager
+def relaxed() -> Iterator[None]:
+    """Let operations run that have no deterministic version, for code that is not ours; strict again afterwards."""
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(before)
+
+
+@contextmanager
 def _leased_device() -> Iterator[torch.device]:
     """Hold a GPU for this process, or give the CPU when CUDA sees none."""
     if not torch.cuda.is_available():

@@ -25,7 +25,7 @@ from heirloom.runtime.logs import open_log
 
 logger = logging.getLogger(__name__)
 
-_FOR_SNAKEMAKE_ALONE = frozenset({"code"})  # parameters that exist so that Snakemake notices their change
+_FOR_SNAKEMAKE_ALONE = frozenset({"code", "libraries"})  # parameters that exist so that Snakemake notices their change
 _FILES = {"inputs": "input", "outputs": "output"}
 # What a stage may be told without its output depending on it: where files lie, words for messages, how often to save
 _FROM_CONFIG = frozenset({"addresses", "checkpoint_seconds", "checksums", "data_root", "instructions", "local_paths"})
@@ -54,7 +54,7 @@ def arguments_of(run: Callable[..., None], snakemake: Any) -> dict[str, Any]:
 
     `inputs` and `outputs` come from the rule's named files; any other name from its params, else its wildcards, else
     `threads` from the rule and _FROM_CONFIG from the config, else the parameter's default. A param that `run` does not
-    take is an error (but `code`, which only makes Snakemake rerun the job).
+    take is an error (but `code` and `libraries`, which only make Snakemake rerun the job).
     """
     hints = get_type_hints(run, include_extras=True)
     parameters = inspect.signature(run).parameters

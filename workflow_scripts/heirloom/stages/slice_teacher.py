@@ -51,15 +51,14 @@ def run(
         assignment = Assignment(lesson, len(part.classes), seed, session.compute, session.checkpoint)
         pruned = plan_student(teacher, method, assignment).student
         save_classifier(outputs.weights, pruned)
-    zeros = sum(int((weight == 0).sum()) for weight in conv_weights(pruned).values())
-    write_card(
-        outputs.card,
-        kind="slice",
-        files={outputs.weights.name: outputs.weights},
-        slice=name,
-        teacher=sha256_of(inputs.teacher_weights),
-        zero_conv_weights=zeros,
-        ratio=method.ratio,
-        score=method.score.kind,
-        **architecture_facts(pruned),
-    )
+        write_card(
+            outputs.card,
+            kind="slice",
+            files={outputs.weights.name: outputs.weights},
+            slice=name,
+            teacher=sha256_of(inputs.teacher_weights),
+            zero_conv_weights=sum(int((weight == 0).sum()) for weight in conv_weights(pruned).values()),
+            ratio=method.ratio,
+            score=method.score.kind,
+            **architecture_facts(pruned),
+        )
