@@ -151,8 +151,8 @@ def test_every_study_that_ships_has_an_estimate():
         grid = Grid(*load_study(content, project=PROJECT, where=str(path)), str(path))
         found = everything_of(grid, Arrival())
         assert sum(found.jobs.values()) == sum(found.total.values())
-        assert found.disk > 1e8
-        assert found.macs > 1e14
+        assert found.disk > 1e7
+        assert found.macs > 1e12
 
 
 def test_what_only_a_download_would_tell_is_said_to_be_unknown():
