@@ -148,6 +148,16 @@ def test_an_attack_without_a_control_is_refused(content, catalogue):
     assert 'the attack "feature-pixel" has no control' in refusal(content, catalogue(**{"feature-pixel": attack}))
 
 
+def test_a_wrong_key_is_answered_with_those_of_its_own_method(content):
+    # the study's name for it is another method's
+    content["methods"]["renofeation"] = {"method": "delta", "feature_weight": 1, "training": RECIPE, "average_every": 5}
+    message = refusal(content)
+    assert 'unknown key "methods.renofeation.average_every"' in message
+    assert "use one of: feature_weight, method, per_dataset, stage_dropout, training" in message
+    content["methods"]["renofeation"]["method"] = "renofeation"
+    assert 'the key "methods.renofeation.averaging" is missing' in refusal(content)
+
+
 def test_a_baseline_must_be_one_of_the_methods(content):
     content["experiments"]["first"]["baseline"] = "delta"
     assert 'unknown method of this experiment "delta"' in refusal(content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -64,7 +64,7 @@ def _describe(model: type[BaseModel], mistake: Any, content: Mapping[str, Any]) 
     location = _keys(mistake["loc"], content)
     key = ".".join(location)
     if mistake["type"] == "extra_forbidden":
-        return f'unknown key "{key}"', nearest(location[-1], _fields_at(model, location[:-1]))
+        return f'unknown key "{key}"', nearest(location[-1], _fields_at(model, mistake["loc"], content))
     if mistake["type"] == "missing":
         return f'the key "{key}" is missing', f'add "{location[-1]}"'
     if mistake["type"] == "union_tag_not_found":
@@ -100,18 +100,32 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _fields_at(model: type[BaseModel], location: list[str]) -> set[str]:
-    """Keys that the models allow at a location; those of every branch where a union leaves it open."""
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...], content: Any) -> set[str]:
+    """Keys that the models allow beside the one at a location.
+
+    Where a union leaves several models open, pydantic names the branch that the user's tag chose; without a tag the
+    keys of all branches are told.
+    """
     models = {model}
-    for part in location:
+    for part in location[:-1]:
+        if isinstance(content, Mapping) and part not in content:
+            models = {found for found in models if part in _own_tags(found)} or models
+            continue
+        content = content[part] if isinstance(content, Mapping) else None
         if any(part in found.model_fields for found in models):
             models = {
                 inner
                 for found in models
                 if part in found.model_fields
-                for inner in _models_in(found.model_fields[part].annotation)
+                for inner in _models_in(found.model_fields[str(part)].annotation)
             }
     return {name for found in models for name in found.model_fields}
+
+
+def _own_tags(model: type[BaseModel]) -> set[Any]:
+    """Values of the fields that tell a model from the others of its union."""
+    annotations = [field.annotation for field in model.model_fields.values()]
+    return {tag for annotation in annotations if get_origin(annotation) is Literal for tag in get_args(annotation)}
 
 
 def _models_in(annotation: Any) -> set[type[BaseModel]]:
