@@ -8,9 +8,9 @@ OUTPUTS:    none
 import os
 from importlib.metadata import version
 
-from heirloom.config.grid import Evaluation, Student, plain
 from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, Pruning
 from heirloom.config.names import CLEAN
+from heirloom.config.records import Evaluation, Student, plain
 from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.models.bodies import BODIES
 from heirloom.runtime.digest import code_digest

@@ -9,12 +9,14 @@ OUTPUTS:    results/<study>/tables/{measurements,summary,comparisons,costs}.parq
 """
 
 from heirloom.config.grid import FIGURES as FIGURE_NAMES
+from heirloom.config.jobs import benchmarks, histories
 from heirloom.config.published import published_for
 from heirloom.config.workflow import command_of
 
 PREDICTIONS = [path for path, _ in GRID.predictions]
 PLACES = {evaluation: place for place, evaluation in enumerate(GRID.evaluations)}
 FILES = [PLACES[evaluation] for _, evaluation in GRID.predictions]
+HISTORIES = histories(GRID)
 DESCRIPTIONS = [GRID.description_of(evaluation) for evaluation in GRID.evaluations]
 TABLES = f"{paths.RESULTS}/{STUDY}/tables"
 FIGURES = f"{paths.RESULTS}/{STUDY}/figures"
@@ -86,7 +88,7 @@ rule collect_costs:
     resources:
         **resources_of("collect_costs"),
     params:
-        benchmarks=GRID.benchmarks,
+        benchmarks=benchmarks(GRID),
         code=code_of("collect_costs"),
     script:
         "../workflow_scripts/collect_costs.py"
@@ -95,7 +97,7 @@ rule collect_costs:
 rule draw_figures:
     input:
         summary=rules.summarise.output.summary,
-        histories=list(GRID.histories),
+        histories=list(HISTORIES),
     output:
         **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in FIGURE_NAMES},
         **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in FIGURE_NAMES},
@@ -108,7 +110,7 @@ rule draw_figures:
     resources:
         **resources_of("draw_figures"),
     params:
-        trainings=list(GRID.histories.values()),
+        trainings=list(HISTORIES.values()),
         controls=GRID.controls,
         code=code_of("draw_figures"),
     script:

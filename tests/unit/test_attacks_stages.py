@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from heirloom.config.grid import plain
 from heirloom.config.models import Trigger
+from heirloom.config.records import plain
 from heirloom.config.resources import NEEDS
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images

@@ -10,9 +10,12 @@ import pytest
 import yaml
 
 from heirloom.config import paths
-from heirloom.config.grid import CLEAN, Grid, plain
+from heirloom.config.grid import Grid
+from heirloom.config.jobs import histories
 from heirloom.config.load import load_catalogue, load_study
 from heirloom.config.models import Files, Preparation, RemoteFile, Trigger
+from heirloom.config.names import CLEAN
+from heirloom.config.records import plain
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import command_of, open_grid
 from heirloom.runtime.errors import ConfigError
@@ -351,11 +354,11 @@ def test_the_command_asks_for_a_folder_where_the_study_needs_files():
 
 
 def test_histories_are_those_of_students_and_of_teachers_after_an_injection(content):
-    histories = grid_of(content).histories
-    teachers = [keys for keys in histories.values() if keys["method"] == "teacher"]
+    found = histories(grid_of(content))
+    teachers = [keys for keys in found.values() if keys["method"] == "teacher"]
     assert {keys["injection"] for keys in teachers} == {"signs-backdoor", "signs-clean"}
     assert all("seed" not in keys for keys in teachers)
-    assert len(histories) == len(teachers) + len(grid_of(content).students)
+    assert len(found) == len(teachers) + len(grid_of(content).students)
 
 
 def test_only_what_shows_in_pictures_is_a_contact_sheets_parameter(content):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from heirloom.config.grid import Grid
+from heirloom.config.jobs import costly_jobs, histories
 from heirloom.config.load import load_study, read_yaml
 from heirloom.config.models import FeatureAttack, NoiseAttack
 from heirloom.runtime.errors import ConfigError
@@ -119,9 +120,9 @@ def test_students_of_candidates_are_trained_and_the_chosen_one_alone_is_judged(c
     trained = Counter(student.method for student in grid.students)
     assert trained == {"own": 2, "linear-probe-slow": 2, "linear-probe-middle": 2, "linear-probe-fast": 2}
     assert {student.method for student in grid.students_of(grid.evaluations[0])} == {"own", "linear-probe"}
-    jobs = Counter(rule for rule, _, _ in grid.costly_jobs())
+    jobs = Counter(rule for rule, _, _ in costly_jobs(grid))
     assert (jobs["train_student"], jobs["select_student"]) == (8, 2)
-    assert len(grid.histories) == 8
+    assert len(histories(grid)) == 8
 
 
 def test_a_selection_of_selections_is_refused(content):

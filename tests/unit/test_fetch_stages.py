@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from heirloom.config.grid import plain
 from heirloom.config.models import Normalisation, RemoteFile
+from heirloom.config.records import plain
 from heirloom.data import fetch
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.errors import DataError

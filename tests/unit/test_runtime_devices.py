@@ -127,3 +127,12 @@ def test_the_leased_gpu_is_the_device(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with compute(1, "fp32") as first, compute(1, "fp32") as second:
         assert (first.device, second.device) == (torch.device("cuda", 0), torch.device("cuda", 1))
     assert entered == [0, 1]
+
+
+def test_strictness_is_lifted_for_foreign_code_alone_and_comes_back():
+    with devices.compute(1, "fp32"):
+        strict = torch.get_deterministic_debug_mode()
+        with pytest.raises(ZeroDivisionError), devices.relaxed():
+            assert torch.get_deterministic_debug_mode() < strict
+            raise ZeroDivisionError
+        assert torch.get_deterministic_debug_mode() == strict

@@ -15,9 +15,11 @@ from typing import Any
 
 from heirloom.config import paths
 from heirloom.config.costs import Cost, cost_of
-from heirloom.config.grid import FIGURES, Evaluation, Grid, Slice, Student
+from heirloom.config.grid import FIGURES, Grid
+from heirloom.config.jobs import costly_jobs, histories
 from heirloom.config.models import AutoAttack, Counts, Drawn, FeatureAttack, NoiseAttack, Preparation, Pruning, Training
 from heirloom.config.names import CLEAN, WRITERS
+from heirloom.config.records import Evaluation, Slice, Student
 from heirloom.config.resources import NEEDS
 from heirloom.config.work import (
     Load,
@@ -194,7 +196,7 @@ def stored_images(counts: Counts, preparation: Preparation) -> int:
 
 
 class _Planner:
-    """Turns a grid into tasks: one method for each rule of `Grid.costly_jobs`, by its name."""
+    """Turns a grid into tasks: one method for each rule of `jobs.costly_jobs`, by its name."""
 
     def __init__(self, grid: Grid, arrival: ArrivalOf) -> None:
         self._grid = grid
@@ -206,7 +208,7 @@ class _Planner:
 
     def tasks(self) -> Iterator[Task]:
         """Give every job, in the order of the pipeline."""
-        for rule, folder, keys in self._grid.costly_jobs():
+        for rule, folder, keys in costly_jobs(self._grid):
             make: Callable[[str, str, dict[str, Any]], Task] = getattr(self, f"_{rule}")
             yield make(rule, folder, keys)
         yield from self._closing()
@@ -409,7 +411,7 @@ class _Planner:
 
     def _figures(self, summary: str) -> Iterator[Task]:
         grid, study = self._grid, self._grid.study.name
-        trained = tuple(f"{history.rpartition('/')[0]}/card.json" for history in grid.histories)
+        trained = tuple(f"{history.rpartition('/')[0]}/card.json" for history in histories(grid))
         yield Task("draw_figures", paths.figure(study, f"{FIGURES[0]}.png"), needs=(summary, *trained), target=True)
         if grid.contact_sheets:
             sheet = paths.figure(study, f"{grid.contact_sheets[0]}.png")

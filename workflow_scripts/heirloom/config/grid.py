@@ -38,74 +38,12 @@ from heirloom.config.models import (
     Teacher,
 )
 from heirloom.config.names import CLEAN
+from heirloom.config.records import Crafted, Evaluation, Slice, Student, plain
 from heirloom.runtime.errors import ConfigError
 
 FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
 
 AttackKind = TypeVar("AttackKind", FeatureAttack, NoiseAttack)
-
-
-@dataclass(frozen=True, order=True)
-class Evaluation:
-    """All students of one teacher, injection and data set, judged together."""
-
-    teacher: str
-    injection: str
-    dataset: str
-
-    def folder(self, study: str) -> str:
-        """Where its predictions lie."""
-        return paths.evaluation_folder(study=study, **vars(self))
-
-
-@dataclass(frozen=True, order=True)
-class Student:
-    """One student; its evaluation says where it comes from."""
-
-    evaluation: Evaluation
-    method: str
-    seed: int
-
-    def folder(self, study: str) -> str:
-        """Where its weights lie."""
-        return paths.student_folder(study=study, **vars(self.evaluation), method=self.method, seed=self.seed)
-
-    def white_box_folder(self, study: str) -> str:
-        """Where the predictions of attacks on the student itself lie."""
-        return paths.white_box_folder(study=study, **vars(self.evaluation), method=self.method, seed=self.seed)
-
-
-@dataclass(frozen=True, order=True)
-class Crafted:
-    """An attack that is crafted once for all students of an evaluation."""
-
-    evaluation: Evaluation
-    attack: str
-
-    def folder(self, study: str) -> str:
-        """Where its perturbations lie."""
-        return paths.attack_folder(study=study, **vars(self.evaluation), attack=self.attack)
-
-
-@dataclass(frozen=True, order=True)
-class Slice:
-    """A teacher as a pruning method leaves it before any fine-tuning: what an attacker who knows the slice drives."""
-
-    evaluation: Evaluation
-    method: str
-
-    def folder(self, study: str) -> str:
-        """Where its weights lie."""
-        return paths.slice_folder(study=study, **vars(self.evaluation), method=self.method)
-
-
-def plain(model: BaseModel) -> dict[str, Any]:
-    """A model as a mapping with sorted keys and JSON values only, so that equal settings are equal parameters."""
-    return dict(json.loads(json.dumps(model.model_dump(mode="json"), sort_keys=True)))
-
-
-def _own(student: Student) -> dict[str, Any]:
-    return {"method": student.method, "seed": student.seed}
 
 
 @dataclass(frozen=True)
@@ -598,73 +536,6 @@ class Grid:
         names = ("dataset", "portion", "seed", "target", "trigger", "wrong_labels")
         shown = {name: getattr(entry, name) for name in names}
         return {"augmentation": self.augmentation_of(entry.dataset), "injection": injection, **shown}
-
-    @property
-    def histories(self) -> dict[str, dict[str, Any]]:
-        """History of every student and of every teacher after its injection, with the names it belongs to."""
-        found = {
-            f"{paths.teacher_folder(teacher, injection)}/history.parquet": {
-                "teacher": teacher,
-                "injection": injection,
-                "dataset": self.injection(injection).dataset,
-                "method": "teacher",
-            }
-            for teacher, injection in self.infected_teachers
-            if injection != CLEAN
-        }
-        for student in self.students:
-            keys = {**vars(student.evaluation), **_own(student)}
-            found[f"{student.folder(self.study.name)}/history.parquet"] = keys
-        return found
-
-    @property
-    def benchmarks(self) -> dict[str, dict[str, Any]]:
-        """Benchmark file of every job that makes data, a model or predictions, with the names it belongs to."""
-        return {
-            paths.record(folder, rule, "benchmarks"): {"rule": rule, **keys}
-            for rule, folder, keys in self.costly_jobs()
-        }
-
-    def costly_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Give the rule, the output folder and the names of every job but those of tables and figures."""
-        yield from self._data_jobs()
-        yield from self._teacher_jobs()
-        yield from self._student_jobs()
-        yield from self._attack_jobs()
-
-    def _data_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        for dataset in self.dataset_names:
-            drawn = isinstance(self.dataset(dataset).source, Drawn)
-            yield "render_dataset" if drawn else "download_dataset", paths.raw_folder(dataset), {"dataset": dataset}
-            for preparation in self.preparations_of(dataset):
-                yield "prepare_dataset", paths.data_folder(dataset, preparation), {"dataset": dataset}
-
-    def _teacher_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        for teacher in self.teacher_names:
-            trained = isinstance(self.teacher(teacher).source, Pretrained)
-            rule = "pretrain_teacher" if trained else "fetch_teacher"
-            yield rule, paths.teacher_folder(teacher, CLEAN), {"teacher": teacher, "injection": CLEAN}
-        for teacher, injection in self.infected_teachers:
-            if injection != CLEAN:
-                keys = {"teacher": teacher, "injection": injection, "dataset": self.injection(injection).dataset}
-                yield "inject_defect", paths.teacher_folder(teacher, injection), keys
-
-    def _student_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        for rule, students in (("train_student", self.students), ("select_student", self.selected_students)):
-            for student in students:
-                yield rule, student.folder(self.study.name), {**vars(student.evaluation), **_own(student)}
-
-    def _attack_jobs(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        study = self.study.name
-        for each in self.slices:
-            yield "slice_teacher", each.folder(study), {**vars(each.evaluation), "method": each.method}
-        for crafted in self.crafted:
-            keys = {**vars(crafted.evaluation), "attack": crafted.attack}
-            yield "craft_feature_attack", crafted.folder(study), keys
-        for evaluation in self.evaluations:
-            yield "evaluate_students", evaluation.folder(study), dict(vars(evaluation))
-        for student in self.attacked_students:
-            yield "attack_student", student.white_box_folder(study), {**vars(student.evaluation), **_own(student)}
 
     @property
     def dataset_names(self) -> list[str]:

@@ -1,0 +1,70 @@
+"""What a study unfolds into: students, the evaluations they are judged in, attacks and slices, with their folders."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from heirloom.config import paths
+
+
+@dataclass(frozen=True, order=True)
+class Evaluation:
+    """All students of one teacher, injection and data set, judged together."""
+
+    teacher: str
+    injection: str
+    dataset: str
+
+    def folder(self, study: str) -> str:
+        """Where its predictions lie."""
+        return paths.evaluation_folder(study=study, **vars(self))
+
+
+@dataclass(frozen=True, order=True)
+class Student:
+    """One student; its evaluation says where it comes from."""
+
+    evaluation: Evaluation
+    method: str
+    seed: int
+
+    def folder(self, study: str) -> str:
+        """Where its weights lie."""
+        return paths.student_folder(study=study, **vars(self.evaluation), method=self.method, seed=self.seed)
+
+    def white_box_folder(self, study: str) -> str:
+        """Where the predictions of attacks on the student itself lie."""
+        return paths.white_box_folder(study=study, **vars(self.evaluation), method=self.method, seed=self.seed)
+
+
+@dataclass(frozen=True, order=True)
+class Crafted:
+    """An attack that is crafted once for all students of an evaluation."""
+
+    evaluation: Evaluation
+    attack: str
+
+    def folder(self, study: str) -> str:
+        """Where its perturbations lie."""
+        return paths.attack_folder(study=study, **vars(self.evaluation), attack=self.attack)
+
+
+@dataclass(frozen=True, order=True)
+class Slice:
+    """A teacher as a pruning method leaves it before any fine-tuning: what an attacker who knows the slice drives."""
+
+    evaluation: Evaluation
+    method: str
+
+    def folder(self, study: str) -> str:
+        """Where its weights lie."""
+        return paths.slice_folder(study=study, **vars(self.evaluation), method=self.method)
+
+
+def plain(model: BaseModel) -> dict[str, Any]:
+    """A model as a mapping with sorted keys and JSON values only, so that equal settings are equal parameters."""
+    return dict(json.loads(json.dumps(model.model_dump(mode="json"), sort_keys=True)))
