@@ -47,6 +47,7 @@ def row(method: str, injection: str, metric: str, mean: float | None, **given):
         "verdict": "no_target",
         "counts": (200, 239),
         "kind": "" if attack == "none" else "trigger",
+        "aside": False,
         "title": "",
         **given,
     }
@@ -355,7 +356,7 @@ def fooled(attack="pixel", dataset="rooms", methods=METHODS, **given):
         rows.append(row(method, "none", "accuracy", 0.8 - place / 50, **own))
         seen = {"attack": attack, "kind": "feature", "control": 0.03, "dataset": dataset}
         rows.append(row(method, "none", "attack_success", 0.7 - place / 10, **{**seen, **given}))
-        silent = own | {"attack": f"noise-{attack}", "kind": "noise"}
+        silent = own | {"attack": f"noise-{attack}", "kind": "noise", "aside": True}
         rows.append(row(method, "none", "attack_success", 0.03, **silent))
     return rows
 

@@ -39,6 +39,7 @@ def against(method: str, metric: str, mean: float, baseline: float, **given):
         "method": method,
         "baseline": "fine-tuning",
         "attack": "none" if metric == "accuracy" else "feature-pixel",
+        "baseline_attack": "none" if metric == "accuracy" else given.get("attack", "feature-pixel"),
         "budget": "",
         "condition": "",
         "metric": metric,
