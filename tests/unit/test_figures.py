@@ -384,6 +384,14 @@ def test_noise_is_an_open_diamond_beside_its_attack():
     assert "noise of the same size" not in texts(draw_attack_success(rows_of()))
 
 
+def test_noise_that_is_nobodys_control_has_panels_of_its_own():
+    alone = {"kind": "noise", "title": "the clip alone", **NO_CONTROL}
+    figure = draw_attack_success(fooled() + fooled("clip", **alone))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Accuracy, clean images", "clip", "pixel"]
+    assert diamonds(figure.axes[1]) == []
+    assert any("attack clip" in panel.title for panel in panels(fooled("clip", **alone)))
+
+
 def test_attacks_on_one_data_set_stand_side_by_side_with_one_panel_of_accuracy():
     white = fooled("pgd", kind="white-box", **NO_CONTROL)
     rows = fooled("pixel") + fooled("published") + white
