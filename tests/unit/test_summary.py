@@ -400,6 +400,15 @@ def test_an_attack_is_tested_on_the_images_that_the_student_gets_right_when_clea
         assert found == pytest.approx(largest)
 
 
+def test_a_baseline_attack_that_judged_a_part_limits_the_others_to_it():
+    judged = predictions([1])
+    _, rows = tables([asking(None, attack_baseline="pgd")], [judged])
+    row = pick(rows, method="pruned", attack="pixel", metric="attack_success")
+    (_, hit), (also, own_hit) = (count(judged, "pruned", 1, attack) for attack in ("pixel", "pgd"))
+    assert row["mean"] == (hit & also).sum() / also.sum()
+    assert row["baseline_mean"] == own_hit.sum() / also.sum()
+
+
 def test_robust_accuracy_is_compared_on_the_images_that_both_attacks_judged():
     judged, rows = attacks_compared()
     row = pick(rows, method="tuned", attack="pgd", metric="robust_accuracy")
