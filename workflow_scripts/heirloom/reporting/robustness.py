@@ -1,4 +1,4 @@
-"""Attacks that only want a student wrong, and methods against a baseline, in generated sentences.
+"""Attacks that only want a student wrong, methods and attacks against a baseline, in generated sentences.
 
 As everywhere, what falls, rises or does not differ is worded by the tests alone; the price in accuracy stands beside.
 """
@@ -29,7 +29,7 @@ Comparisons = Mapping[tuple[str, ...], Row]
 
 
 def fooled(rows: Sequence[Row]) -> list[Row]:
-    """Return the attack successes of an experiment's rows, noise left out."""
+    """Return the attack successes of an experiment's rows, but those of controls."""
     return [row for row in shown(rows) if row["metric"] == HEADLINE]
 
 
