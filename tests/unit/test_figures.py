@@ -47,6 +47,7 @@ def row(method: str, injection: str, metric: str, mean: float | None, **given):
         "verdict": "no_target",
         "counts": (200, 239),
         "kind": "" if attack == "none" else "trigger",
+        "aside": False,
         "title": "",
         **given,
     }
@@ -355,7 +356,7 @@ def fooled(attack="pixel", dataset="rooms", methods=METHODS, **given):
         rows.append(row(method, "none", "accuracy", 0.8 - place / 50, **own))
         seen = {"attack": attack, "kind": "feature", "control": 0.03, "dataset": dataset}
         rows.append(row(method, "none", "attack_success", 0.7 - place / 10, **{**seen, **given}))
-        silent = own | {"attack": f"noise-{attack}", "kind": "noise"}
+        silent = own | {"attack": f"noise-{attack}", "kind": "noise", "aside": True}
         rows.append(row(method, "none", "attack_success", 0.03, **silent))
     return rows
 
@@ -381,6 +382,14 @@ def test_noise_is_an_open_diamond_beside_its_attack():
     assert len(dots(attack)["full"]) == len(METHODS)
     assert "noise of the same size" in texts(figure)
     assert "noise of the same size" not in texts(draw_attack_success(rows_of()))
+
+
+def test_noise_that_is_nobodys_control_has_panels_of_its_own():
+    alone = {"kind": "noise", "title": "the clip alone", **NO_CONTROL}
+    figure = draw_attack_success(fooled() + fooled("clip", **alone))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Accuracy, clean images", "clip", "pixel"]
+    assert diamonds(figure.axes[1]) == []
+    assert any("attack clip" in panel.title for panel in panels(fooled("clip", **alone)))
 
 
 def test_attacks_on_one_data_set_stand_side_by_side_with_one_panel_of_accuracy():

@@ -57,6 +57,17 @@ def write_predictions(path: Path, models: dict, *, labels=LABELS, shuffle: int |
     return path
 
 
+# -- what is a control -------------------------------------------------------------------------------------------------
+
+
+def test_a_noise_is_a_control_where_an_attack_of_the_experiment_names_it():
+    attacks = {"pixel": Attack("feature", control="noise"), "noise": Attack("noise"), "clip": Attack("noise")}
+    found = Evaluation("net", "none", "rooms", {}, attacks)
+    assert found.controls(Scope()) == {"noise"}
+    assert found.controls(Scope(attacks=["clip", "noise", "pixel"])) == {"noise"}
+    assert found.controls(Scope(attacks=["clip", "noise"])) == set()
+
+
 # -- who counts --------------------------------------------------------------------------------------------------------
 
 

@@ -220,6 +220,28 @@ def test_a_feature_attack_has_a_column_of_noise_and_its_comparisons_a_table(tmp_
     assert "Published numbers" not in text
 
 
+def test_comparisons_of_attacks_have_a_table_of_their_own(tmp_path):
+    from tests.unit.test_robustness import ATTACKS_COMPARED, COMPARISONS, SLICED
+
+    found = Page(write(tmp_path, SLICED, comparisons=ATTACKS_COMPARED + COMPARISONS))
+    text = found.text.replace("\N{NO-BREAK SPACE}", " ")
+    of_methods, _, of_attacks = text.partition("Against feature-pixel on the same student")
+    cells = "rooms renofeation feature-slice-aware attack success 20.0 8.0 +12.0 (+9.0 to +14.0) <0.001"
+    assert cells in of_attacks
+    assert "Against fine-tuning teacher" in of_methods
+    assert "feature-slice-aware attack success" not in of_methods
+    assert "after renofeation the attack feature-slice-aware fools the student on 20.0 %" in of_methods
+
+
+def test_a_noise_that_is_nobodys_control_has_a_table(tmp_path):
+    from tests.unit.test_robustness import ROWS, attacked
+
+    clip = {"attack": "clip-alone", "kind": "noise", "aside": False, "title": "the clip alone"}
+    text = Page(write(tmp_path, [*ROWS, attacked("fine-tuning", 0.2, noise=None, **clip)])).text
+    assert "rooms, attack clip-alone (the clip alone)" in text
+    assert "noise-pixel" not in text
+
+
 def test_published_numbers_stand_beside_the_measured_ones(tmp_path):
     from tests.unit.test_robustness import attacked
 

@@ -39,6 +39,7 @@ def against(method: str, metric: str, mean: float, baseline: float, **given):
         "method": method,
         "baseline": "fine-tuning",
         "attack": "none" if metric == "accuracy" else "feature-pixel",
+        "baseline_attack": "none" if metric == "accuracy" else given.get("attack", "feature-pixel"),
         "budget": "",
         "condition": "",
         "metric": metric,
@@ -70,8 +71,8 @@ COMPARISONS = [
 
 def test_the_baseline_comes_first_and_every_change_stands_beside_its_price():
     assert answer(ROWS, COMPARISONS) == (
-        "On rooms, the feature-pixel attack makes the student wrong on 62.1 % (95 % interval 60.1-63.1, n = 239) of the"
-        " images that it classifies correctly after fine-tuning (noise of the same size: 3.1 %; accuracy 81.2 %)."
+        "On rooms, of the images that a student classifies correctly when clean, the feature-pixel attack fools it on"
+        " 62.1 % after fine-tuning (95 % interval 60.1-63.1, n = 239; noise of the same size: 3.1 %; accuracy 81.2 %)."
         " Against fine-tuning, attack success falls after renofeation to 8.0 % (-54.1 points, -57.1 to -52.1,"
         " p < 0.001; noise 2.5 %, no detectable difference; accuracy 69.1 %, -12.1 points, -15.1 to -10.1, p = 0.002);"
         " it rises after delta to 83.0 % (+20.9 points, +17.9 to +22.9, p < 0.001; noise 4.0 %;"
@@ -97,8 +98,8 @@ def test_falls_and_rises_are_worded_by_the_test_alone(given, words):
 
 def test_without_a_baseline_students_are_listed_with_noise_and_accuracy():
     assert answer(ROWS) == (
-        "On rooms, the feature-pixel attack makes a student wrong on these shares (95 % intervals) of the images that"
-        " it classifies correctly: after delta 83.0 % (81.0-84.0, n = 239; noise 4.0 %; accuracy 82.0 %);"
+        "On rooms, of the images that a student classifies correctly when clean, the feature-pixel attack fools it on"
+        " these shares (95 % intervals): after delta 83.0 % (81.0-84.0, n = 239; noise 4.0 %; accuracy 82.0 %);"
         " after fine-tuning 62.1 % (60.1-63.1, n = 239; noise 3.1 %; accuracy 81.2 %);"
         " after renofeation 8.0 % (6.0-9.0, n = 239; noise 2.5 %, no detectable difference; accuracy 69.1 %)."
     )
@@ -110,20 +111,107 @@ def test_a_white_box_attack_has_no_noise_beside_it_and_shows_its_own_count():
         attacked("delta", 0.99, noise=None, attack="pgd", kind="white-box", counts=(40, 40)),
     ]
     found = answer(rows)
-    assert "the pgd attack makes a student wrong" in found
+    assert "the pgd attack fools it on these shares" in found
     assert "after delta 99.0 % (97.0-100.0, n = 40; accuracy 80.0 %)" in found
     assert "noise" not in found
 
 
-def test_means_over_data_sets_are_told_last_and_claim_no_test():
-    means = [each | {"dataset": "mean", **NO_CONTROL} for each in ROWS if each["method"] != "delta"]
-    paragraphs = answer(means + ROWS, COMPARISONS).splitlines()
+MEANS = [each | {"dataset": "mean", **NO_CONTROL} for each in ROWS if each["method"] != "delta"]
+
+
+def test_means_over_data_sets_are_told_last_by_their_own_test():
+    compared = [each | {"dataset": "mean"} for each in COMPARISONS if each["method"] != "delta"]
+    paragraphs = answer(MEANS + ROWS, COMPARISONS + compared).splitlines()
     assert len(paragraphs) == 2
-    assert paragraphs[1].startswith(
-        "On average over the data sets, the feature-pixel attack makes the student wrong on"
+    assert paragraphs[1] == (
+        "On average over the data sets, of the images that a student classifies correctly when clean, the feature-pixel"
+        " attack fools it on 62.1 % after fine-tuning (95 % interval 60.1-63.1, n = 239; accuracy 81.2 %). Against"
+        " fine-tuning, attack success falls after renofeation to 8.0 % (-54.1 points, -57.1 to -52.1, p < 0.001;"
+        " accuracy 69.1 %, -12.1 points, -15.1 to -10.1, p = 0.002)."
     )
-    assert "Not tested against it: after renofeation 8.0 % (6.0-9.0, n = 239; accuracy 69.1 %)." in paragraphs[1]
-    assert "falls" not in paragraphs[1]
+
+
+def test_means_without_a_test_show_their_difference_and_claim_nothing():
+    compared = [each | {"dataset": "mean", "p_value": None} for each in COMPARISONS if each["method"] != "delta"]
+    told = answer(MEANS, compared)
+    assert told.endswith(
+        " Against fine-tuning, attack success has no test below three seeds: after renofeation 8.0 % (-54.1 points,"
+        " -57.1 to -52.1; accuracy 69.1 %, -12.1 points, -15.1 to -10.1)."
+    )
+    assert "falls" not in told
+    assert "detectable" not in told
+
+
+def test_a_short_answer_counts_data_sets_and_not_their_mean_again():
+    compared = [each | {"dataset": "mean", "p_value": None} for each in COMPARISONS]
+    assert short_answer(ROWS + MEANS, COMPARISONS + compared) == short_answer(ROWS, COMPARISONS)
+
+
+# -- attacks against an attack -----------------------------------------------------------------------------------------
+
+
+def aware(method: str, mean: float, other: float, **given):
+    """Return a comparison of feature-slice-aware with feature-pixel on one student."""
+    names = {"baseline": method, "attack": "feature-slice-aware", "baseline_attack": "feature-pixel"}
+    return against(method, "attack_success", mean, other) | names | given
+
+
+SLICED = [
+    *ROWS,
+    *(
+        attacked(name, mean, attack="feature-slice-aware")
+        for name, mean in (("fine-tuning", 0.6), ("renofeation", 0.2))
+    ),
+]
+ATTACKS_COMPARED = [
+    aware("fine-tuning", 0.6, 0.621, low=-0.05, high=0.01, p_value=0.4),
+    aware("renofeation", 0.2, 0.08),
+    aware("renofeation", 0.7, 0.9) | {"metric": "robust_accuracy"},
+]
+
+
+def test_attacks_are_compared_on_the_same_student_in_a_sentence_of_their_own():
+    *others, last = answer(SLICED, COMPARISONS + ATTACKS_COMPARED).splitlines()
+    assert "\n".join(others) == answer(SLICED, COMPARISONS)
+    assert last == (
+        "On rooms, after renofeation the attack feature-slice-aware fools the student on 20.0 % (18.0-21.0, n = 239),"
+        " against 8.0 % under feature-pixel (+12.0 points, +9.0 to +14.0, p < 0.001); after fine-tuning 60.0 %"
+        " (58.0-61.0, n = 239), against 62.1 % (no detectable difference)."
+    )
+
+
+def test_a_rate_over_fewer_images_than_the_attacks_own_says_so():
+    few = [aware("renofeation", 0.25, 0.08)]
+    assert "fools the student on 25.0 % of what both judged, against 8.0 % under feature-pixel" in answer(SLICED, few)
+
+
+def test_comparisons_of_attacks_are_not_taken_for_those_of_methods():
+    assert answer(SLICED, ATTACKS_COMPARED).startswith(answer(SLICED))
+    assert "Against" not in answer(SLICED, ATTACKS_COMPARED)
+
+
+def test_a_short_answer_counts_attacks_that_do_more_or_less():
+    short = short_answer(SLICED, COMPARISONS + ATTACKS_COMPARED)
+    assert short.startswith(short_answer(SLICED, COMPARISONS).removesuffix("."))
+    assert short.endswith(
+        "; attack success: of 2 comparisons with feature-pixel on the same student, in 1 it rises (renofeation 20.0 %"
+        " against 8.0 %) and in 1 no detectable difference."
+    )
+
+
+# -- noise alone -------------------------------------------------------------------------------------------------------
+
+
+def test_a_noise_that_is_nobodys_control_has_a_paragraph_and_a_table(tmp_path):
+    clip = {"attack": "clip-alone", "kind": "noise", "aside": False, "title": "the clip alone"}
+    rows = [*ROWS, *(attacked(name, 0.2, noise=None, **clip) for name in ("fine-tuning", "renofeation"))]
+    first, second = answer(rows).splitlines()
+    assert first.startswith("On rooms, of the images that a student classifies correctly when clean, the clip-alone")
+    assert "after fine-tuning 20.0 % (18.0-21.0, n = 239; accuracy 81.2 %)" in first
+    assert second == answer(ROWS)
+    text = printed(tmp_path, rows)
+    assert "teacher net, data set rooms, attack clip-alone (the clip alone)" in text
+    assert "noise-pixel" not in text
 
 
 def test_an_infected_teacher_is_told_apart_from_its_students():
@@ -232,9 +320,10 @@ def test_the_terminal_shows_noise_in_a_column_and_has_no_table_of_noise(tmp_path
     lines = text.splitlines()
     head = next(line for line in lines if line.startswith("method"))
     assert [name.strip() for name in head.split("  ") if name.strip()] == [
-        *("method", "injection", "accuracy, %", "attack success, %", "robust accuracy, %", "noise, %"),
+        *("method", "injection", "accuracy, %", "attack success, %", "robust accuracy, %", "noise, %; p"),
     ]
-    assert next(line for line in lines if line.startswith("renofeation")).endswith(" 2.5")
+    assert next(line for line in lines if line.startswith("renofeation")).endswith(" 2.5 p=0.400")
+    assert next(line for line in lines if line.startswith("fine-tuning")).endswith(" 3.1 p<0.001")
     assert "Against fine-tuning, attack success falls after renofeation" in " ".join(lines)
     assert max(map(len, lines)) <= 110
     assert text.isascii()

@@ -41,6 +41,7 @@ def row(method: str, mean: float | None, **given):
     values |= given
     values.setdefault("kind", "" if values["attack"] == "none" else "trigger")
     values.setdefault("title", "")
+    values.setdefault("aside", values["kind"] == "noise")
     difference = values["difference"]
     values.setdefault("difference_low", None if difference is None else difference - 0.03)
     values.setdefault("difference_high", None if difference is None else difference + 0.02)

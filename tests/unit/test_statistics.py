@@ -10,6 +10,7 @@ from scipy import stats
 
 from heirloom.evaluation.statistics import (
     Pair,
+    average,
     compare,
     holm,
     mcnemar_exact,
@@ -272,6 +273,32 @@ def test_three_seeds_are_compared_over_seeds():
     interval = oracle.confidence_interval(0.95)
     assert found.p_value == pytest.approx(oracle.pvalue)
     assert (found.low, found.high) == pytest.approx((max(-1, interval.low), min(1, interval.high)))
+
+
+def test_means_over_data_sets_are_compared_over_seeds_from_three_on_and_untested_below():
+    many, few = ([random_pair(start, seeds=seeds) for start in range(4)] for seeds in (3, 2))
+    found = average(many, compare(many, seed=0))
+    oracle = stats.ttest_1samp(np.mean([pair.differences for pair in many], axis=0), 0)
+    assert (found.low, found.high) == pytest.approx(tuple(oracle.confidence_interval(0.95)))
+    assert found.p_value == pytest.approx(oracle.pvalue)
+    assert found.control == pytest.approx(np.mean([pair.control_rates.mean() for pair in many]))
+    parts = compare(few, seed=0)
+    found = average(few, parts)
+    assert found.p_value is None
+    assert found.high - found.low < min(part.high - part.low for part in parts)
+
+
+def test_an_untested_mean_difference_covers_the_truth_about_95_times_in_100():
+    rng = np.random.default_rng(5)
+    hits = 0
+    for _ in range(200):
+        pairs = []
+        for truth in (0.2, 0.5, 0.7):
+            full = np.ones((1, 80), dtype=bool)
+            pairs.append(Pair(full, rng.random((1, 80)) < truth, full, rng.random((1, 80)) < truth - 0.1))
+        found = average(pairs, compare(pairs, seed=1))
+        hits += found.low <= 0.1 <= found.high
+    assert 0.91 <= hits / 200 <= 0.99
 
 
 def test_comparisons_keep_their_order_whatever_their_seeds():

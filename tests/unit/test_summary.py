@@ -16,14 +16,17 @@ from heirloom.reporting.comparisons import Judged, comparison_rows
 from heirloom.reporting.summary import PublishedNumber, check_controls, summary_rows
 from heirloom.reporting.tables import (
     COMPARISONS,
+    SUMMARY,
     is_measured,
     measurement_rows,
     read_comparisons,
     read_summary,
     write_comparisons,
+    write_rows,
     write_summary,
 )
-from heirloom.runtime.errors import DataError
+from heirloom.reporting.views import shown
+from heirloom.runtime.errors import DamagedFileError, DataError
 from heirloom.runtime.files import table_metadata
 from heirloom.runtime.seeds import derive_seed
 
@@ -178,6 +181,58 @@ def test_rows_say_what_their_attack_is_and_the_file_keeps_it(tmp_path):
     assert read_summary(tmp_path / "summary.parquet") == rows
 
 
+# -- noise that is nobody's control ------------------------------------------------------------------------------------
+
+
+def further(judged: Predictions, shares) -> Predictions:
+    """Show every student further attacks, each fooling a share of its images."""
+    rng = np.random.default_rng(7)
+    settings = dict(judged.settings)
+    for setting, clean in judged.settings.items():
+        for attack, share in shares.items() if setting.attack == CLEAN else ():
+            wrong = np.where(rng.random(IMAGES) < share, (LABELS + 2) % CLASSES, clean).astype(np.int32)
+            settings[setting._replace(attack=attack)] = wrong
+    return Predictions(judged.samples, judged.labels, dict(sorted(settings.items())))
+
+
+def asking(attacks, *, kinds=ATTACKS, dataset="rooms", **scope) -> Evaluation:
+    """Describe an evaluation of an experiment that shows some of the attacks."""
+    return Evaluation("net", "none", dataset, {"main": Scope(attacks=attacks, **scope)}, kinds)
+
+
+ALONE = ATTACKS | {"clip": Attack("noise", title="the clip alone")}
+
+
+def test_a_noise_that_is_nobodys_control_is_an_attack_of_its_own(tmp_path):
+    found = asking(["pixel", "noise", "clip"], kinds=ALONE, baseline="tuned")
+    rows, compared = tables([found], [further(predictions([1]), {"clip": 0.2})])
+    write_summary(tmp_path / "summary.parquet", rows, study="example")
+    read = read_summary(tmp_path / "summary.parquet")
+    assert read == rows
+    assert {row["attack"] for row in rows} - {row["attack"] for row in shown(read)} == {"noise"}
+    assert {row["attack"] for row in compared} == {CLEAN, "pixel", "clip"}
+    mine = pick(rows, method="pruned", attack="clip", metric="attack_success")
+    assert (mine["title"], mine["control"], mine["p_value"]) == ("the clip alone", None, None)
+
+
+def test_whether_a_noise_is_a_control_is_asked_of_each_experiment():
+    scopes = {"beside": Scope(attacks=["noise", "pixel"]), "alone": Scope(attacks=["noise"])}
+    found = Evaluation("net", "none", "rooms", scopes, ATTACKS)
+    seen = shown(tables([found], [predictions([1])])[0])
+    assert {(row["experiment"], row["attack"]) for row in seen if row["attack"] != CLEAN} == {
+        ("beside", "pixel"),
+        ("alone", "noise"),
+    }
+
+
+def test_a_summary_that_does_not_say_which_attacks_are_controls_is_refused(tmp_path):
+    rows, _ = tables([evaluation()], [predictions([1])])
+    facts = {"schema": "summary", "counts": [row["counts"] for row in rows], "attacks": {}}
+    write_rows(tmp_path / "summary.parquet", rows, columns=SUMMARY, **facts)
+    with pytest.raises(DamagedFileError, match="what its attacks are"):
+        read_summary(tmp_path / "summary.parquet")
+
+
 # -- against the baseline ----------------------------------------------------------------------------------------------
 
 
@@ -186,11 +241,12 @@ def test_comparisons_have_their_columns_and_a_schema_of_their_own(tmp_path):
     path = tmp_path / "comparisons.parquet"
     write_comparisons(path, rows, study="example")
     assert list(COMPARISONS) == [
-        *("study", "experiment", "teacher", "injection", "dataset", "split", "method", "baseline", "attack", "budget"),
-        *("condition", "metric", "seeds", "mean", "baseline_mean", "difference", "low", "high", "p_value"),
+        *("study", "experiment", "teacher", "injection", "dataset", "split", "method", "baseline", "attack"),
+        *("baseline_attack", "budget", "condition", "metric", "seeds", "mean", "baseline_mean", "difference"),
+        *("low", "high", "p_value"),
     ]
     assert read_comparisons(path) == [{name: row[name] for name in COMPARISONS} for row in rows]
-    assert table_metadata(path) == {"schema": "comparisons", "version": 1, "study": "example"}
+    assert table_metadata(path) == {"schema": "comparisons", "version": 2, "study": "example"}
 
 
 def test_every_method_is_compared_with_the_baseline_and_noise_is_no_question():
@@ -286,6 +342,109 @@ def test_a_comparison_that_experiments_share_counts_once_for_holm():
         assert [row | {"experiment": "main"} for row in twice if row["experiment"] == name] == once
 
 
+# -- attacks against an attack on the same student ---------------------------------------------------------------------
+
+AWARE = ALONE | {"aware": Attack("feature", control="noise")}
+
+
+def attacks_compared(seeds=(1,), **scope):
+    """Return the predictions and the comparisons of attacks with "pixel" where "aware" and "clip" are shown too."""
+    judged = further(predictions(seeds), {"aware": 0.45, "clip": 0.2})
+    found = asking(None, kinds=AWARE, attack_baseline="pixel", **scope)
+    return judged, tables([found], [judged])[1]
+
+
+def test_every_attack_is_compared_with_the_baseline_attack_on_the_same_student():
+    _, rows = attacks_compared()
+    assert {(row["method"], row["baseline"]) for row in rows} == {(name, name) for name in RATES}
+    assert {row["baseline_attack"] for row in rows} == {"pixel"}
+    assert {(row["attack"], row["metric"]) for row in rows} == {
+        (attack, metric) for attack in ("aware", "clip", "pgd") for metric in ("attack_success", "robust_accuracy")
+    }
+
+
+def test_beside_them_methods_are_compared_under_one_attack():
+    _, attacks = attacks_compared()
+    _, rows = attacks_compared(baseline="tuned")
+    of_methods = [row for row in rows if row["baseline"] != row["method"]]
+    assert all(row["attack"] == row["baseline_attack"] for row in of_methods)
+    names = [name for name in COMPARISONS if name != "p_value"]
+    others = [row for row in rows if row not in of_methods]
+    assert [[row[name] for name in names] for row in others] == [[row[name] for name in names] for row in attacks]
+    # one family: two methods under four attacks more make p-values larger, never smaller
+    pairs = [(before["p_value"], after["p_value"]) for before, after in zip(attacks, others, strict=True)]
+    assert all(after >= before for before, after in pairs)
+    assert any(after > before for before, after in pairs)
+
+
+def test_an_attack_is_tested_on_the_images_that_the_student_gets_right_when_clean():
+    judged, rows = attacks_compared()
+    raw = {}
+    for method in RATES:
+        (counted, own_hit), (also, _) = count(judged, method, 1, "pixel"), count(judged, method, 1, "pgd")
+        for attack in ("aware", "clip", "pgd"):
+            clean = judged.settings[Setting(method, 1, CLEAN, "{}", "")]
+            wrong = judged.settings[Setting(method, 1, attack, BUDGETS.get(attack, "{}"), "")] != LABELS
+            both = also if attack == "pgd" else counted  # pgd was tried on every third image
+            row = pick(rows, method=method, attack=attack, metric="attack_success")
+            assert both.sum() == ((clean == LABELS) & (np.arange(IMAGES) % (3 if attack == "pgd" else 1) == 0)).sum()
+            assert row["mean"] == (both & wrong).sum() / both.sum()
+            assert row["baseline_mean"] == (both & own_hit).sum() / both.sum()
+            assert row["low"] < row["difference"] < row["high"]
+            only, other = int((both & wrong & ~own_hit).sum()), int((both & ~wrong & own_hit).sum())
+            raw[method, attack] = stats.binomtest(only, only + other, 0.5).pvalue
+    largest = 0.0
+    for place, (method, attack) in enumerate(sorted(raw, key=raw.__getitem__)):
+        largest = max(largest, min(1.0, (len(raw) - place) * raw[method, attack]))
+        found = pick(rows, method=method, attack=attack, metric="attack_success")["p_value"]
+        assert found == pytest.approx(largest)
+
+
+def test_a_baseline_attack_that_judged_a_part_limits_the_others_to_it():
+    judged = predictions([1])
+    _, rows = tables([asking(None, attack_baseline="pgd")], [judged])
+    row = pick(rows, method="pruned", attack="pixel", metric="attack_success")
+    (_, hit), (also, own_hit) = (count(judged, "pruned", 1, attack) for attack in ("pixel", "pgd"))
+    assert row["mean"] == (hit & also).sum() / also.sum()
+    assert row["baseline_mean"] == own_hit.sum() / also.sum()
+
+
+def test_robust_accuracy_is_compared_on_the_images_that_both_attacks_judged():
+    judged, rows = attacks_compared()
+    row = pick(rows, method="tuned", attack="pgd", metric="robust_accuracy")
+    right = judged.settings[Setting("tuned", 1, "pixel", BUDGETS["pixel"], "")] == LABELS
+    assert row["baseline_mean"] == right[::3].mean()
+
+
+def test_attacks_of_a_teacher_and_of_a_control_injection_are_not_compared():
+    judged = further(predictions([1]), {"aware": 0.45})
+    named = {
+        setting._replace(method="teacher" if setting.method == "tuned" else setting.method): predicted
+        for setting, predicted in judged.settings.items()
+    }
+    judged = Predictions(judged.samples, judged.labels, dict(sorted(named.items())))
+    scope = {"main": Scope(attack_baseline="pixel")}
+    infected, twin = (
+        Evaluation("net", name, "rooms", scope, AWARE, of) for name, of in (("ill", "twin"), ("twin", None))
+    )
+    _, rows = tables([infected, twin], [judged, judged])
+    assert {(row["injection"], row["method"]) for row in rows} == {("ill", "renewed"), ("ill", "pruned")}
+
+
+def test_three_seeds_compare_attacks_by_a_paired_t_test():
+    judged, rows = attacks_compared(seeds=(1, 2, 3))
+    rates = {}
+    for attack in ("pixel", "aware"):
+        budget = BUDGETS.get(attack, "{}")
+        wrong = [judged.settings[Setting("pruned", seed, attack, budget, "")] != LABELS for seed in (1, 2, 3)]
+        right = [count(judged, "pruned", seed, "pixel")[0] for seed in (1, 2, 3)]
+        rates[attack] = [(a & b).sum() / b.sum() for a, b in zip(wrong, right, strict=True)]
+    oracle = stats.ttest_rel(rates["aware"], rates["pixel"])
+    row = pick(rows, method="pruned", attack="aware", metric="attack_success")
+    assert (row["low"], row["high"]) == pytest.approx(tuple(oracle.confidence_interval(0.95)))
+    assert row["p_value"] >= oracle.pvalue
+
+
 # -- means over data sets ----------------------------------------------------------------------------------------------
 
 
@@ -363,6 +522,81 @@ def test_means_change_no_other_row():
     assert [row for row in rows if row["dataset"] != "mean"] == plain
 
 
+def rates_of(judged, method: str, seeds) -> np.ndarray:
+    """Return attack success (data sets, seeds) under "pixel"."""
+    found = [[count(each, method, seed, "pixel") for seed in seeds] for each in judged]
+    return np.array([[hit.sum() / counted.sum() for counted, hit in seeds] for seeds in found])
+
+
+MEAN_OF = {"dataset": "mean", "attack": "pixel", "metric": "attack_success"}
+
+
+def test_means_are_compared_by_a_t_test_over_the_seeds_mean_differences():
+    seeds = [1, 2, 3, 4]
+    found, judged = averaged(seeds)
+    _, rows = tables(found, judged)
+    pruned, tuned = (rates_of(judged, method, seeds).mean(axis=0) for method in ("pruned", "tuned"))
+    oracle = stats.ttest_rel(pruned, tuned)
+    row = pick(rows, **MEAN_OF, method="pruned")
+    assert (row["baseline"], row["baseline_attack"], row["seeds"]) == ("tuned", "pixel", 4)
+    assert (row["mean"], row["baseline_mean"]) == pytest.approx((pruned.mean(), tuned.mean()))
+    assert row["difference"] == pytest.approx((pruned - tuned).mean())
+    assert (row["low"], row["high"]) == pytest.approx(tuple(oracle.confidence_interval(0.95)))
+    # Holm's family is every row of the metric: two methods, pixel and pgd, three data sets and their mean
+    assert oracle.pvalue <= row["p_value"] <= min(1.0, 16 * oracle.pvalue) + 1e-12
+    assert pick(rows, **MEAN_OF, method="renewed")["p_value"] < 0.05
+
+
+@pytest.mark.parametrize("seeds", [[1], [1, 2]])
+def test_below_three_seeds_the_data_sets_intervals_are_combined_and_nothing_is_tested(seeds):
+    found, judged = averaged(seeds)
+    _, rows = tables(found, judged)
+    row = pick(rows, **MEAN_OF, method="renewed")
+    each = [pick(rows, **MEAN_OF | {"dataset": name}, method="renewed") for name in ("birds", "rooms", "signs")]
+    middle = fmean(part["difference"] for part in each)
+    assert row["difference"] == pytest.approx(middle)
+    below, above = (math.hypot(*(part["difference"] - part[end] for part in each)) / 3 for end in ("low", "high"))
+    assert (row["low"], row["high"]) == pytest.approx((middle - below, middle + above))
+    assert (row["p_value"], row["seeds"]) == (None, len(seeds))
+
+
+def test_untested_means_leave_the_family_of_the_others_as_it_was():
+    plain = tables(*averaged([1], average=False))[1]
+    rows = tables(*averaged([1]))[1]
+    assert [row for row in rows if row["dataset"] != "mean"] == plain
+    assert [row for row in rows if row["dataset"] == "mean"]
+
+
+def test_means_are_compared_over_the_seeds_that_every_data_set_has_and_only_where_all_have_some():
+    found, judged = averaged([1, 2])
+    for attack in ("pixel", "noise"):
+        del judged[1].settings[Setting("pruned", 2, attack, BUDGETS[attack], "")]
+        for seed in (1, 2):
+            del judged[2].settings[Setting("renewed", seed, attack, BUDGETS[attack], "")]
+    _, rows = tables(found, judged)
+    row = pick(rows, **MEAN_OF, method="pruned")
+    assert row["seeds"] == 1
+    assert row["mean"] == pytest.approx(rates_of(judged, "pruned", [1]).mean())
+    assert not [
+        row for row in rows if row["dataset"] == "mean" and (row["method"], row["attack"]) == ("renewed", "pixel")
+    ]
+
+
+def test_a_mean_that_two_experiments_share_counts_once_and_other_data_sets_make_another():
+    scope = Scope(baseline="tuned", average=True)
+    seeds = [1, 2, 3]
+    judged = [predictions(seeds, start=place) for place in range(3)]
+    places = {"birds": ("a", "b", "c"), "rooms": ("a", "b", "c"), "signs": ("a", "b")}
+    found = [Evaluation("net", "none", name, dict.fromkeys(names, scope), ATTACKS) for name, names in places.items()]
+    _, rows = tables(found, judged)
+    means = {name: pick(rows, **MEAN_OF, experiment=name, method="pruned") for name in "abc"}
+    assert means["a"] | {"experiment": "b"} == means["b"]
+    assert means["a"]["difference"] != means["c"]["difference"]
+    assert means["c"]["difference"] == pytest.approx(
+        (rates_of(judged[:2], "pruned", seeds) - rates_of(judged[:2], "tuned", seeds)).mean()
+    )
+
+
 # -- published numbers -------------------------------------------------------------------------------------------------
 
 
@@ -379,6 +613,7 @@ def test_a_row_stands_beside_its_published_number_with_a_verdict():
         (mean + 0.01, None, "reproduced"),
         (mean - 0.3, 0.35, "within_tolerance"),
         (mean - 0.3, 0.2, "contradicted"),
+        (mean + 0.01, 0.005, "not_comparable (the interval is wider than the tolerance)"),
     ):
         rows, _ = tables([evaluation()], [predictions([1])], published=[number(value=value, tolerance=tolerance)])
         row = pick(rows, method="tuned", attack="pixel", metric="attack_success")

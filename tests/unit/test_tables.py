@@ -255,6 +255,28 @@ def test_verdicts(published, tolerance, verdict):
     assert judge(published=published, mean=0.6, low=0.5, high=0.7, tolerance=tolerance) == verdict
 
 
+@pytest.mark.parametrize(
+    ("half", "mean", "verdict"),
+    [
+        (0.04, 0.6, "reproduced"),
+        (0.2, 0.63, "within_tolerance"),
+        (0.3, 0.72, "not_comparable (the interval is wider than the tolerance)"),
+        (0.04, 0.63, "reproduced"),
+        (0.02, 0.63, "within_tolerance"),  # narrow and beside it, yet as near as the tolerance allows
+        (0.02, 0.72, "contradicted"),
+    ],
+)
+def test_an_interval_wider_than_the_tolerance_reproduces_nothing(half, mean, verdict):
+    assert judge(published=0.6, mean=mean, low=mean - half, high=mean + half, tolerance=0.05) == verdict
+
+
+def test_two_noisy_seeds_reproduce_no_number():
+    low, high = t_interval([0.2, 0.9])
+    assert low < 0.05 < high  # it holds nearly every rate
+    verdict = judge(published=0.05, mean=0.55, low=low, high=high, tolerance=0.04)
+    assert verdict == "not_comparable (the interval is wider than the tolerance)"
+
+
 def test_a_verdict_says_why_numbers_cannot_be_compared():
     given = {"published": 0.6, "mean": 0.6, "low": 0.5, "high": 0.7}
     assert judge(**given, incomparable="another test set") == "not_comparable (another test set)"

@@ -29,19 +29,23 @@ Kind = Literal["trigger", "feature", "noise", "white-box"]
 class Scope:
     """What one experiment asks of an evaluation that it may share with others; None stands for everything.
 
-    `baseline` is the method that the others are compared with, `average` asks for means over its data sets.
+    `baseline` is the method that the others are compared with, `attack_baseline` the attack that the other attacks on
+    the same student are, `average` asks for means over its data sets.
     """
 
     methods: list[str] | None = None
     attacks: list[str] | None = None
     baseline: str | None = None
     average: bool = False
+    attack_baseline: str | None = None
+
+    def shows(self, attack: str) -> bool:
+        """Tell whether the experiment is about an attack; clean images belong to all."""
+        return self.attacks is None or attack in (CLEAN, *self.attacks)
 
     def covers(self, method: str, attack: str) -> bool:
         """Tell whether the experiment is about a model under an attack; the teacher belongs to all."""
-        of_method = self.methods is None or method in (TEACHER, *self.methods)
-        of_attack = self.attacks is None or attack in (CLEAN, *self.attacks)
-        return of_method and of_attack
+        return self.shows(attack) and (self.methods is None or method in (TEACHER, *self.methods))
 
     def holds(self, setting: Setting) -> bool:
         """Tell the same of a setting."""
@@ -81,6 +85,11 @@ class Evaluation:
     def partial(self) -> set[str]:
         """Attacks that may judge a part of the test images: those on each student itself, for their cost."""
         return {name for name, attack in self.attacks.items() if attack.kind == "white-box"}
+
+    def controls(self, scope: Scope) -> set[str]:
+        """Attacks that are controls of another attack of an experiment; a noise that is nobody's control is not."""
+        shown = [attack for name, attack in self.attacks.items() if scope.shows(name)]
+        return {attack.control for attack in shown if attack.control is not None}
 
 
 class Setting(NamedTuple):

@@ -56,13 +56,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model against its control: mean rates in [0, 1], their difference with its 95 % interval, and a raw p-value."""
+    """A model against its control: mean rates in [0, 1], their difference with its 95 % interval, and a raw p-value.
+
+    The p-value is None where no test is defined (`average`).
+    """
 
     control: float
     difference: float
     low: float
     high: float
-    p_value: float
+    p_value: float | None
 
 
 def wilson(successes: int, count: int, level: float = 0.95) -> tuple[float, float]:
@@ -223,17 +226,36 @@ def compare(pairs: Sequence[Pair], *, seed: int) -> list[Comparison]:
     ]
 
 
+def average(pairs: Sequence[Pair], each: Sequence[Comparison]) -> Comparison:
+    """Compare unweighted means over data sets: one pair of the same S seeds for each, and its own comparison.
+
+    With three seeds or more: t interval and paired t test over the seeds' mean differences. With fewer a resample of
+    one data set's images says nothing of another's: the data sets' intervals are combined as those of independent
+    estimates (`mean_interval`), and there is no test.
+    """
+    differences = np.mean([pair.differences for pair in pairs], axis=0)
+    control = float(np.mean([pair.control_rates for pair in pairs]))
+    if len(differences) >= SEEDS_FOR_T:
+        return _over_differences(differences, control)
+    found = mean_interval([part.difference for part in each], [(part.low, part.high) for part in each])
+    return Comparison(control, float(differences.mean()), *_bounded(found), p_value=None)
+
+
 def _over_seeds(pair: Pair) -> Comparison:
     """Compare by what differs from seed to seed."""
-    differences = pair.differences.tolist()
-    low, high = (min(1.0, max(-1.0, end)) for end in t_interval(differences))
-    return Comparison(
-        control=float(pair.control_rates.mean()),
-        difference=float(pair.differences.mean()),
-        low=low,
-        high=high,
-        p_value=t_test(differences),
-    )
+    return _over_differences(pair.differences, float(pair.control_rates.mean()))
+
+
+def _over_differences(differences: Floats, control: float) -> Comparison:
+    """Compare by the differences (S,) of the seeds."""
+    values = differences.tolist()
+    return Comparison(control, float(differences.mean()), *_bounded(t_interval(values)), p_value=t_test(values))
+
+
+def _bounded(interval: tuple[float, float]) -> tuple[float, float]:
+    """Cut the interval of a difference of rates to [-1, 1]."""
+    low, high = interval
+    return max(-1.0, low), min(1.0, high)
 
 
 def _over_images(pair: Pair, bootstrap: tuple[float, float]) -> Comparison:

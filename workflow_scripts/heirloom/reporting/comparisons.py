@@ -1,19 +1,23 @@
-"""Paired comparisons: models with their controls, and methods with an experiment's baseline (METHODS 5)."""
+"""Paired comparisons: models with their controls, methods and attacks with an experiment's baselines (METHODS 5)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 
-from heirloom.evaluation.metrics import TEACHER, Evaluation, Outcome, Predictions, Scope, outcomes
-from heirloom.evaluation.statistics import Comparison, Pair, compare, holm
-from heirloom.reporting.tables import SPLIT, Row
+from heirloom.evaluation.metrics import TEACHER, Evaluation, Outcome, Predictions, outcomes
+from heirloom.evaluation.statistics import Comparison, Pair, average, compare, holm
+from heirloom.reporting.tables import MEAN, SPLIT, Row
 from heirloom.runtime.seeds import derive_seed
 
 Place = tuple[str, str, str]
+
+ROBUSTNESS = ("attack_success", "robust_accuracy")
 
 
 class Rate(NamedTuple):
@@ -27,13 +31,19 @@ class Rate(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """What a comparison is about, whichever experiments list it; `baseline` is empty where a control is meant."""
+    """What a comparison is about, whichever experiments list it.
+
+    It is with the rate of the method `baseline` under `baseline_attack`; both are empty where a control is meant.
+    `averaged` names the data sets of a mean over data sets.
+    """
 
     teacher: str
     injection: str
     dataset: str
     baseline: str
+    baseline_attack: str
     rate: Rate
+    averaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,9 +88,13 @@ def control_place(evaluation: Evaluation) -> Place | None:
 
 def paired(model: Mapping[int, Outcome], other: Mapping[int, Outcome]) -> Pair | None:
     """Stack the outcomes of the seeds that two models share; None where they share none."""
-    seeds = sorted(model.keys() & other.keys())
-    if not seeds:
-        return None
+    seeds = model.keys() & other.keys()
+    return _stacked(model, other, seeds) if seeds else None
+
+
+def _stacked(model: Mapping[int, Outcome], other: Mapping[int, Outcome], shared: Collection[int]) -> Pair:
+    """Stack the outcomes of some seeds, at least one, that two models share."""
+    seeds = sorted(shared)
     return Pair(
         counted=np.stack([model[seed].counted for seed in seeds]),
         hit=np.stack([model[seed].hit for seed in seeds]),
@@ -89,82 +103,170 @@ def paired(model: Mapping[int, Outcome], other: Mapping[int, Outcome]) -> Pair |
     )
 
 
-def compared(pairs: Mapping[Compared, Pair], *, seed: int, purpose: str) -> dict[Compared, Comparison]:
-    """Compare each pair, data set by data set, and adjust the p-values by Holm; a family is all of one metric.
+def compared(pairs: Mapping[Compared, Mapping[str, Pair]], *, seed: int, purpose: str) -> dict[Compared, Comparison]:
+    """Compare pairs, given by data set and averaged over several; adjust p by Holm, a family is all of one metric.
 
     `seed` and `purpose` give the bootstrap's draws, the same for all pairs of a data set.
     """
-    raw: dict[Compared, Comparison] = {}
-    for dataset in sorted({key.dataset for key in pairs}):
-        keys = [key for key in pairs if key.dataset == dataset]
-        found = compare([pairs[key] for key in keys], seed=derive_seed(seed, purpose, dataset))
-        raw.update(zip(keys, found, strict=True))
+    parts: dict[tuple[Compared, str], Comparison] = {}
+    for dataset in sorted({dataset for found in pairs.values() for dataset in found}):
+        keys = [key for key, found in pairs.items() if dataset in found]
+        judged = compare([pairs[key][dataset] for key in keys], seed=derive_seed(seed, purpose, dataset))
+        parts.update(zip([(key, dataset) for key in keys], judged, strict=True))
+    raw = {}
+    for key, found in pairs.items():
+        each = [parts[key, dataset] for dataset in found]
+        raw[key] = average(list(found.values()), each) if len(each) > 1 else each[0]
     return _adjusted(raw)
 
 
 def _adjusted(raw: Mapping[Compared, Comparison]) -> dict[Compared, Comparison]:
-    """Replace raw p-values by Holm's, metric by metric."""
-    adjusted: dict[Compared, Comparison] = {}
+    """Replace raw p-values by Holm's, metric by metric; what has no test belongs to no family."""
+    adjusted = dict(raw)
     for metric in sorted({key.rate.metric for key in raw}):
-        family = [key for key in raw if key.rate.metric == metric]
-        for key, p_value in zip(family, holm([raw[key].p_value for key in family]), strict=True):
-            adjusted[key] = Comparison(**{**vars(raw[key]), "p_value": p_value})
+        family = {key: p for key in raw if key.rate.metric == metric and (p := raw[key].p_value) is not None}
+        for key, p_value in zip(family, holm(list(family.values())), strict=True):
+            adjusted[key] = replace(raw[key], p_value=p_value)
     return adjusted
 
 
-# -- method against method ---------------------------------------------------------------------------------------------
+# -- means over data sets ----------------------------------------------------------------------------------------------
+
+
+def averaged_datasets(judged: Sequence[Judged]) -> dict[str, list[str]]:
+    """Return the data sets of each experiment that asks for means over two or more, sorted."""
+    found: dict[str, set[str]] = {}
+    for entry in judged:
+        for name, scope in entry.evaluation.experiments.items():
+            if scope.average:
+                found.setdefault(name, set()).add(entry.evaluation.dataset)
+    return {name: sorted(datasets) for name, datasets in found.items() if len(datasets) > 1}
+
+
+def common_budget(budgets: Sequence[str]) -> str:
+    """Return what several budgets (JSON) have in common."""
+    first, *others = map(json.loads, budgets)
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+    return json.dumps(shared, sort_keys=True)
+
+
+# -- planned comparisons -----------------------------------------------------------------------------------------------
+
+
+class Planned(NamedTuple):
+    """A comparison that an experiment plans: the outcomes of both sides by seed."""
+
+    experiment: str
+    key: Compared
+    model: Mapping[int, Outcome]
+    other: Mapping[int, Outcome]
 
 
 def comparison_rows(judged: Sequence[Judged], *, study: str, seed: int) -> list[Row]:
-    """Return the planned comparisons of an experiment's methods with its baseline (`tables.COMPARISONS`).
+    """Return the planned comparisons with an experiment's baselines (`tables.COMPARISONS`).
 
-    Both students have the same teacher, injection, data set, seeds and test images. What is itself a control, the
-    students of a control injection and answers to noise, asks no question of its own and stays out. `mean` and
-    `baseline_mean` are over the seeds that both have. Of attack_success each student has its own denominator, the
-    images that it classifies correctly: the interval is of the difference of these two rates, McNemar's test sees the
-    images that count for both. The p-value is Holm-adjusted over the study's comparisons of the metric, each once.
+    Methods with the baseline method: both students have the same teacher, injection, data set, seeds and test images.
+    Of attack_success each student has its own denominator, the images that it classifies correctly: the interval is of
+    the difference of these two rates, McNemar's test sees the images that count for both. Attacks with the baseline
+    attack: on the same student, over the images that both judged. Where an experiment averages over data sets, its
+    methods are compared over all of them too (`statistics.average`).
+
+    What is itself a control, the students of a control injection and the noise beside an attack, asks no question of
+    its own and stays out. `mean` and `baseline_mean` are over the seeds that both have. The p-value is Holm-adjusted
+    over all of the study's rows of the metric, each once.
     """
-    controls = {control_place(entry.evaluation) for entry in judged}
-    planned = [
-        (name, key, pair)
-        for entry in judged
-        if place_of(entry.evaluation) not in controls
-        for name, scope in sorted(entry.evaluation.experiments.items())
-        for key, pair in _planned(entry, scope)
+    planned = list(_planned(judged))
+    found: dict[tuple[str, Compared], dict[str, Pair]] = {}
+    for plan in planned:
+        pair = paired(plan.model, plan.other)
+        if pair is not None:
+            found[plan.experiment, plan.key] = {plan.key.dataset: pair}
+    found |= dict(_means(planned, averaged_datasets(judged)))
+    tested = compared({key: pairs for (_, key), pairs in found.items()}, seed=seed, purpose="baseline")
+    rows = [
+        _row(key, pairs, tested[key]) | {"study": study, "experiment": name} for (name, key), pairs in found.items()
     ]
-    found = compared({key: pair for _, key, pair in planned}, seed=seed, purpose="baseline")
-    rows = [_row(key, pair, found[key], study=study, experiment=name) for name, key, pair in planned]
     return sorted(rows, key=lambda row: [row[name] for name in _ORDER])
 
 
-_ORDER = ("experiment", "teacher", "injection", "dataset", "method", "attack", "budget", "condition", "metric")
+_ORDER = (
+    *("experiment", "teacher", "injection", "dataset", "method", "attack", "baseline_attack", "budget", "condition"),
+    "metric",
+)
 
 
-def _planned(entry: Judged, scope: Scope) -> Iterator[tuple[Compared, Pair]]:
-    """Pair every rate of an experiment in one evaluation with the baseline's."""
-    noise = {name for name, attack in entry.evaluation.attacks.items() if attack.kind == "noise"}
-    if scope.baseline is None:
-        return
-    for rate, seeds in entry.outcomes.items():
-        asked = scope.covers(rate.method, rate.attack) and rate.attack not in noise
-        if not asked or rate.method in (TEACHER, scope.baseline):
+def _planned(judged: Sequence[Judged]) -> Iterator[Planned]:
+    """Yield what each experiment plans on each data set."""
+    controls = {control_place(entry.evaluation) for entry in judged}
+    for entry in judged:
+        if place_of(entry.evaluation) in controls:
             continue
-        pair = paired(seeds, entry.of_seeds(rate._replace(method=scope.baseline)))
-        if pair is not None:
-            yield Compared(*place_of(entry.evaluation), scope.baseline, rate), pair
+        for name, scope in sorted(entry.evaluation.experiments.items()):
+            asides = entry.evaluation.controls(scope)
+            asked = [
+                rate
+                for rate in entry.outcomes
+                if rate.method != TEACHER and rate.attack not in asides and scope.covers(rate.method, rate.attack)
+            ]
+            if scope.baseline is not None:
+                yield from _with_method(entry, name, scope.baseline, asked)
+            if scope.attack_baseline is not None:
+                yield from _with_attack(entry, name, scope.attack_baseline, asked)
 
 
-def _row(key: Compared, pair: Pair, found: Comparison, *, study: str, experiment: str) -> Row:
-    """Return the columns of one comparison."""
+def _with_method(entry: Judged, experiment: str, baseline: str, rates: Sequence[Rate]) -> Iterator[Planned]:
+    """Set each rate beside that of the baseline method."""
+    for rate in rates:
+        if rate.method != baseline:
+            key = Compared(*place_of(entry.evaluation), baseline, rate.attack, rate)
+            yield Planned(experiment, key, entry.of_seeds(rate), entry.of_seeds(rate._replace(method=baseline)))
+
+
+def _with_attack(entry: Judged, experiment: str, baseline: str, rates: Sequence[Rate]) -> Iterator[Planned]:
+    """Set each rate of an attack that wants a student wrong beside that of the baseline attack."""
+    for rate in rates:
+        if rate.metric in ROBUSTNESS and rate.attack != baseline:
+            key = Compared(*place_of(entry.evaluation), rate.method, baseline, rate)
+            yield Planned(experiment, key, *_of_both(entry.of_seeds(rate), entry.under(baseline, rate)))
+
+
+def _of_both(*sides: Mapping[int, Outcome]) -> list[dict[int, Outcome]]:
+    """Keep of one student's outcomes under two attacks the images that count for both: those that both judged."""
+    model, other = sides
+    both = {seed: model[seed].counted & other[seed].counted for seed in model.keys() & other.keys()}
+    return [
+        {seed: Outcome(counted, side[seed].hit & counted) for seed, counted in both.items() if counted.any()}
+        for side in sides
+    ]
+
+
+def _means(
+    planned: Sequence[Planned], datasets: Mapping[str, list[str]]
+) -> Iterator[tuple[tuple[str, Compared], dict[str, Pair]]]:
+    """Yield the methods' comparisons over all data sets of an experiment, over the seeds that all of them have."""
+    groups: dict[tuple[str, Compared], list[Planned]] = {}
+    for plan in planned:
+        if plan.experiment in datasets and plan.key.baseline_attack == plan.key.rate.attack:
+            same = plan.key._replace(dataset=MEAN, rate=plan.key.rate._replace(budget=""))
+            groups.setdefault((plan.experiment, same), []).append(plan)
+    for (name, key), plans in groups.items():
+        plans.sort(key=lambda plan: plan.key.dataset)
+        seeds = set.intersection(*({*plan.model} & {*plan.other} for plan in plans))
+        if [plan.key.dataset for plan in plans] == datasets[name] and seeds:
+            budget = common_budget([plan.key.rate.budget for plan in plans])
+            whole = key._replace(rate=key.rate._replace(budget=budget), averaged=tuple(datasets[name]))
+            yield (name, whole), {plan.key.dataset: _stacked(plan.model, plan.other, seeds) for plan in plans}
+
+
+def _row(key: Compared, pairs: Mapping[str, Pair], found: Comparison) -> Row:
+    """Return the columns of one comparison, study and experiment aside."""
     return (
         key._asdict()
         | key.rate._asdict()
         | {
-            "study": study,
-            "experiment": experiment,
             "split": SPLIT,
-            "seeds": len(pair.counted),
-            "mean": float(pair.rates.mean()),
+            "seeds": len(next(iter(pairs.values())).counted),
+            "mean": fmean(float(pair.rates.mean()) for pair in pairs.values()),
             "baseline_mean": found.control,
             "difference": found.difference,
             "low": found.low,

@@ -1,4 +1,4 @@
-"""Attacks that only want a student wrong, and methods against a baseline, in generated sentences.
+"""Attacks that only want a student wrong, methods and attacks against a baseline, in generated sentences.
 
 As everywhere, what falls, rises or does not differ is worded by the tests alone; the price in accuracy stands beside.
 """
@@ -13,6 +13,7 @@ from heirloom.reporting.views import by_effect, by_subject, shown
 from heirloom.reporting.wording import detectable, difference, differs, listed, percent, place, rate, title
 
 HEADLINE = "attack_success"
+ROUNDING = 1e-9  # two ways to sum one mean
 MEASURES = {
     "targeted_success": "the share sent to the target",
     "untargeted_success": "the share of changed predictions",
@@ -20,14 +21,15 @@ MEASURES = {
     "accuracy": "accuracy",
 }
 NAMED = 3  # comparisons that a short answer names of each kind
-FALLS, RISES, SAME = "falls", "rises", "no detectable difference"
+FALLS, RISES, SAME, UNTESTED = "falls", "rises", "no detectable difference", "untested"
+WORDS = {FALLS: FALLS, RISES: RISES, SAME: f"shows {SAME}", UNTESTED: "has no test below three seeds:"}
 
 # comparisons.parquet by what they are about; a name stands for one budget
 Comparisons = Mapping[tuple[str, ...], Row]
 
 
 def fooled(rows: Sequence[Row]) -> list[Row]:
-    """Return the attack successes of an experiment's rows, noise left out."""
+    """Return the attack successes of an experiment's rows, but those of controls."""
     return [row for row in shown(rows) if row["metric"] == HEADLINE]
 
 
@@ -35,18 +37,26 @@ def paragraphs(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
     """Say what each attack does to the students of a teacher, injection and data set: one paragraph each.
 
     The baseline of the experiment comes first and the others are compared with it; without one the most affected comes
-    first. Beside each rate stand that of noise of the same size, for a feature attack, and the clean accuracy.
+    first. Beside each rate stand that of noise of the same size, for a feature attack, and the clean accuracy. Where
+    the experiment compares its attacks with one of them, a paragraph for each other attack follows.
     """
     mine = fooled(rows)
     varied = [name for name in ("teacher", "injection") if len({row[name] for row in mine}) > 1]
     accuracies = {_model(row): row for row in shown(rows) if row["metric"] == "accuracy"}
     baseline, found = _baseline(comparisons), _indexed(comparisons)
-    return [_paragraph(group, accuracies, found, baseline, varied) for _, group in by_subject(mine)]
+    told = [_paragraph(group, accuracies, found, baseline, varied) for _, group in by_subject(mine)]
+    attacks = [row for row in comparisons if row["metric"] == HEADLINE and not of_methods(row)]
+    return told + [_against_attack(group, mine, varied) for _, group in by_subject(attacks)]
+
+
+def of_methods(row: Row) -> bool:
+    """Tell a comparison of two methods from one of two attacks on the same student."""
+    return bool(row["baseline_attack"] == row["attack"])
 
 
 def _baseline(comparisons: Sequence[Row]) -> str:
-    """Return the baseline of an experiment's comparisons."""
-    return next((str(row["baseline"]) for row in comparisons), "")
+    """Return the baseline method of an experiment's comparisons."""
+    return next((str(row["baseline"]) for row in comparisons if of_methods(row)), "")
 
 
 def _model(row: Row) -> tuple[str, ...]:
@@ -54,7 +64,7 @@ def _model(row: Row) -> tuple[str, ...]:
 
 
 def _indexed(comparisons: Sequence[Row]) -> Comparisons:
-    return {(*_model(row), row["attack"], row["metric"]): row for row in comparisons}
+    return {(*_model(row), row["attack"], row["metric"]): row for row in comparisons if of_methods(row)}
 
 
 def _paragraph(
@@ -65,19 +75,36 @@ def _paragraph(
     varied: Sequence[str],
 ) -> str:
     """Say what one attack does."""
-    start = f"{place(rows[0], varied=varied)}, the {rows[0]['attack']} attack makes"
+    where = f"{place(rows[0], varied=varied)}, of the images that a student classifies correctly when clean"
+    start = f"{where}, the {rows[0]['attack']} attack fools it on"
     first = [row for row in rows if row["method"] == baseline]
     others = by_effect([row for row in rows if row["method"] != baseline])
     if not first:
-        shares = "these shares (95 % intervals) of the images that it classifies correctly"
         clauses = "; ".join(f"{_after(row)} {_with(row, accuracies)}" for row in others)
-        return f"{start} a student wrong on {shares}: {clauses}."
-    told = f"{start} the student wrong on {rate(first[0])} of the images that it classifies correctly after {baseline}"
+        return f"{start} these shares (95 % intervals): {clauses}."
+    share, brackets = rate(first[0]).split(" (", 1)
     beside = _beside(first[0], accuracies, noise="noise of the same size:")
-    told += f" ({beside})." if beside else "."
+    inside = "; ".join([brackets.removesuffix(")"), *([beside] if beside else [])])
+    told = f"{start} {share} after {baseline} ({inside})."
     untested = [f"{_after(row)} {_with(row, accuracies)}" for row in others if not _main(row, comparisons)]
     last = f" Not tested against it: {'; '.join(untested)}." if untested else ""
     return told + _against_sentence(others, comparisons, baseline) + last
+
+
+def _against_attack(compared: Sequence[Row], rates: Sequence[Row], varied: Sequence[str]) -> str:
+    """Say on which students one attack does more or less than the baseline attack, the largest change first."""
+    found = {(*_model(row), row["attack"]): row for row in rates}
+    clauses: list[str] = []
+    for row in sorted(compared, key=lambda row: (_direction(row) == SAME, -abs(row["difference"]), row["method"])):
+        own = found.get((*_model(row), row["attack"]))
+        # where the baseline attack judged fewer images, or fewer seeds, the rate compared is another
+        whole = own is not None and own["mean"] is not None and abs(own["mean"] - row["mean"]) < ROUNDING
+        share = rate(own, unit="") if own is not None and whole else f"{percent(row['mean'])} of what both judged"
+        change = SAME if _direction(row) == SAME else difference(row)
+        fools = "" if clauses else f" the attack {row['attack']} fools the student on"
+        under = "" if clauses else f" under {row['baseline_attack']}"
+        clauses.append(f"{_after(row)}{fools} {share}, against {percent(row['baseline_mean'])}{under} ({change})")
+    return f"{place(compared[0], varied=varied)}, {'; '.join(clauses)}."
 
 
 def _after(row: Row) -> str:
@@ -114,9 +141,8 @@ def _against_sentence(rows: Sequence[Row], comparisons: Comparisons, baseline: s
     """
     compared = [(row, main) for row in rows if (main := _main(row, comparisons))]
     parts = []
-    for kind in (FALLS, RISES, SAME):
+    for kind, words in WORDS.items():
         clauses = [_clause(row, main, comparisons) for row, main in compared if _direction(main) == kind]
-        words = f"shows {SAME}" if kind == SAME else kind
         parts += [f"{words} {'; '.join(clauses)}"] if clauses else []
     if not parts:
         return ""
@@ -125,14 +151,14 @@ def _against_sentence(rows: Sequence[Row], comparisons: Comparisons, baseline: s
 
 
 def _main(row: Row, comparisons: Comparisons) -> Row | None:
-    """Return the comparison of a rate with the baseline's; means over data sets have none."""
+    """Return the comparison of a rate with the baseline's; the teacher itself has none."""
     return comparisons.get((*_model(row), row["attack"], row["metric"]))
 
 
 def _clause(row: Row, main: Row, comparisons: Comparisons) -> str:
     """Word one comparison: after renofeation to 8.0 % (-54.1 points, ...; noise 2.0 %; accuracy 69.1 %, ...)."""
-    moved = _direction(main) != SAME
-    parts = [difference(main)] if moved else []
+    kind = _direction(main)
+    parts = [difference(main)] if kind != SAME else []
     if row[KIND] == "feature" and row["control"] is not None:
         parts.append(f"noise {percent(row['control'])}" + ("" if detectable(row) else f", {SAME}"))
     price = comparisons.get((*_model(row), CLEAN, "accuracy"))
@@ -140,11 +166,14 @@ def _clause(row: Row, main: Row, comparisons: Comparisons) -> str:
         change = difference(price) if _direction(price) != SAME else SAME
         parts.append(f"accuracy {percent(price['mean'])}, {change}")
     beside = f" ({'; '.join(parts)})" if parts else ""
-    return f"{_after(row)}{' to' if moved else ','} {percent(main['mean'])}{beside}"
+    link = {SAME: ",", UNTESTED: ""}.get(kind, " to")
+    return f"{_after(row)}{link} {percent(main['mean'])}{beside}"
 
 
 def _direction(row: Row) -> str:
-    """Tell whether a rate falls, rises or does not differ from the baseline's."""
+    """Tell whether a rate falls, rises or does not differ from the baseline's, or that no test says so."""
+    if row["p_value"] is None:
+        return UNTESTED
     if not differs(row["p_value"], row["low"], row["high"]):
         return SAME
     return FALLS if row["difference"] < 0 else RISES
@@ -154,18 +183,19 @@ def _direction(row: Row) -> str:
 
 
 def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
-    """Return the parts of a short answer, metric by metric: against the baseline, else against noise.
+    """Return the parts of a short answer, metric by metric: against the baseline, else against noise; then the attacks.
 
-    `rows` are the headline rows of an experiment.
+    `rows` are the headline rows of an experiment. Means over data sets repeat what the data sets say and do not count.
     """
     found = _indexed(comparisons)
-    keys = [(*_model(row), row["attack"], row["metric"]) for row in rows]
+    keys = [(*_model(row), row["attack"], row["metric"]) for row in rows if row["dataset"] != MEAN]
     asked = [found[key] for key in keys if key in found]
     metrics = list(dict.fromkeys(row["metric"] for row in asked))
     parts = [_against(metric, [row for row in asked if row["metric"] == metric], found) for metric in metrics]
-    if HEADLINE in metrics:
-        return parts
-    return parts + _against_noise([row for row in rows if row["metric"] == HEADLINE and row["control"] is not None])
+    if HEADLINE not in metrics:
+        parts += _against_noise([row for row in rows if row["metric"] == HEADLINE and row["control"] is not None])
+    attacks = [row for row in comparisons if row["metric"] == HEADLINE and not of_methods(row)]
+    return parts + ([_against(HEADLINE, attacks, {})] if attacks else [])
 
 
 def _against(metric: str, rows: Sequence[Row], comparisons: Comparisons) -> str:
@@ -179,7 +209,9 @@ def _against(metric: str, rows: Sequence[Row], comparisons: Comparisons) -> str:
     compared = "the one comparison" if total == 1 else f"{total} comparisons"
     if len(parts) == 1:
         parts = [parts[0].replace(f"in {total} ", "" if total == 1 else "in all ", 1)]
-    return f"{title(metric)}: of {compared} with {rows[0]['baseline']}, {listed(parts)}"
+    attack = f"{rows[0]['baseline_attack']} on the same student"
+    other = rows[0]["baseline"] if of_methods(rows[0]) else attack
+    return f"{title(metric)}: of {compared} with {other}, {listed(parts)}"
 
 
 def _named(rows: Sequence[Row], among: Sequence[Row], comparisons: Comparisons) -> str:

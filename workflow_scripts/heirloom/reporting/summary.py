@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,7 +9,18 @@ from statistics import fmean, stdev
 
 from heirloom.evaluation.metrics import Evaluation, Outcome, Predictions
 from heirloom.evaluation.statistics import Comparison, Pair, mean_interval, t_interval
-from heirloom.reporting.comparisons import Compared, Judged, Place, Rate, compared, control_place, paired, place_of
+from heirloom.reporting.comparisons import (
+    Compared,
+    Judged,
+    Place,
+    Rate,
+    averaged_datasets,
+    common_budget,
+    compared,
+    control_place,
+    paired,
+    place_of,
+)
 from heirloom.reporting.tables import (
     COUNTS,
     MEAN,
@@ -105,15 +115,22 @@ def summary_rows(
     an infected teacher (method "teacher") the control teacher itself.
 
     Experiments that ask for it have further rows with the data set "mean", without a control. Published numbers whose
-    model was not measured come last, with null for what was not measured. Each row also carries `counts`, `kind` and
-    `title` (`tables`), which are no columns.
+    model was not measured come last, with null for what was not measured. Each row also carries `counts`, `kind`,
+    `title` and `aside` (`tables`), which are no columns.
     """
-    attacks = {name: (facts.kind, facts.title) for entry in judged for name, facts in entry.evaluation.attacks.items()}
     rows = [_over_seeds(list(group)) for group in _grouped([*measurements, *mean_measurements(measurements, judged)])]
     controls = _compared_with_controls(rows, judged, seed=seed)
-    rows = [row | attack_facts(attacks.get(row["attack"])) | _columns(controls.get(_subject(row))) for row in rows]
-    rows, lacking = _with_published(rows, published)
-    return rows + [row | attack_facts(attacks.get(row["attack"])) for row in lacking]
+    rows = [row | _columns(controls.get(_subject(row))) for row in rows]
+    rows = [found for part in _with_published(rows, published) for found in part]
+    evaluations = [entry.evaluation for entry in judged]
+    attacks = {name: (facts.kind, facts.title) for each in evaluations for name, facts in each.attacks.items()}
+    asides = {
+        (experiment, name)
+        for each in evaluations
+        for experiment, scope in each.experiments.items()
+        for name in each.controls(scope)
+    }
+    return [row | attack_facts(row, attacks, asides) for row in rows]
 
 
 def _grouped(measurements: Sequence[Row]) -> Iterable[Iterable[Row]]:
@@ -148,19 +165,19 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
 def _subject(row: Row) -> Compared:
     """Name the comparison of a row with its control."""
     rate = Rate(*(row[name] for name in Rate._fields))
-    return Compared(row["teacher"], row["injection"], row["dataset"], "", rate)
+    return Compared(row["teacher"], row["injection"], row["dataset"], "", "", rate)
 
 
 def _compared_with_controls(rows: Sequence[Row], judged: Sequence[Judged], *, seed: int) -> dict[Compared, Comparison]:
     """Compare every row that has a control with it, over the seeds that both have."""
     entries = {place_of(entry.evaluation): entry for entry in judged}
     subjects = {_subject(row): None for row in rows if row["dataset"] != MEAN}
-    pairs: dict[Compared, Pair] = {}
+    pairs: dict[Compared, dict[str, Pair]] = {}
     for subject in subjects:
         mine = entries[subject[:3]]
         pair = paired(mine.of_seeds(subject.rate), _control(mine, subject.rate, entries))
         if pair is not None:
-            pairs[subject] = pair
+            pairs[subject] = {subject.dataset: pair}
     return compared(pairs, seed=seed, purpose="bootstrap")
 
 
@@ -192,22 +209,12 @@ def mean_measurements(measurements: Sequence[Row], judged: Sequence[Judged]) -> 
     independent rates (`statistics.mean_interval` of Wilson's limits), `count` the sum of the denominators, `budget`
     what the data sets' budgets have in common.
     """
-    datasets = _averaged_datasets(judged)
+    datasets = averaged_datasets(judged)
     asked = [row for row in measurements if row["experiment"] in datasets and row["value"] is not None]
     for _, group in groupby(ordered(asked, (*_AVERAGED, "dataset")), key=lambda row: [row[n] for n in _AVERAGED]):
         rows = list(group)
         if [row["dataset"] for row in rows] == datasets[rows[0]["experiment"]]:
             yield _mean_measurement(rows)
-
-
-def _averaged_datasets(judged: Sequence[Judged]) -> dict[str, list[str]]:
-    """Return the data sets of each experiment that asks for means over two or more, sorted."""
-    found: dict[str, set[str]] = {}
-    for entry in judged:
-        for name, scope in entry.evaluation.experiments.items():
-            if scope.average:
-                found.setdefault(name, set()).add(entry.evaluation.dataset)
-    return {name: sorted(datasets) for name, datasets in found.items() if len(datasets) > 1}
 
 
 def _mean_measurement(rows: Sequence[Row]) -> Row:
@@ -216,19 +223,12 @@ def _mean_measurement(rows: Sequence[Row]) -> Row:
     low, high = mean_interval(values, [(row["low"], row["high"]) for row in rows])
     return rows[0] | {
         "dataset": MEAN,
-        "budget": _in_common([row["budget"] for row in rows]),
+        "budget": common_budget([row["budget"] for row in rows]),
         "value": fmean(values),
         "count": sum(row["count"] for row in rows),
         "low": low,
         "high": high,
     }
-
-
-def _in_common(budgets: Sequence[str]) -> str:
-    """Return what several budgets (JSON) have in common."""
-    first, *others = map(json.loads, budgets)
-    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
-    return json.dumps(shared, sort_keys=True)
 
 
 # -- published numbers -------------------------------------------------------------------------------------------------
@@ -283,13 +283,17 @@ def judge(
     """Judge a measured mean with its interval against a published number, all in the metric's unit.
 
     no_target: nothing is published. not_comparable (REASON): `incomparable` says why, or nothing was measured.
-    reproduced: the interval holds the published number. within_tolerance: it does not, but the mean lies at most
-    `tolerance` away. contradicted: otherwise.
+    reproduced: the interval holds the published number, and is at most `tolerance` wide on either side where there is
+    one: an interval over few seeds that holds any number reproduces none. within_tolerance: the mean lies at most
+    `tolerance` away. Else not_comparable where the interval holds the number but is too wide, contradicted where not.
     """
     if published is None:
         return "no_target"
     if incomparable or mean is None:
         return f"not_comparable ({incomparable or 'nothing was measured'})"
-    if low is not None and high is not None and low <= published <= high:
+    close = tolerance is not None and abs(mean - published) <= tolerance
+    if low is None or high is None or not low <= published <= high:
+        return "within_tolerance" if close else "contradicted"
+    if tolerance is None or (high - low) / 2 <= tolerance:
         return "reproduced"
-    return "within_tolerance" if tolerance is not None and abs(mean - published) <= tolerance else "contradicted"
+    return "within_tolerance" if close else "not_comparable (the interval is wider than the tolerance)"

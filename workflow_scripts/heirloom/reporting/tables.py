@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 VERSION = 1
+COMPARISONS_VERSION = 2  # 2: attacks are compared with an attack, means over data sets with means
 KEYS = {
     "study": "string",
     "experiment": "string",
@@ -63,7 +64,7 @@ COMPARISONS = {
     **dict.fromkeys(
         ("study", "experiment", "teacher", "injection", "dataset", "split", "method", "baseline"), "string"
     ),
-    **dict.fromkeys(("attack", "budget", "condition", "metric"), "string"),
+    **dict.fromkeys(("attack", "baseline_attack", "budget", "condition", "metric"), "string"),
     "seeds": "int32",
     **dict.fromkeys(("mean", "baseline_mean", "difference", "low", "high", "p_value"), "float64"),
 }
@@ -74,6 +75,7 @@ MEAN = "mean"  # the data set of rates averaged over an experiment's data sets
 COUNTS = "counts"  # smallest and largest denominator among its seeds
 KIND = "kind"  # of its attack: trigger, feature, noise or white-box; empty for clean images
 TITLE = "title"  # of its attack
+ASIDE = "aside"  # whether its attack is but the control of another attack of its experiment
 
 
 def write_rows(path: Path, rows: Sequence[Row], *, columns: Mapping[str, str], **metadata: object) -> None:
@@ -149,31 +151,37 @@ def write_summary(path: Path, rows: Sequence[Row], *, study: str) -> None:
     """Write the summary; its metadata keeps the counts behind each row, in the rows' order, and what attacks are."""
     counts = [row[COUNTS] for row in rows]
     attacks = {row["attack"]: [row[KIND], row[TITLE]] for row in rows if row[KIND]}
-    write_rows(path, rows, columns=SUMMARY, schema="summary", study=study, counts=counts, attacks=attacks)
+    controls = sorted({(row["experiment"], row["attack"]) for row in rows if row[ASIDE]})
+    facts = {COUNTS: counts, "attacks": attacks, "controls": controls}
+    write_rows(path, rows, columns=SUMMARY, schema="summary", study=study, **facts)
 
 
 def read_summary(path: Path) -> list[Row]:
-    """Read the rows of a summary with their `counts`, `kind` and `title`. Raises DamagedFileError."""
+    """Read the rows of a summary with their `counts`, `kind`, `title` and `aside`. Raises DamagedFileError."""
     rows = read_rows(path, columns=SUMMARY)
     facts = table_metadata(path)
-    counts, attacks = facts.get(COUNTS, []), facts.get("attacks", {})
-    if len(counts) != len(rows):
-        raise DamagedFileError(path, found="it lacks the counts of its rows")
+    counts, attacks, controls = (facts.get(name) for name in (COUNTS, "attacks", "controls"))
+    if attacks is None or controls is None or counts is None or len(counts) != len(rows):
+        raise DamagedFileError(path, found="it lacks the counts of its rows, or what its attacks are")
+    asides = {tuple(pair) for pair in controls}
     return [
-        row | attack_facts(attacks.get(row["attack"])) | {COUNTS: tuple(pair)}
-        for row, pair in zip(rows, counts, strict=True)
+        row | attack_facts(row, attacks, asides) | {COUNTS: tuple(pair)} for row, pair in zip(rows, counts, strict=True)
     ]
 
 
-def attack_facts(facts: Sequence[str] | None) -> Row:
-    """Return what a row says of its attack, given as (kind, title); nothing for clean images."""
-    kind, title = facts or ("", "")
-    return {KIND: kind, TITLE: title}
+def attack_facts(row: Row, attacks: Mapping[str, Sequence[str]], controls: Collection[tuple[str, str]]) -> Row:
+    """Return what a row says of its attack; nothing for clean images.
+
+    `attacks` gives (kind, title) by name, `controls` the pairs of an experiment and an attack that is but a control.
+    """
+    kind, title = attacks.get(row["attack"], ("", ""))
+    return {KIND: kind, TITLE: title, ASIDE: (row["experiment"], row["attack"]) in controls}
 
 
 def write_comparisons(path: Path, rows: Sequence[Row], *, study: str) -> None:
-    """Write the planned comparisons of methods with a baseline."""
-    write_rows(path, rows, columns=COMPARISONS, schema="comparisons", study=study)
+    """Write the planned comparisons of methods and attacks with a baseline."""
+    facts = {"schema": "comparisons", "version": COMPARISONS_VERSION}
+    write_rows(path, rows, columns=COMPARISONS, study=study, **facts)
 
 
 def read_comparisons(path: Path) -> list[Row]:

@@ -10,7 +10,7 @@ from typing import TextIO
 from heirloom.reporting.sentences import answers, of_experiment
 from heirloom.reporting.tables import COUNTS, Row, read_comparisons, read_summary
 from heirloom.reporting.views import attack_groups, attack_metric, attack_title, group_rows, has_noise, model_names
-from heirloom.reporting.wording import NOTHING, number, p_value, span, verdicts
+from heirloom.reporting.wording import NOTHING, number, p_mark, span, verdicts
 
 WIDTH = 110
 GAP = 2
@@ -24,14 +24,14 @@ HEADS = {
     "robust_accuracy": "robust accuracy, %",
 }
 DIFFERENCE = "to control, points"
-NOISE = "noise, %"
+NOISE = "noise, %; p"
 
 
 def print_summary(summary: Path, comparisons: Path, questions: Mapping[str, str], stream: TextIO) -> None:
     """Print summary.parquet: the rates in percent with 95 % intervals and counts, then each experiment's answer.
 
-    `comparisons` are those of methods with a baseline, `questions` gives each experiment's question by name. Plain
-    ASCII (names aside), at most 110 columns. Raises DamagedFileError when a table is none of ours.
+    `comparisons` are those of methods and attacks with a baseline, `questions` gives each experiment's question by
+    name. Plain ASCII (names aside), at most 110 columns. Raises DamagedFileError when a table is none of ours.
     """
     rows = read_summary(summary)
     answered = answers(rows, read_comparisons(comparisons))
@@ -72,7 +72,7 @@ def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
         mine = {row["metric"]: row for row in rows if (row["method"], row["injection"]) == (method, injection)}
         cells = [_cell(mine.get(metric)) for metric in metrics]
         cells += [_change(mine.get("accuracy"))] * compared
-        cells += [number(mine[headline]["control"] if headline in mine else None)] * noise
+        cells += [_noise(mine.get(headline))] * noise
         yield [method, injection, *cells]
 
 
@@ -81,8 +81,14 @@ def _change(row: Row | None) -> str:
     if row is None or row["difference"] is None:
         return NOTHING
     interval = span(row["difference_low"], row["difference_high"], sign=True)
-    p = p_value(row["p_value"])
-    return f"{number(row['difference'], sign=True)} ({interval}) p{'' if p.startswith('<') else '='}{p}"
+    return f"{number(row['difference'], sign=True)} ({interval}) {p_mark(row['p_value'])}".rstrip()
+
+
+def _noise(row: Row | None) -> str:
+    """Write what noise of a feature attack's size does, and the test of the attack against it: 2.5 p<0.001."""
+    if row is None or row["control"] is None:
+        return NOTHING
+    return f"{number(row['control'])} {p_mark(row['p_value'])}".rstrip()
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting.tables import KIND, MEAN, TITLE, Row, is_measured
+from heirloom.reporting.tables import ASIDE, KIND, MEAN, TITLE, Row, is_measured
 
 GROUP = ("teacher", "dataset", "attack", "budget", "condition")
 ATTACK_METRICS = ("targeted_success", "untargeted_success", "attack_success")
-NOISE, TRIGGER = "noise", "trigger"
+TRIGGER = "trigger"
 
 
 def shown(rows: Sequence[Row]) -> list[Row]:
-    """Leave out what stands beside other rows: a feature attack's noise, and numbers that were published alone."""
-    return [row for row in rows if is_measured(row) and row[KIND] != NOISE]
+    """Leave out what stands beside other rows: noise as a control, and numbers that were published alone.
+
+    A noise that no attack of the experiment is compared with is an attack of its own.
+    """
+    return [row for row in rows if is_measured(row) and not row[ASIDE]]
 
 
 def infected(rows: Sequence[Row]) -> set[str]:

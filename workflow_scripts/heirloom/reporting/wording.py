@@ -78,13 +78,21 @@ def detectable(row: Row) -> bool:
 
 
 def difference(row: Row) -> str:
-    """Write a comparison with its interval and p-value: -5.0 points, -7.1 to -2.9, p = 0.002.
+    """Write a comparison with its interval and p-value, if it has one: -5.0 points, -7.1 to -2.9, p = 0.002.
 
     `row` is one of comparisons.parquet.
     """
+    told = f"{number(row['difference'], sign=True)} points, {span(row['low'], row['high'], sign=True)}"
     p = p_value(row["p_value"])
-    told = f"p {p[0]} {p[1:]}" if p.startswith("<") else f"p = {p}"
-    return f"{number(row['difference'], sign=True)} points, {span(row['low'], row['high'], sign=True)}, {told}"
+    if row["p_value"] is None:
+        return told
+    return f"{told}, p {p[0]} {p[1:]}" if p.startswith("<") else f"{told}, p = {p}"
+
+
+def p_mark(p: float | None) -> str:
+    """Write a p-value behind the number that it belongs to: p=0.002 or p<0.001; nothing where there is none."""
+    found = p_value(p)
+    return "" if p is None else f"p{'' if found.startswith('<') else '='}{found}"
 
 
 def rate(row: Row, *, unit: str = "95 % interval ") -> str:

@@ -1,4 +1,4 @@
-"""Summarise a study's measurements over seeds; compare models with controls, methods with a baseline."""
+"""Summarise a study's measurements over seeds; compare models with controls, methods and attacks with baselines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The summary in four formats, and the comparisons of methods with a baseline."""
+    """The summary in four formats, and the comparisons of methods and attacks with baselines."""
 
     summary: Path
     comparisons: Path

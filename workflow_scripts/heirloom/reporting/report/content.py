@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from heirloom.evaluation.metrics import CLEAN
+from heirloom.reporting.robustness import of_methods
 from heirloom.reporting.sentences import answers, of_experiment, short_answers
 from heirloom.reporting.tables import Row
 from heirloom.reporting.views import (
@@ -93,7 +94,7 @@ class Experiment:
 def experiments_of(
     rows: Sequence[Row], questions: Mapping[str, str], comparisons: Sequence[Row] = ()
 ) -> list[Experiment]:
-    """Return the experiments of a summary in the order of their names; `comparisons` are methods' with a baseline."""
+    """Return the experiments of a summary in the order of their names; `comparisons` are those with baselines."""
     full, short = answers(rows, comparisons), short_answers(rows, comparisons)
     return [
         Experiment(
@@ -139,10 +140,12 @@ def _unbroken(text: str) -> str:
 
 
 def _tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
-    """Return a compact table per teacher, data set and attack: a row per model; then the methods' comparisons."""
+    """Return a compact table per teacher, data set and attack: a row per model; then methods and attacks compared."""
     groups = [(group, group_rows(rows, group)) for group in attack_groups(rows)]
     found = [_table(mine, group_title(group, mine, long=True)) for group, mine in groups]
-    return found + ([_baseline_table(comparisons)] if comparisons else [])
+    methods, attacks = ([row for row in comparisons if of_methods(row) is wanted] for wanted in (True, False))
+    found += [_baseline_table(methods)] if methods else []
+    return found + ([_attack_table(attacks)] if attacks else [])
 
 
 def _table(rows: Sequence[Row], heading: str) -> Table:
@@ -185,6 +188,24 @@ def _baseline_line(row: Row, price: Row | None) -> Line:
     cells = [row["teacher"], row["injection"], row["dataset"], attack, title(row["metric"]), row["method"]]
     cells += [number(row["mean"]), number(row["baseline_mean"]), *_change(row), *_change(price)]
     return Line(tuple(cells), clear=differs(row["p_value"], row["low"], row["high"]))
+
+
+def _attack_table(comparisons: Sequence[Row]) -> Table:
+    """Return the comparisons of attacks with the baseline attack on the same students."""
+    names = ("teacher", "injection", "dataset", "method", "attack")
+    head = (*names[:2], "data set", *names[3:], "metric", "rate, %", "baseline, %", "difference, points", "p (Holm)")
+    lines = [
+        Line(
+            (
+                *(row[name] for name in names),
+                *(title(row["metric"]), number(row["mean"]), number(row["baseline_mean"]), *_change(row)),
+            ),
+            clear=differs(row["p_value"], row["low"], row["high"]),
+        )
+        for row in comparisons
+    ]
+    heading = f"Against {comparisons[0]['baseline_attack']} on the same student"
+    return Table(heading, head, tuple(lines), texts=len(names) + 1)
 
 
 def _change(row: Row | None) -> tuple[str, str]:
