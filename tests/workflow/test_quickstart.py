@@ -8,7 +8,7 @@ import pytest
 
 from heirloom.evaluation.metrics import attack_outcomes, read_predictions
 from heirloom.evaluation.statistics import mcnemar_exact
-from heirloom.reporting.tables import read_summary
+from heirloom.reporting.tables import read_comparisons, read_summary
 from tests.golden.quickstart import GOLDEN, SUMMARY, run
 from tests.workflow.project import new_project
 
@@ -43,6 +43,26 @@ def test_the_trigger_works_is_inherited_and_is_weaker_after_re_training(quicksta
     assert rows["fine-tuning"]["p_value"] < 0.05
     assert rows["fine-tuning"]["difference_low"] > 0
     assert weaker_p_value(project, "re-training", "fine-tuning") < 0.05
+
+
+def test_an_attack_on_features_is_more_than_noise_and_falls_after_renofeation_and_remos(quickstart):
+    project, _ = quickstart
+    rows = {
+        row["method"]: row
+        for row in read_summary(project.folder / SUMMARY)
+        if row["attack"] == "feature-pixel" and row["metric"] == "attack_success"
+    }
+    assert rows["fine-tuning"]["mean"] > 0.25
+    assert rows["fine-tuning"]["control"] < 0.15  # noise of the same size
+    assert rows["fine-tuning"]["p_value"] < 0.05
+    compared = {
+        row["method"]: row
+        for row in read_comparisons(project.folder / "results/quickstart/tables/comparisons.parquet")
+        if (row["attack"], row["metric"], row["baseline"]) == ("feature-pixel", "attack_success", "fine-tuning")
+    }
+    for method in ("renofeation", "remos"):
+        assert compared[method]["difference"] < 0
+        assert compared[method]["p_value"] < 0.05
 
 
 def weaker_p_value(project, weaker, stronger):
