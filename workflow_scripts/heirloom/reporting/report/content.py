@@ -169,43 +169,53 @@ def _table(rows: Sequence[Row], heading: str) -> Table:
 
 
 def _baseline_table(comparisons: Sequence[Row]) -> Table:
-    """Return the comparisons of methods with the baseline: what each attack metric gains beside what accuracy pays."""
+    """Return the comparisons of methods with the baseline: what accuracy pays beside what each attack metric gains."""
     prices = {_student(row): row for row in comparisons if row["metric"] == "accuracy"}
-    attacked = [row for row in comparisons if row["attack"] != CLEAN]
-    names = ("teacher", "injection", "data set", "attack", "metric", "method")
-    head = (*names, "rate, %", "baseline, %", "difference, points", "p (Holm)", "accuracy, points", "p (Holm)")
-    lines = [_baseline_line(row, prices.get(_student(row))) for row in attacked or list(comparisons)]
-    return Table(f"Against {comparisons[0]['baseline']}", head, tuple(lines), texts=len(names))
+    attacked = [row for row in comparisons if row["attack"] != CLEAN] or list(comparisons)
+    names, shared = _varied(attacked, ("teacher", "injection", "dataset", "attack"))
+    head = (*map(_column, names), "metric", "method", "rate, %", "baseline, %")
+    head += ("accuracy, points", "p (Holm)", "difference, points", "p (Holm)")
+    lines = [_baseline_line(row, names, prices.get(_student(row))) for row in attacked]
+    return Table(f"Against {comparisons[0]['baseline']}{shared}", head, tuple(lines), texts=len(names) + 2)
+
+
+def _varied(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[str], str]:
+    """Return the columns in which rows differ, and words for the others, which a heading says once."""
+    varied = [name for name in names if len({row[name] for row in rows}) > 1]
+    shared = [str(rows[0][name]) for name in names if name not in varied and rows[0][name] != CLEAN]
+    return varied, "".join(f", {value}" for value in shared)
+
+
+def _column(name: str) -> str:
+    return {"dataset": "data set"}.get(name, name)
 
 
 def _student(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in ("teacher", "injection", "dataset", "condition", "method"))
 
 
-def _baseline_line(row: Row, price: Row | None) -> Line:
+def _baseline_line(row: Row, names: Sequence[str], price: Row | None) -> Line:
     """Return one comparison with the baseline."""
-    attack = NOTHING if row["attack"] == CLEAN else row["attack"]
-    cells = [row["teacher"], row["injection"], row["dataset"], attack, title(row["metric"]), row["method"]]
-    cells += [number(row["mean"]), number(row["baseline_mean"]), *_change(row), *_change(price)]
+    cells = [NOTHING if row[name] == CLEAN and name == "attack" else row[name] for name in names]
+    cells += [title(row["metric"]), row["method"], number(row["mean"]), number(row["baseline_mean"])]
+    cells += [*_change(price), *_change(row)]
     return Line(tuple(cells), clear=differs(row["p_value"], row["low"], row["high"]))
 
 
 def _attack_table(comparisons: Sequence[Row]) -> Table:
     """Return the comparisons of attacks with the baseline attack on the same students."""
-    names = ("teacher", "injection", "dataset", "method", "attack")
-    head = (*names[:2], "data set", *names[3:], "metric", "rate, %", "baseline, %", "difference, points", "p (Holm)")
-    lines = [
-        Line(
-            (
-                *(row[name] for name in names),
-                *(title(row["metric"]), number(row["mean"]), number(row["baseline_mean"]), *_change(row)),
-            ),
-            clear=differs(row["p_value"], row["low"], row["high"]),
-        )
-        for row in comparisons
-    ]
-    heading = f"Against {comparisons[0]['baseline_attack']} on the same student"
-    return Table(heading, head, tuple(lines), texts=len(names) + 1)
+    names, shared = _varied(comparisons, ("teacher", "injection", "dataset", "method"))
+    head = (*map(_column, names), "attack", "metric", "rate, %", "baseline, %", "difference, points", "p (Holm)")
+    lines = [_attack_line(row, names) for row in comparisons]
+    heading = f"Against {comparisons[0]['baseline_attack']} on the same student{shared}"
+    return Table(heading, head, tuple(lines), texts=len(names) + 2)
+
+
+def _attack_line(row: Row, names: Sequence[str]) -> Line:
+    """Return one comparison with the baseline attack."""
+    cells = [*(row[name] for name in names), row["attack"], title(row["metric"])]
+    cells += [number(row["mean"]), number(row["baseline_mean"]), *_change(row)]
+    return Line(tuple(cells), clear=differs(row["p_value"], row["low"], row["high"]))
 
 
 def _change(row: Row | None) -> tuple[str, str]:
