@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting.sentences import answers, of_experiment
 from heirloom.reporting.tables import COUNTS, Row, read_comparisons, read_summary
 from heirloom.reporting.views import attack_groups, attack_metric, attack_title, group_rows, has_noise, model_names
@@ -57,23 +58,28 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
         heads = [f"teacher {teacher}", f"data set {dataset}", attack_title(group, mine, long=True), condition]
         yield ""
         yield from textwrap.wrap(", ".join(head for head in heads if head), WIDTH)
-        yield from _aligned(list(_cells(mine)))
+        yield from _aligned(*_cells(mine))
 
 
-def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
-    """Yield the head and the body of one table: method, injection, then a cell per metric and what it compares with."""
+def _cells(rows: Sequence[Row]) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the names and the rates of one table, line by line, heads first.
+
+    Names: method and, unless nothing was done to any teacher, injection. Rates: a cell per metric and what it compares
+    with.
+    """
     metrics = [metric for metric in HEADS if any(row["metric"] == metric for row in rows)]
     headline = attack_metric(rows)
     compared = not headline and any(row["control"] is not None for row in rows)
     noise = has_noise(rows)
-    extra = [*[DIFFERENCE] * compared, *[NOISE] * noise]
-    yield ["method", "injection", *(HEADS[metric] for metric in metrics), *extra]
+    named = 1 if {row["injection"] for row in rows} == {CLEAN} else 2
+    names = [["method", "injection"][:named]]
+    rates = [[*(HEADS[metric] for metric in metrics), *[DIFFERENCE] * compared, *[NOISE] * noise]]
     for method, injection in model_names(rows):
         mine = {row["metric"]: row for row in rows if (row["method"], row["injection"]) == (method, injection)}
-        cells = [_cell(mine.get(metric)) for metric in metrics]
-        cells += [_change(mine.get("accuracy"))] * compared
-        cells += [_noise(mine.get(headline))] * noise
-        yield [method, injection, *cells]
+        names.append([method, injection][:named])
+        rates.append([_cell(mine.get(metric)) for metric in metrics])
+        rates[-1] += [_change(mine.get("accuracy"))] * compared + [_noise(mine.get(headline))] * noise
+    return names, rates
 
 
 def _change(row: Row | None) -> str:
@@ -91,16 +97,18 @@ def _noise(row: Row | None) -> str:
     return f"{number(row['control'])} {p_mark(row['p_value'])}".rstrip()
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+def _aligned(names: Sequence[Sequence[str]], rates: Sequence[Sequence[str]]) -> Iterator[str]:
     """Align cells in columns: names to the left and cut where they would not fit, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    room = WIDTH - sum(width + GAP for width in widths[2:]) - GAP
-    # a column that needs less than half of the room leaves the rest to the other
-    widths[:2] = [min(own, max(room // 2, room - other, SHORTEST_NAME)) for own, other in (widths[:2], widths[1::-1])]
-    for method, injection, *cells in lines:
-        names = [_cut(name, width).ljust(width) for name, width in zip((method, injection), widths[:2], strict=True)]
-        rates = [cell.rjust(width) for cell, width in zip(cells, widths[2:], strict=True)]
-        yield (" " * GAP).join([*names, *rates]).rstrip()
+    widths = [max(map(len, column)) for column in zip(*rates, strict=True)]
+    room = WIDTH - sum(width + GAP for width in widths) - GAP * (len(names[0]) - 1)
+    wanted = [max(map(len, column)) for column in zip(*names, strict=True)]
+    share = room // len(wanted)
+    # a column that needs less than its share of the room leaves the rest to the other
+    given = [min(own, max(share, room - (sum(wanted) - own), SHORTEST_NAME)) for own in wanted]
+    for words, cells in zip(names, rates, strict=True):
+        left = [_cut(word, width).ljust(width) for word, width in zip(words, given, strict=True)]
+        right = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+        yield (" " * GAP).join([*left, *right]).rstrip()
 
 
 def _cut(name: str, width: int) -> str:
