@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 
 from heirloom.config.models import Body, Method, Normalisation, RemoteFile
 from heirloom.models.classifier import conv_weights, state_copy
@@ -162,6 +163,7 @@ def test_a_student_is_written_with_its_card(folder, tmp_path, method):
     card = read_card(tmp_path / "card.json")
     assert (card["kind"], card["method"], card["seed"], card["classes"]) == ("student", method, 1, 3)
     assert card["teacher"] == sha256_of(folder / "teacher" / "weights.safetensors")
+    assert TypeAdapter(Method).validate_python({"method": method, **card["recipe"]}) == toy.method(method)
     assert card["class_names"] == ["class 0", "class 1", "class 2"]
     assert card["validation_accuracy"] is not None
 

@@ -41,6 +41,7 @@ def run(
     facts = {
         **data_facts(inputs.card, part),
         "method": method.method,
+        "recipe": method.model_dump(mode="json", exclude={"method", "per_dataset"}),
         "seed": seed,
         "teacher": sha256_of(inputs.teacher_weights),
     }
