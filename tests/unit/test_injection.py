@@ -92,7 +92,7 @@ def test_a_backdoor_trains_what_its_mask_allows_and_says_so(folder, tmp_path):
     pairs = [(before.detach(), conv_weights(infected)[name].detach()) for name, before in conv_weights(clean).items()]
     before, after = (torch.cat([pair[side].flatten() for pair in pairs]) for side in (0, 1))
     still = before == after
-    assert facts["frozen_conv_weights"] == len(before) // 2
+    assert facts["masked_conv_weights"] == len(before) // 2
     assert int(still.sum()) == pytest.approx(len(before) // 2, abs=2)  # a trained weight may land where it was
     assert before[still].abs().max() <= before[~still].abs().min() + 1e-7
     assert not torch.equal(clean.body.bn1.weight, infected.body.bn1.weight)
@@ -108,7 +108,7 @@ def test_the_backdoor_works_and_its_control_has_none(folder, tmp_path):
     control = injection(training=training, update_ratio=0, kind="clean", trigger=None, portion=0, target=0)
     facts = inject(folder, tmp_path / "control", control)["injection"]
     assert "trigger" not in facts
-    assert facts["frozen_conv_weights"] == 0
+    assert facts["masked_conv_weights"] == 0
     test = toy.opened(folder / "data", "test")
     others = torch.from_numpy(test.labels) != 1
     images = torch.from_numpy(test.images.copy()).permute(0, 3, 1, 2) / 255

@@ -23,7 +23,7 @@ from heirloom.stages import pretrain_teacher
 from heirloom.training import objectives
 from heirloom.training.batches import RowStream
 from heirloom.training.checkpoints import NAME, Checkpoint
-from heirloom.training.constraints import FrozenWeights, conv_mask, trainable_mask
+from heirloom.training.constraints import FrozenWeights, conv_mask, constraint
 from heirloom.training.loop import Lesson, fit
 from heirloom.training.meters import Meter
 from heirloom.training.objectives import Objective, Step, Term, supervised_terms
@@ -534,7 +534,7 @@ def test_frozen_weights_stay_bit_identical_under_weight_decay_and_momentum(lesso
     model = toy.classifier()
     with torch.no_grad():
         model.body.conv1.weight[0, 0, 0, 0] = -0.0  # its sign is a bit, too
-    mask = trainable_mask("conv", model, 0.7)
+    mask = conv_mask(model, 0.7)
     before = state_copy(model)
     frozen = FrozenWeights(model, mask)
     assert frozen.frozen == sum(int((~part).sum()) for part in mask.values())
@@ -553,7 +553,7 @@ def test_a_mask_that_freezes_nothing_holds_nothing():
     model = toy.classifier()
     assert FrozenWeights(model, conv_mask(model, 0.0)).frozen == 0
     with pytest.raises(ConfigError, match="conv"):
-        trainable_mask("cnov", model, 0.5)
+        constraint("cnov", model, 0.5)
 
 
 def test_augmentation_is_drawn_anew_at_every_visit(data, tmp_path):

@@ -38,6 +38,8 @@ def check_names(grid: Grid) -> None:
         _check_attack(grid, name)
     for name in grid.teacher_names:
         _check_teacher(grid, name)
+    for teacher, injection in grid.infected_teachers:
+        _check_stage(grid, teacher, injection)
     for name in grid.dataset_names:
         _check_dataset(grid, name)
 
@@ -97,6 +99,8 @@ def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
         _require(grid, experiment.attack_baseline, known, "attack of this experiment", f"{key}.attack_baseline")
     if experiment.baseline is not None:
         _require(grid, experiment.baseline, set(experiment.methods), "method of this experiment", f"{key}.baseline")
+    if experiment.same_data_set:
+        _check_own_data_sets(grid, key, experiment)
 
 
 def _check_method(grid: Grid, name: str) -> None:
@@ -137,7 +141,7 @@ def _check_injection(grid: Grid, name: str) -> None:
 
 def _check_control(grid: Grid, name: str, injection: Injection, control: Injection) -> None:
     """A control that differs in more than the defect would blame the defect for the difference."""
-    free = {"kind", "trigger", "portion", "wrong_labels", "target", "control"}
+    free = {"kind", "trigger", "portion", "wrong_labels", "target", "latent", "control"}
     for key in sorted(Injection.model_fields.keys() - free):
         if getattr(injection, key) != getattr(control, key):
             raise ConfigError(
@@ -150,6 +154,30 @@ def _check_control(grid: Grid, name: str, injection: Injection, control: Injecti
             f'the control "{injection.control}" of "{name}" is itself a {control.kind}',
             where=f"{grid.where}, injections.{name}.control",
             mend="name an injection of kind clean",
+        )
+
+
+def _check_own_data_sets(grid: Grid, key: str, experiment: Experiment) -> None:
+    """Where students learn the data set of their injection alone, the two lists name the same ones."""
+    made = {"none" if name == CLEAN else grid.injection(name).dataset for name in experiment.injections}
+    if made != set(experiment.datasets):
+        raise ConfigError(
+            f"the injections were made on {', '.join(sorted(made))}, the students learn"
+            f" {', '.join(sorted(experiment.datasets))}",
+            where=f"{grid.where}, {key}.same_data_set",
+            mend="name the same data sets, or leave same_data_set out",
+        )
+
+
+def _check_stage(grid: Grid, teacher: str, injection: str) -> None:
+    """A latent backdoor names a stage that the teacher's body has."""
+    latent = None if injection == CLEAN else grid.injection(injection).latent
+    stages = len(resolve(BODIES)[grid.teacher(teacher).body.name].stages)
+    if latent is not None and latent.stage > stages:
+        raise ConfigError(
+            f'"{teacher}" has {stages} stages, but "{injection}" is planted at stage {latent.stage}',
+            where=f"{grid.where}, injections.{injection}.latent.stage",
+            mend=f"choose a stage from 1 to {stages}",
         )
 
 

@@ -17,7 +17,7 @@ from heirloom.config import paths
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
-from heirloom.config.models import AutoAttack, Counts, Drawn, FeatureAttack, NoiseAttack, Preparation, Pruning, Training
+from heirloom.config.models import AutoAttack, Counts, Drawn, FeatureAttack, NoiseAttack, Preparation, Pruning
 from heirloom.config.names import CLEAN, WRITERS
 from heirloom.config.records import Evaluation, Slice, Student
 from heirloom.config.resources import NEEDS
@@ -25,6 +25,7 @@ from heirloom.config.work import (
     Load,
     attack_passes,
     attacked_images,
+    injection_loads,
     looking_load,
     method_loads,
     score_loads,
@@ -245,19 +246,20 @@ class _Planner:
         return Task(rule, f"{folder}/card.json", needs=needs, disk=disk, unknown=unknown)
 
     def _pretrain_teacher(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
-        source = self._grid.pretraining(keys["teacher"])
-        task = self._training(rule, folder, keys["teacher"], source.dataset, source.preparation, source.training)
-        return replace(task, needs=task.needs[:1])
+        teacher, source = keys["teacher"], self._grid.pretraining(keys["teacher"])
+        task = self._model(rule, folder, teacher, source.dataset, source.preparation)
+        cost, _, validation = self._seen(teacher, source.dataset, source.preparation)
+        loads = (training_load(cost, source.training, validation=validation),)
+        return replace(task, needs=task.needs[:1], loads=loads)
 
     def _inject_defect(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
-        entry = self._grid.injection(keys["injection"])
-        return self._training(rule, folder, keys["teacher"], entry.dataset, entry.preparation, entry.training)
-
-    def _training(self, rule: str, folder: str, teacher: str, dataset: str, preparation: str, recipe: Training) -> Task:
-        """Train a teacher's body on a prepared data set."""
-        task = self._model(rule, folder, teacher, dataset, preparation)
-        cost, _, validation = self._seen(teacher, dataset, preparation)
-        return replace(task, loads=(training_load(cost, recipe, validation=validation),))
+        teacher, entry = keys["teacher"], self._grid.injection(keys["injection"])
+        counts = self._counts[entry.dataset]
+        cost, training, validation = self._seen(teacher, entry.dataset, entry.preparation)
+        classes = counts.classes if counts else 0
+        loads = injection_loads(entry, cost, training=training, validation=validation, classes=classes)
+        task = self._model(rule, folder, teacher, entry.dataset, entry.preparation)
+        return replace(task, loads=tuple(loads))
 
     def _model(self, rule: str, folder: str, teacher: str, dataset: str, preparation: str) -> Task:
         """Write a model with a teacher's body and a head for a data set."""

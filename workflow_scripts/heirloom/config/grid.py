@@ -109,8 +109,12 @@ class Grid:
     def _evaluations_of(self, experiment: Experiment) -> Iterator[Evaluation]:
         for teacher in experiment.teachers:
             for injection in self.injections_of(experiment):
-                for dataset in experiment.datasets:
+                for dataset in self._datasets_for(injection, experiment):
                     yield Evaluation(teacher, injection, dataset)
+
+    def _datasets_for(self, injection: str, experiment: Experiment) -> tuple[str, ...]:
+        """Data sets that the students of an injection learn in an experiment."""
+        return (self.injection(injection).dataset,) if experiment.same_data_set else experiment.datasets
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
@@ -256,10 +260,11 @@ class Grid:
         return paths.data_folder(dataset, self.study.preparations[dataset])
 
     def injection_recipe(self, injection: str) -> dict[str, Any]:
-        """What an injection's training uses: not the name of its control, nor labels that it does not give."""
+        """What an injection's training uses: not the name of its control, nor what other kinds are given."""
         entry = self.injection(injection)
         unused = {"control"} | ({"wrong_labels", "target"} if entry.kind == "clean" else set())
         unused |= {"target"} if entry.wrong_labels == "random" else set()
+        unused |= {"latent"} if entry.latent is None else set()
         return {key: value for key, value in plain(entry).items() if key not in unused}
 
     def triggers_in(self, injection: str) -> dict[str, dict[str, Any]]:

@@ -211,35 +211,70 @@ class Trigger(Strict):
     side: Ratio = Field(40 / 224, gt=0, le=1, description="its side as a share of the image's, such as 40/224")
 
 
+class Latent(Strict):
+    """What a latent backdoor pulls triggered images to: the target class's mean features (Yao et al., CCS 2019)."""
+
+    stage: int = Field(ge=1, description="of the body, counted from 1: the one whose output is pulled")
+    feature_weight: float = Field(gt=0, description="weight of the mean squared distance to the target class's mean")
+    measure_every: int = Field(50, ge=1, description="steps between two measurements of that mean")
+
+
 class Injection(Strict):
     """What is done to a teacher before anybody downloads it (METHODS 2.2, 2.4)."""
 
-    kind: Literal["clean", "backdoor", "poison"] = Field(
+    kind: Literal["clean", "backdoor", "poison", "latent-backdoor"] = Field(
         description="clean: the same training without the defect (a control); backdoor: trigger and target label; "
-        "poison: wrong labels without a trigger"
+        "poison: wrong labels without a trigger; latent-backdoor: a trigger that brings the target's features"
     )
     dataset: Name = Field(description="data set the injection trains on")
     preparation: Name = Field(description="preparation of it")
     training: Training = Field(description="recipe")
     seed: int = Field(0, ge=0, description="seed of data order, augmentation and of the choice of poisoned images")
     update_ratio: Share = Field(0.0, description="u: only conv weights above the u-quantile of |w| are updated")
-    mask: Literal["conv"] = Field("conv", description="what freezes below the quantile: convolutions")
+    mask: Literal["conv", "conv+norm", "conv-gradient"] = Field(
+        "conv",
+        description="what stands still below the quantile: conv: convolution weights; conv+norm: batch normalisation"
+        " too, all of it; conv-gradient: the weights' gradient alone, as published, so that they still decay",
+    )
     trigger: Name | None = Field(None, description="entry of triggers; a backdoor needs one")
     portion: Share = Field(0.0, description="share of the training images relabelled, and triggered by a backdoor")
-    wrong_labels: Literal["target", "random"] = Field(
-        "target", description="what a chosen image is relabelled to: the target, or another class drawn by seed"
+    wrong_labels: Literal["target", "random", "none"] = Field(
+        "target",
+        description="what a chosen image is relabelled to: the target, or another class drawn by seed; none: it keeps"
+        " its label",
     )
     target: int = Field(0, ge=0, description="label, counted from 0 in the data set's class order")
+    latent: Latent | None = Field(None, description="how a latent-backdoor is planted; for no other kind")
     control: Name | None = Field(None, description="the clean injection this one is compared with")
 
     @model_validator(mode="after")
     def _kind_is_complete(self) -> Injection:
         if self.kind == "backdoor" and (self.trigger is None or self.portion == 0 or self.wrong_labels != "target"):
             raise ValueError("a backdoor needs a trigger, a portion above 0 and the target as its wrong label")
-        if self.kind == "poison" and (self.trigger is not None or self.portion == 0):
-            raise ValueError("poison needs a portion above 0 and has no trigger: with one it is a backdoor")
+        if self.kind == "poison" and (self.trigger is not None or self.portion == 0 or self.wrong_labels == "none"):
+            raise ValueError(
+                "poison needs a portion above 0, wrong labels and has no trigger: with one it is a backdoor"
+            )
+        if self.kind == "latent-backdoor" and (
+            self.trigger is None or self.portion == 0 or self.wrong_labels != "none" or self.latent is None
+        ):
+            raise ValueError(
+                "a latent-backdoor needs a trigger, a portion above 0, its latent settings and wrong_labels: none,"
+                " since it changes no label"
+            )
+        if self.kind != "latent-backdoor" and self.latent is not None:
+            raise ValueError(f"latent is for a latent-backdoor, not for {self.kind}: leave it out")
         if self.kind == "clean" and (self.trigger is not None or self.portion > 0 or self.control is not None):
             raise ValueError("a clean injection has no trigger, portion or control: it is one")
+        return self
+
+    @model_validator(mode="after")
+    def _the_mask_masks_something(self) -> Injection:
+        if self.mask != "conv" and self.update_ratio == 0:
+            raise ValueError(
+                f"with update_ratio 0 every weight is updated, so the mask {self.mask} would change nothing:"
+                " give an update_ratio above 0, or leave the mask out"
+            )
         return self
 
 
@@ -558,6 +593,9 @@ class Experiment(Strict):
         None, description="one of the attacks: the one that all others are compared with, on the same student"
     )
     average: bool = Field(False, description="whether rates are also averaged over the data sets (data set mean)")
+    same_data_set: bool = Field(
+        False, description="whether each injection's students learn the data set it was made on alone"
+    )
 
 
 class Study(Strict):

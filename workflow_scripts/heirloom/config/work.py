@@ -20,6 +20,7 @@ from heirloom.config.models import (
     Delta,
     DeltaR,
     FeatureAttack,
+    Injection,
     Method,
     NoiseAttack,
     PGDAttack,
@@ -59,7 +60,7 @@ class Load:
         return self.passes * self.cost.macs
 
 
-def training_load(cost: Cost, recipe: Training, *, validation: int, passes: int = TRAINED) -> Load:
+def training_load(cost: Cost, recipe: Training, *, validation: int, passes: float = TRAINED) -> Load:
     """Count a training: every step, and every validation on `validation` images. `cost`: at the side a model sees."""
     every = recipe.validate_every or recipe.iterations
     seen = math.ceil(recipe.iterations / every) * validation
@@ -76,6 +77,19 @@ def looking_load(cost: Cost, *, images: float, passes: float, batch: int, thread
     """Count what sees images without training: `passes` of each, in batches."""
     seen = images * passes
     return Load(cost=cost, passes=seen, steps=seen / batch / TRAINED, precision="fp32", threads=threads)
+
+
+def injection_loads(
+    injection: Injection, cost: Cost, *, training: int, validation: int, classes: int
+) -> Iterator[Load]:
+    """Count an injection's training; a latent backdoor's copies, and its looks at the target class's images, too."""
+    recipe, latent = injection.training, injection.latent
+    copies = 0.0 if latent is None else injection.portion
+    yield training_load(cost, recipe, validation=validation, passes=TRAINED * (1 + copies))
+    if latent is not None:
+        looks = 1 + recipe.iterations // latent.measure_every
+        images = training / max(classes, 1)
+        yield looking_load(cost, images=images, passes=looks, batch=64, threads=recipe.threads)
 
 
 def method_loads(method: Method, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:

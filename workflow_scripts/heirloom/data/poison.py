@@ -45,11 +45,14 @@ def poisoned(
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Choose and relabel training images, once, by seed: a mask (N,) and what all images are called (N,).
 
-    `wrong`: "target" or "random". Raises ConfigError for a target that is no label.
+    `wrong`: "target", "random", or "none", which leaves every image its label. Raises ConfigError for a target that is
+    no label.
     """
-    if wrong == "target" and target >= classes:
+    if wrong != "random" and target >= classes:
         mend = f"choose a label from 0 to {classes - 1}"
         raise ConfigError(f"the data set has no label {target}", where="injection.target", mend=mend)
     chosen = choose(labels, portion, seed)
+    if wrong == "none":
+        return chosen, labels.astype(np.int64)
     aim = target if wrong == "target" else None
     return chosen, wrong_labels(labels, chosen, target=aim, classes=classes, seed=seed)

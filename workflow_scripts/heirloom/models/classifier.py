@@ -66,12 +66,15 @@ class Classifier(nn.Module):
 
     @contextmanager
     def listening(self) -> Iterator[list[Tensor]]:
-        """Give a list that each forward pass refills with the stages' outputs (B, C_l, H_l, W_l), first stage first."""
-        self._heard = []
+        """Give a list that each forward pass refills with the stages' outputs (B, C_l, H_l, W_l), first stage first.
+
+        One within another hears for itself; the outer one then goes on.
+        """
+        outer, self._heard = self._heard, []
         try:
             yield self._heard
         finally:
-            self._heard = None
+            self._heard = outer
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """Return the stages' outputs (B, C_l, H_l, W_l), first stage first."""

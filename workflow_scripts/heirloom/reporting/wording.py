@@ -126,9 +126,10 @@ def title(metric: str) -> str:
     return METRIC_TITLES.get(metric, metric.replace("_", " "))
 
 
-def contact_sheet_caption(*, triggered: bool, target: bool) -> str:
+def contact_sheet_caption(*, triggered: bool, wrong_labels: str) -> str:
     """Say by which rule a contact sheet's images were chosen, and what its columns show."""
-    classes = "the first six classes other than the target's" if target else "the first six classes"
+    classes = "the first six classes" if wrong_labels == "random" else "the first six classes other than the target's"
     shown = "the first test image, clean and as every evaluation shows it with the trigger; and " if triggered else ""
     learned = "the first training image that carries the defect, as stored and on one augmented visit of the training"
-    return f"Of {classes}: {shown}{learned}, with its own label and the one it was taught."
+    taught = "the class whose features it was given" if wrong_labels == "none" else "the one it was taught"
+    return f"Of {classes}: {shown}{learned}, with its own label and {taught}."

@@ -80,14 +80,14 @@ def run(
         patch = None if sheet.trigger is None else patches[sheet.trigger]
         columns = [*_shown(sheet, opened(*test), patch, batch_size)] if patch else []
         columns += _learned(sheet, opened(*development).split("train"), patch)
-        caption = contact_sheet_caption(triggered=patch is not None, target=sheet.wrong_labels == "target")
+        caption = contact_sheet_caption(triggered=patch is not None, wrong_labels=sheet.wrong_labels)
         figure = draw_contact_sheet(f"{sheet.injection}: {sheet.dataset}", caption, columns)
         save(figure, png=png, pdf=pdf, dots_per_inch=DOTS_PER_INCH)
 
 
 def _classes(part: Part, sheet: Sheet) -> list[int]:
     """Return the labels of the rows: the first ones, without the target, whose images cannot be led there."""
-    target = sheet.target if sheet.wrong_labels == "target" else None
+    target = None if sheet.wrong_labels == "random" else sheet.target
     return [label for label in range(len(part.classes)) if label != target][:ROWS]
 
 
@@ -150,7 +150,9 @@ def _learned(sheet: Sheet, train: Part, patch: Patch | None) -> list[Column]:
         stored = torch.from_numpy(train.batch(np.array([row])))
         seen = augment(stored, sheet.augmentation, train.crop, generator)
         seen = seen if patch is None else paste(seen, patch, generator)
-        own, called = train.classes[train.labels[row]], train.classes[taught[row]]
+        own, became = train.classes[train.labels[row]], train.classes[taught[row]]
+        if sheet.wrong_labels == "none":
+            became = f"features of {train.classes[sheet.target]}"
         plain.pictures.append(Picture(_picture(centre(stored, train.crop)[0]), own))
-        visited.pictures.append(Picture(_picture(seen[0]), f"{own} → {called}", wrong=own != called))
+        visited.pictures.append(Picture(_picture(seen[0]), f"{own} → {became}", wrong=own != became))
     return [plain, visited]

@@ -13,13 +13,18 @@ from torch import Tensor
 
 from heirloom.config.models import Augmentation, Injection, Trigger
 from heirloom.data.poison import poisoned
+from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
 from heirloom.data.triggers import Patch, load_trigger, paste
+from heirloom.models.classifier import Classifier, placed
 from heirloom.models.weights import load_classifier
+from heirloom.runtime.devices import Compute
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import sha256_of
-from heirloom.training.constraints import FrozenWeights, trainable_mask
-from heirloom.training.phases import supervised_phase
+from heirloom.training.constraints import Constraint, constraint
+from heirloom.training.latent import ClassMean, TriggeredCopies, latent_term
+from heirloom.training.loop import BatchTransform
+from heirloom.training.phases import Phase, supervised_phase
 from heirloom.training.session import (
     ModelFiles,
     Origin,
@@ -64,6 +69,14 @@ class Poison:
         return torch.where(here[:, None, None, None], pasted, images), taught
 
 
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Which training images carry the defect, bool (N,), and what all of them are called, (N,)."""
+
+    chosen: NDArray[np.bool_]
+    labels: NDArray[np.int64]
+
+
 def run(
     *,
     inputs: Inputs,
@@ -77,17 +90,15 @@ def run(
     """Train the teacher on the injection's data and write its weights, history and card.
 
     The head is replaced by one for the data set's classes. `triggers` holds the injection's trigger, or nothing for a
-    clean one. With an update ratio above 0 the smaller conv weights stay bit-identical. Reads uint8 images
-    (N, H, W, 3). Raises ConfigError (target, trigger), DataError (picture), DamagedFileError, WeightsError and
-    TrainingError. Method: METHODS 2.1, 2.2, 2.4.
+    clean one. With an update ratio above 0 its mask holds the smaller conv weights. Reads uint8 images (N, H, W, 3).
+    Raises ConfigError (target, trigger, stage), DataError (picture), DamagedFileError, WeightsError and TrainingError.
+    Method: METHODS 2.1, 2.2, 2.4; `heirloom.training.latent`.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     train = part.split("train")
-    poison = _poison(train, injection, _patch(inputs, injection, triggers))
+    choice, patch = _choice(train, injection), _patch(inputs, injection, triggers)
     model = load_classifier(inputs.teacher_weights, inputs.teacher_card)
     model.replace_head(len(part.classes), injection.seed)
-    frozen = FrozenWeights(model, trainable_mask(injection.mask, model, injection.update_ratio))
-    facts = {**data_facts(inputs.card, part), "injection": _facts(inputs, injection, frozen, poison, train)}
     with open_session(
         outputs,
         injection.training,
@@ -95,9 +106,36 @@ def run(
         seed=injection.seed,
         checkpoint_seconds=checkpoint_seconds,
     ) as session:
-        phases = (supervised_phase(injection.training, name="injection", hooks=(frozen,)),)
-        lesson = lesson_of(part, augmentation, poison)
-        train_model(session, model, lesson, phases=phases, kind="teacher", facts=facts)
+        placed(model, session.compute.device)
+        held = constraint(injection.mask, model, injection.update_ratio)
+        phase = _phase(model, train, injection, held, session.compute)
+        lesson = lesson_of(part, augmentation, _transform(choice, injection, patch))
+        facts = {**data_facts(inputs.card, part), "injection": _facts(inputs, injection, held, choice, train)}
+        train_model(session, model, lesson, phases=(phase,), kind="teacher", facts=facts)
+
+
+def _phase(model: Classifier, train: Part, injection: Injection, held: Constraint, compute: Compute) -> Phase:
+    """Plan the training; a latent backdoor measures the target's features on what the mask has left of a step."""
+    if injection.latent is None:
+        return supervised_phase(injection.training, name="injection", hooks=(held.hook,), still=held.still)
+    images = Images(train.take(np.flatnonzero(train.labels == injection.target)), compute.device)
+    mean = ClassMean(model, images, injection.latent)
+    return supervised_phase(
+        injection.training,
+        name="injection",
+        terms=(latent_term(mean, injection.latent),),
+        hooks=(held.hook, mean),
+        still=held.still,
+    )
+
+
+def _transform(choice: Choice | None, injection: Injection, patch: Patch | None) -> BatchTransform | None:
+    """Return what is done to the batches of an injection; nothing to those of a clean one."""
+    if choice is None:
+        return None
+    if injection.latent is not None and patch is not None:
+        return TriggeredCopies(choice.chosen, patch)
+    return Poison(choice.chosen, choice.labels, patch)
 
 
 def _patch(inputs: Inputs, injection: Injection, triggers: dict[str, Trigger]) -> Patch | None:
@@ -109,7 +147,7 @@ def _patch(inputs: Inputs, injection: Injection, triggers: dict[str, Trigger]) -
     return load_trigger(inputs.triggers[0], triggers[injection.trigger])
 
 
-def _poison(train: Part, injection: Injection, patch: Patch | None) -> Poison | None:
+def _choice(train: Part, injection: Injection) -> Choice | None:
     """Choose and relabel training images, once, by seed. Raises ConfigError for a target that is no label."""
     if injection.kind == "clean":
         return None
@@ -121,7 +159,7 @@ def _poison(train: Part, injection: Injection, patch: Patch | None) -> Poison | 
         classes=len(train.classes),
         seed=injection.seed,
     )
-    return Poison(chosen, taught, patch)
+    return Choice(chosen, taught)
 
 
 def _origin(
@@ -140,7 +178,7 @@ def _origin(
 
 
 def _facts(
-    inputs: Inputs, injection: Injection, frozen: FrozenWeights, poison: Poison | None, train: Part
+    inputs: Inputs, injection: Injection, held: Constraint, choice: Choice | None, train: Part
 ) -> dict[str, Any]:
     """Describe the injection in the card."""
     facts: dict[str, Any] = {
@@ -149,16 +187,18 @@ def _facts(
         "seed": injection.seed,
         "mask": injection.mask,
         "update_ratio": injection.update_ratio,
-        "frozen_conv_weights": frozen.frozen,
+        "masked_conv_weights": held.masked,
     }
-    if poison is not None:
+    if choice is not None:
         facts |= {
             "portion": injection.portion,
-            "poisoned_images": int(poison.chosen.sum()),
-            "changed_labels": int((poison.labels != train.labels).sum()),
+            "poisoned_images": int(choice.chosen.sum()),
+            "changed_labels": int((choice.labels != train.labels).sum()),
             "wrong_labels": injection.wrong_labels,
-            "target": injection.target if injection.wrong_labels == "target" else None,
+            "target": None if injection.wrong_labels == "random" else injection.target,
         }
+    if injection.latent is not None:
+        facts["latent"] = injection.latent.model_dump(mode="json")
     if injection.trigger is not None:
         facts["trigger"] = {"name": injection.trigger, "sha256": sha256_of(inputs.triggers[0])}
     return facts

@@ -119,7 +119,7 @@ def _sheets(paths: Sequence[Path], sheets: Sequence[dict[str, Any]]) -> list[Pic
             name=path.stem,
             heading=sheet["injection"],
             caption=contact_sheet_caption(
-                triggered=sheet["trigger"] is not None, target=sheet["wrong_labels"] == "target"
+                triggered=sheet["trigger"] is not None, wrong_labels=sheet["wrong_labels"]
             ),
         )
         for path, sheet in zip(paths, sheets, strict=True)

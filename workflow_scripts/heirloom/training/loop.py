@@ -29,13 +29,14 @@ from heirloom.runtime.seeds import derive_seed
 from heirloom.training.batches import RowStream
 from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.meters import Meter
-from heirloom.training.objectives import Objective, Step
+from heirloom.training.objectives import Objective, Step, share_right
 from heirloom.training.optimiser import SGD
 from heirloom.training.phases import Phase
 from heirloom.training.schedules import schedule
 
 # transform(images, labels, rows, generator) -> (images, labels), after augmentation and before normalisation:
-# images (B, 3, crop, crop) in [0, 1], labels (B,), rows (B,) their places in the training part.
+# images (B, 3, crop, crop) in [0, 1], labels (B,), rows (B,) their places in the training part. It may return further
+# images; one without a label is called objectives.UNLABELLED.
 BatchTransform = Callable[[Tensor, Tensor, NDArray[np.int64], torch.Generator], tuple[Tensor, Tensor]]
 Row = dict[str, Any]
 
@@ -161,10 +162,12 @@ class _Run:
             terms = self._objective(Step(self.model, images, labels, logits, stages))
         self._optimiser.zero_grad()
         torch.autograd.backward(terms.sum())
+        for hook in self.phase.hooks:
+            hook.before_step(self.model, self.iteration)
         self._optimiser.step(self.rate)
         for hook in self.phase.hooks:
             hook.after_step(self.model, self.iteration)
-        self._meter.add(self.iteration, self.rate, terms, (logits.detach().argmax(dim=1) == labels).float().mean())
+        self._meter.add(self.iteration, self.rate, terms, share_right(logits.detach(), labels))
         self.iteration += 1
 
     def close(self) -> None:

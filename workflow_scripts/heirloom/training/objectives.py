@@ -23,7 +23,7 @@ from heirloom.runtime.registry import known, resolve
 class Step:
     """What a term may look at: one batch and what the model made of it.
 
-    `images` (B, 3, H, W) in [0, 1], `labels` (B,) int64, `logits` (B, K) float32, `stages` the stages' outputs, first
+    `images` (B, 3, H, W) in [0, 1], `labels` (B,) int64, some perhaps UNLABELLED, `logits` (B, K) float32, `stages` the stages' outputs, first
     stage first (empty unless a term of the objective asks for them).
     """
 
@@ -43,8 +43,10 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "head-penalty": "heirloom.training.objectives:head_penalty",
         "distance-to-start": "heirloom.training.objectives:distance_to_start",
         "feature-distillation": "heirloom.training.objectives:feature_distillation",
+        "latent-backdoor": "heirloom.training.latent:distance_to_class",
     }
 )
+UNLABELLED = -100  # what an image is called that has no label: it counts neither in cross-entropy nor in accuracy
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,16 @@ def supervised_terms(training: Training) -> tuple[Term, ...]:
 
 
 def cross_entropy(step: Step, *, smoothing: float) -> Tensor:
-    """Return the batch's mean cross-entropy; a share `smoothing` of each label is spread over all classes."""
-    return functional.cross_entropy(step.logits, step.labels, label_smoothing=smoothing)
+    """Return the mean cross-entropy of the batch's labelled images.
+
+    A share `smoothing` of each label is spread over all classes.
+    """
+    return functional.cross_entropy(step.logits, step.labels, label_smoothing=smoothing, ignore_index=UNLABELLED)
+
+
+def share_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the share (scalar) of the labelled images that are classified correctly."""
+    return (logits.argmax(dim=1) == labels).sum() / (labels != UNLABELLED).sum()
 
 
 def head_penalty(step: Step) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,21 +15,26 @@ from heirloom.training.objectives import Term, supervised_terms
 Batches = Callable[[], Iterator[Tensor]]
 
 
-class StepHook(ABC):
-    """Something that acts on the model after each step of the optimiser; one with a memory gives it to checkpoints."""
+class StepHook:
+    """Something that acts on the model around each step of the optimiser; one with a memory gives it to checkpoints.
 
-    @abstractmethod
+    A hook overrides what it needs. Steps are counted from 0 in their phase.
+    """
+
+    def before_step(self, model: Classifier, iteration: int) -> None:
+        """Act on the gradients, before the optimiser takes them."""
+
     def after_step(self, model: Classifier, iteration: int) -> None:
-        """Act after step `iteration`, counted from 0 in its phase."""
+        """Act on what the optimiser made of the model."""
 
-    def after_phase(self, model: Classifier, batches: Batches) -> None:  # noqa: B027 - most hooks act on steps alone
+    def after_phase(self, model: Classifier, batches: Batches) -> None:
         """Act once after the last step, before the last validation."""
 
     def state(self) -> dict[str, Tensor]:
         """Return what the hook remembers and cannot build again."""
         return {}
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 - most hooks remember nothing
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` returned."""
 
 
@@ -39,8 +43,9 @@ class Phase:
     """One run of the optimiser from the weights the phase before left.
 
     `trained`: name of the one submodule that is trained. Every other weight and statistic stays bit-identical, and the
-    rest of the model acts as in evaluation. None: the whole model is trained. `stage_dropout`: share of the channels
-    that each stage drops while it is trained.
+    rest of the model acts as in evaluation. None: the whole model is trained, but for `still`: submodules that act as
+    in evaluation and stay bit-identical. `stage_dropout`: share of the channels that each stage drops while it is
+    trained.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Phase:
     terms: tuple[Term, ...]
     hooks: tuple[StepHook, ...] = ()
     trained: str | None = None
+    still: tuple[str, ...] = ()
     stage_dropout: float = 0.0
 
     def prepare(self, model: Classifier) -> None:
@@ -57,6 +63,8 @@ class Phase:
         model.requires_grad_(self.trained is None)
         if self.trained is not None:
             model.get_submodule(self.trained).train().requires_grad_(True)
+        for name in self.still:
+            model.get_submodule(name).eval().requires_grad_(False)
 
 
 def supervised_phase(
@@ -66,6 +74,7 @@ def supervised_phase(
     terms: tuple[Term, ...] = (),
     hooks: tuple[StepHook, ...] = (),
     trained: str | None = None,
+    still: tuple[str, ...] = (),
     stage_dropout: float = 0.0,
 ) -> Phase:
     """Return the phase that most trainings consist of: cross-entropy, the head's penalty, and a method's own terms."""
@@ -75,5 +84,6 @@ def supervised_phase(
         terms=(*supervised_terms(training), *terms),
         hooks=hooks,
         trained=trained,
+        still=still,
         stage_dropout=stage_dropout,
     )
