@@ -19,8 +19,11 @@ TRIGGER = Trigger(image="patch.png", side=0.25)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Data, a trigger's picture and a clean teacher."""
-    folder = tmp_path_factory.mktemp("injection")
+    return write_teacher(tmp_path_factory.mktemp("injection"))
+
+
+def write_teacher(folder):
+    """Write data, a trigger's picture and a clean teacher."""
     toy.write_data(folder / "data", images=60)
     checks = np.indices((4, 4)).sum(0) % 2 * 255
     Image.fromarray(np.dstack([checks, 255 - checks, checks, np.full((4, 4), 255)]).astype(np.uint8)).save(
@@ -45,7 +48,7 @@ def injection(**changes):
     return Injection(**{**settings, **backdoor, **changes})
 
 
-def inject(folder, out, recipe, *, triggers=None, augmentation=toy.STILL):
+def inject(folder, out, recipe, *, triggers=None, augmentation=toy.STILL, checkpoint_seconds=60.0):
     teacher = toy.model_files(folder / "teacher")
     given = ({"patch": TRIGGER} if recipe.trigger else {}) if triggers is None else triggers
     inject_defect.run(
@@ -60,6 +63,7 @@ def inject(folder, out, recipe, *, triggers=None, augmentation=toy.STILL):
         triggers=given,
         augmentation=augmentation,
         code="code",
+        checkpoint_seconds=checkpoint_seconds,
     )
     return read_card(out / "card.json")
 
