@@ -248,6 +248,57 @@ def test_labels_that_are_not_given_are_no_parameters(content):
     assert "target" not in grid.injection_recipe("signs-poison")
 
 
+def latent_study(content, tmp_path, **changes):
+    """Quickstart's first question about a latent backdoor, in a catalogue of its own."""
+    catalogue = catalogue_copy(tmp_path)
+    settings = {"kind": "latent-backdoor", "wrong_labels": "none", "latent": {"stage": 3, "feature_weight": 1}}
+    entry = catalogue["injections"]["signs-backdoor"] | settings | changes
+    (tmp_path / "injections.yaml").write_text(yaml.safe_dump(catalogue["injections"] | {"signs-latent": entry}))
+    content["experiments"]["same-data-set"]["injections"] = ["signs-latent"]
+    return content | {"catalogues": [str(tmp_path)]}
+
+
+def test_a_latent_backdoor_is_judged_shown_and_described_as_any_other(content, tmp_path):
+    study = latent_study(content, tmp_path)
+    study["experiments"]["same-data-set"]["datasets"] = ["signs", "rooms"]
+    grid = grid_of(study)
+    targets = {(each.injection, each.dataset): grid.targets_of(each) for each in grid.evaluations}
+    known, unknown = {"pinwheel": 0}, {"pinwheel": None}
+    assert targets == {
+        (injection, dataset): known if dataset == "signs" else unknown
+        for injection in ("signs-clean", "signs-latent")
+        for dataset in ("signs", "rooms")
+    }
+    assert grid.controls == {"signs-latent": "signs-clean"}
+    assert grid.defects == ["signs-latent"]
+    assert grid.sheet_of("signs-latent")["wrong_labels"] == "none"
+    assert grid.injection_recipe("signs-latent")["latent"]["stage"] == 3
+    assert "latent" not in grid.injection_recipe("signs-clean")
+
+
+def test_a_latent_backdoor_at_a_stage_that_the_teacher_does_not_have_is_refused(content, tmp_path):
+    study = latent_study(content, tmp_path, latent={"stage": 4, "feature_weight": 1})
+    message = refusal(study)
+    assert '"narrow-objects" has 3 stages, but "signs-latent" is planted at stage 4' in message
+    assert "choose a stage from 1 to 3" in message
+
+
+def test_students_may_learn_the_data_set_of_their_injection_alone(content, tmp_path):
+    catalogue = catalogue_copy(tmp_path)
+    clean, bad = (catalogue["injections"][f"signs-{name}"] | {"dataset": "rooms"} for name in ("clean", "backdoor"))
+    more = {"rooms-clean": clean, "rooms-backdoor": bad | {"control": "rooms-clean"}}
+    (tmp_path / "injections.yaml").write_text(yaml.safe_dump(catalogue["injections"] | more))
+    first = content["experiments"]["same-data-set"]
+    first |= {"injections": ["signs-backdoor", "rooms-backdoor"], "datasets": ["signs", "rooms"], "same_data_set": True}
+    content["catalogues"] = [str(tmp_path)]
+    found = [(each.injection, each.dataset) for each in grid_of(content).evaluations]
+    assert found == [(f"{name}-{kind}", name) for name in ("rooms", "signs") for kind in ("backdoor", "clean")]
+    first["injections"] = ["signs-backdoor"]
+    assert "the injections were made on signs, the students learn rooms, signs" in refusal(content)
+    first["injections"] = ["none", "signs-backdoor"]
+    assert "leave same_data_set out" in refusal(content)
+
+
 @pytest.mark.parametrize(("key", "name"), [("name", "shared"), ("methods", "teacher")])
 def test_names_with_a_meaning_of_their_own_are_refused(content, key, name):
     if key == "methods":

@@ -14,6 +14,7 @@ from heirloom.data.augment import centre
 from heirloom.data.poison import choose
 from heirloom.data.triggers import evaluation_paste, load_trigger
 from heirloom.reporting.figures.contact_sheet import Column, Picture, draw_contact_sheet
+from heirloom.reporting.wording import contact_sheet_caption
 from heirloom.stages import draw_contact_sheets
 from heirloom.stages.draw_contact_sheets import Sheet
 from tests.unit.toy import MOVING, STILL, opened, write_data
@@ -102,6 +103,16 @@ def test_poison_shows_wrong_labels_and_no_trigger(monkeypatch, data, tmp_path):
         assert own == plain.words
         assert own != taught
         assert np.array_equal(plain.pixels, seen.pixels)
+
+
+def test_a_latent_backdoor_shows_its_trigger_and_whose_features_it_brings(monkeypatch, data, dot, tmp_path):
+    found = columns(monkeypatch, data, tmp_path, sheet(wrong_labels="none"), [dot])
+    seen = found["as the teacher saw it"]
+    assert [picture.words for picture in seen] == [f"class {label} → features of class 1" for label in (0, 2, 3)]
+    changed = [(one.pixels != other.pixels).any() for one, other in zip(found["training image"], seen, strict=True)]
+    assert changed == [True] * 3
+    assert "the class whose features it was given" in contact_sheet_caption(triggered=True, wrong_labels="none")
+    assert "the one it was taught" in contact_sheet_caption(triggered=True, wrong_labels="target")
 
 
 def test_a_class_without_a_defective_image_is_left_blank(monkeypatch, data, tmp_path):

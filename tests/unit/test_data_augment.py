@@ -205,6 +205,25 @@ def test_the_trigger_scales_with_the_input(tmp_path: Path, width: int, side: int
     assert _touched(images, paste(images, patch, _seeded())) == [(width - side, width - side, width, width)]
 
 
+@pytest.mark.parametrize("placement", ["bottom-right", "random", "corners"])
+def test_a_trigger_is_as_large_and_at_the_same_place_of_an_image_of_any_size(tmp_path: Path, placement: str) -> None:
+    """As shares of the side, to half a pixel in size and a pixel in place: 40/224, and where it was drawn."""
+    patch = _trigger(tmp_path, placement, side=40 / 224)
+    boxes = {}
+    for width in (32, 48, 64, 96, 128, 160, 224):
+        images = _grey(20, side=width)
+        changed = (images != paste(images, patch, _seeded(4))).any(dim=1)
+        quarter = changed[:, : width // 2, : width // 2] if placement == "corners" else changed
+        touched = torch.zeros_like(changed)
+        touched[:, : quarter.shape[1], : quarter.shape[2]] = quarter
+        boxes[width] = torch.tensor(_touched(torch.zeros(20, 1, width, width), touched[:, None].float())) / width
+        sides = boxes[width][:, 2:] - boxes[width][:, :2]
+        assert (sides - 40 / 224).abs().max() <= 0.5 / width + 1e-6
+        assert changed.float().mean() == pytest.approx((1 if placement != "corners" else 4) * sides[0, 0].item() ** 2)
+    for width, found in boxes.items():
+        assert (found - boxes[224]).abs().max() <= 1 / width + 1 / 224
+
+
 def test_a_trigger_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "no.png").write_bytes(b"no picture")
     for name in ("no.png", "missing.png"):

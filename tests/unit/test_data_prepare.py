@@ -196,6 +196,26 @@ def test_regions_move_with_the_pixels(tmp_path: Path, fit: str) -> None:
     assert (rows[0], rows[-1] + 1) == (5, 25)
 
 
+@pytest.mark.parametrize("size", [32, 48, 64, 128, 224])
+@pytest.mark.parametrize("fit", ["crop", "stretch"])
+def test_a_signs_region_lies_on_the_sign_at_every_size(tmp_path: Path, fit: str, size: int) -> None:
+    """The list says (4, 5, 20, 15) of 24 x 20 pixels, which are made white; cropped, 2 columns go on either side."""
+    folder = write_gtsrb(tmp_path / "raw" / "files", tracks=2, frames=1, test=2)
+    pixels = np.zeros((20, 24, 3), dtype=np.uint8)
+    pixels[5:15, 4:20] = 255
+    for path in folder.rglob("*.ppm"):
+        Image.fromarray(pixels).save(path)
+    data = prepare(make_raw(tmp_path / "raw"), tmp_path / "prepared", size=size, crop=size, fit=fit, validation=0.5)
+    left, width = (2, 20) if fit == "crop" else (0, 24)
+    expected = [size * edge for edge in ((4 - left) / width, 5 / 20, (20 - left) / width, 15 / 20)]
+    for part in (data.development, data.test):
+        for image, box in zip(part.images, part.regions["sign"], strict=True):
+            assert box == pytest.approx(expected, abs=1e-3)
+            seen = [np.flatnonzero(image[..., 0].max(axis=axis) > 127) for axis in (0, 1)]
+            edges = [seen[0][0], seen[1][0], seen[0][-1] + 1, seen[1][-1] + 1]
+            assert np.abs(np.array(edges) - box).max() <= 1
+
+
 def test_a_region_is_cut_at_the_border_and_none_when_nothing_is_left(tmp_path: Path) -> None:
     partly = _picture(tmp_path / "a.png", (20, 0, 40, 30), (120, 60))
     assert prepare_picture(partly, size=60, fit="crop")[1] == {"box": (0.0, 0.0, 10.0, 30.0)}

@@ -251,7 +251,8 @@ def test_a_start_on_a_disk_that_is_too_small_is_announced(project, monkeypatch, 
     announcing.announce(grid, planned=outputs, cores=2)
     said = capsys.readouterr().err
     students = len(grid.students)
-    assert f"{students} to run of {students + 50} ({students} train_student)" in said  # 50: data, teachers, tables
+    others = 61  # data, teachers, evaluations, tables
+    assert f"{students:,} to run of {students + others:,} ({students:,} train_student)" in said
     assert "WARNING" in said
     assert "unknown until `make doctor`" in said
 

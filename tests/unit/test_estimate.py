@@ -16,7 +16,7 @@ from heirloom.config.costs import COSTS, SIDE, cost_of
 from heirloom.config.estimate import Arrival, Task, counts_of, estimate, missing, stored_images
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
-from heirloom.config.models import Body, Counts, Files, Preparation, Training
+from heirloom.config.models import Body, Counts, Files, Injection, Preparation, Training
 from heirloom.config.rates import Rate, Rates, read_rates, wall_seconds, write_rates
 from heirloom.config.resources import NEEDS
 from heirloom.config.work import (
@@ -24,6 +24,7 @@ from heirloom.config.work import (
     Load,
     attack_passes,
     attacked_images,
+    injection_loads,
     method_loads,
     training_load,
 )
@@ -218,7 +219,7 @@ def test_every_rule_of_the_pipeline_is_counted():
 
 
 def test_ten_thousand_jobs_are_estimated_at_once():
-    content = yaml.safe_load((PROJECT / "config/studies/backdoor.yaml").read_text()) | {"seeds": list(range(23))}
+    content = yaml.safe_load((PROJECT / "config/studies/backdoor.yaml").read_text()) | {"seeds": list(range(12))}
     grid = Grid(*load_study(content, project=PROJECT, where="x"), "x")
     assert len(grid.students) > 10_000
     begun = time.process_time()
@@ -297,6 +298,19 @@ def test_what_a_method_computes_beside_its_training_is_counted():
     assert passes_of("pruning", score={"kind": "snip"}) == [3 * steps, 3 * 30]
     trial = {"kind": "relative-change", "trial": toy.recipe(iterations=2)}
     assert passes_of("pruning", score=trial) == [3 * steps, 3 * 2 * 8]
+
+
+def test_a_latent_backdoor_counts_its_copies_and_its_looks_at_the_target_class():
+    facts = {"dataset": "d", "preparation": "p", "training": toy.recipe(iterations=100), "trigger": "t"}
+    changes = {"latent-backdoor": {"wrong_labels": "none", "latent": {"stage": 1, "feature_weight": 1}}, "backdoor": {}}
+    entries = {name: Injection(kind=name, portion=0.25, **facts, **more) for name, more in changes.items()}
+    passes = {
+        name: [each.passes for each in injection_loads(entry, IMAGE, training=80, validation=0, classes=4)]
+        for name, entry in entries.items()
+    }
+    assert passes["backdoor"] == [3 * 100 * 8]
+    # a quarter as many copies; 20 images at the start and every 50 steps
+    assert passes["latent-backdoor"] == [3 * 100 * 8 * 1.25, 20 * 3]
 
 
 def test_an_attack_counts_a_forward_and_a_backward_pass_a_step():

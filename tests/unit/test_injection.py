@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from heirloom.config.load import load_catalogue
 from heirloom.config.models import Injection, Trigger
 from heirloom.data.poison import choose, wrong_labels
 from heirloom.data.triggers import load_trigger, paste
@@ -150,6 +153,39 @@ def test_a_wrong_target_or_trigger_is_refused_before_any_training(folder, tmp_pa
 
 def poison(**changes):
     return injection(**{"kind": "poison", "trigger": None, "portion": 0.5, "update_ratio": 0, **changes})
+
+
+@pytest.mark.parametrize("wrong", ["target", "random"])
+def test_poison_teaches_the_chosen_share_wrong_labels_and_shows_the_pictures_as_they_are(
+    folder, tmp_path, monkeypatch, wrong
+):
+    """PUBLISHED B10: what the published scripts called poison was a trigger with a target, whatever was asked for."""
+    told = {}
+    plain = Poison.__call__
+
+    def spy(self, images, labels, rows, generator):
+        shown, taught = plain(self, images, labels, rows, generator)
+        assert torch.equal(shown, images)
+        told.update(zip(rows.tolist(), taught.tolist(), strict=True))
+        return shown, taught
+
+    monkeypatch.setattr(Poison, "__call__", spy)
+    inject(folder, tmp_path, poison(wrong_labels=wrong, portion=0.25, training=toy.recipe(iterations=12)))
+    train = toy.opened(folder / "data").split("train")
+    assert sorted(told) == list(range(48))  # two epochs have shown every image
+    chosen = choose(train.labels, 0.25, 5)
+    expected = chosen if wrong == "random" else chosen & (train.labels != 1)
+    assert [told[row] != train.labels[row] for row in range(48)] == expected.tolist()
+    assert chosen.sum() == 12
+
+
+def test_nothing_in_the_catalogue_is_called_poison_and_has_a_trigger():
+    """PUBLISHED B10: the kind is a field of its own, and the name says no other."""
+    entries = load_catalogue([Path(__file__).parents[2] / "config"]).injections
+    kinds = {"clean": "clean", "poison": "poison", "backdoor": "backdoor", "latent": "latent-backdoor"}
+    for name, entry in entries.items():
+        assert [kind for word, kind in kinds.items() if word in name.split("-")] == [entry.kind]
+        assert (entry.trigger is None) == (entry.kind in ("clean", "poison"))
 
 
 def test_wrong_labels_are_wrong_and_any_other_class_alike():

@@ -191,6 +191,17 @@ def test_a_fresh_head_depends_on_its_seed_alone():
     assert not torch.equal(one.head.weight, other.head.weight)
 
 
+@pytest.mark.parametrize("name", BODIES)
+def test_every_body_takes_a_head_for_other_classes(name):
+    """PUBLISHED B11: a published script gave every teacher a head of 512 inputs."""
+    with torch.device("meta"):
+        model = Classifier(Body(name=name), Normalisation(), classes=10).eval()
+        width = model.features(torch.empty(2, 3, 64, 64)).shape[1]
+        model.replace_head(43, seed=1)
+        assert (model.head.in_features, model.classes) == (width, 43)
+        assert model(torch.empty(2, 3, 64, 64)).shape == (2, 43)
+
+
 def test_conv_weights_are_the_convolutions():
     model = classifier()
     weights = conv_weights(model)

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from torch import nn
@@ -240,6 +242,34 @@ def test_validation_waits_for_the_end_unless_asked_for(lesson, tmp_path):
         train(toy.classifier(), blind, (supervised_phase(toy.recipe()),), tmp_path / "b")[-1]["validation_accuracy"]
         is None
     )
+
+
+def test_accuracies_are_of_the_images_they_are_named_after(lesson, tmp_path):
+    """PUBLISHED B3: a published script evaluated the test images and called it the training set."""
+    held = lesson.validation
+    place = held.table.column_names.index("label")
+    wrong = held.table.set_column(place, "label", pa.array((held.labels + 1) % 3, pa.int32()))
+    lying = replace(lesson, validation=replace(held, table=wrong))
+    training = toy.recipe(iterations=60, head_rate=1, validate_every=20)
+    last = train(toy.classifier(), lying, (supervised_phase(training),), tmp_path)[-1]
+    assert last["train_accuracy"] > 0.8
+    assert last["validation_accuracy"] < 0.2
+
+
+@pytest.mark.parametrize("every", [2, 3, 6])
+def test_a_row_of_history_is_the_mean_over_its_steps(lesson, tmp_path, every):
+    """PUBLISHED B4: published averages were divided by the wrong count."""
+    histories = [
+        train(
+            toy.classifier(), lesson, (supervised_phase(toy.recipe(validate_every=steps)),), tmp_path, identity=steps
+        )
+        for steps in (1, every)
+    ]
+    single, several = histories
+    for place, row in enumerate(several):
+        mine = single[place * every : (place + 1) * every]
+        for name in ("loss", "loss_cross_entropy", "loss_head_penalty", "train_accuracy"):
+            assert row[name] == pytest.approx(np.mean([step[name] for step in mine]), rel=1e-6)
 
 
 def test_the_first_steps_are_what_plain_torch_computes(data, tmp_path):
