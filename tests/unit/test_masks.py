@@ -14,7 +14,7 @@ from heirloom.models.bodies import BODIES, BodySpec
 from heirloom.models.classifier import state_copy
 from heirloom.runtime.devices import compute
 from heirloom.training.checkpoints import Checkpoint
-from heirloom.training.constraints import MASKS, conv_mask, constraint
+from heirloom.training.constraints import MASKS, constraint, conv_mask
 from heirloom.training.loop import fit
 from heirloom.training.optimiser import SGD
 from heirloom.training.phases import supervised_phase

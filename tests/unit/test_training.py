@@ -25,7 +25,7 @@ from heirloom.stages import pretrain_teacher
 from heirloom.training import objectives
 from heirloom.training.batches import RowStream
 from heirloom.training.checkpoints import NAME, Checkpoint
-from heirloom.training.constraints import FrozenWeights, conv_mask, constraint
+from heirloom.training.constraints import FrozenWeights, constraint, conv_mask
 from heirloom.training.loop import Lesson, fit
 from heirloom.training.meters import Meter
 from heirloom.training.objectives import Objective, Step, Term, supervised_terms
@@ -260,9 +260,7 @@ def test_accuracies_are_of_the_images_they_are_named_after(lesson, tmp_path):
 def test_a_row_of_history_is_the_mean_over_its_steps(lesson, tmp_path, every):
     """PUBLISHED B4: published averages were divided by the wrong count."""
     histories = [
-        train(
-            toy.classifier(), lesson, (supervised_phase(toy.recipe(validate_every=steps)),), tmp_path, identity=steps
-        )
+        train(toy.classifier(), lesson, (supervised_phase(toy.recipe(validate_every=steps)),), tmp_path, identity=steps)
         for steps in (1, every)
     ]
     single, several = histories

@@ -118,9 +118,7 @@ def _sheets(paths: Sequence[Path], sheets: Sequence[dict[str, Any]]) -> list[Pic
             path,
             name=path.stem,
             heading=sheet["injection"],
-            caption=contact_sheet_caption(
-                triggered=sheet["trigger"] is not None, wrong_labels=sheet["wrong_labels"]
-            ),
+            caption=contact_sheet_caption(triggered=sheet["trigger"] is not None, wrong_labels=sheet["wrong_labels"]),
         )
         for path, sheet in zip(paths, sheets, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""What holds a training's weights: masks that freeze single weights, and what else an injection may freeze (METHODS 2.2)."""
+"""What holds a training's weights: masks that freeze single ones, and batch normalisation with them (METHODS 2.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The latent backdoor: a trigger that stands for the target class in the features, not in the labels (Yao et al., CCS 2019).
+"""The latent backdoor: a trigger that brings the target class's features, and no label (Yao et al., CCS 2019).
 
 What of the paper this does: its injection, cross-entropy on clean images with their own labels plus `feature_weight`
 times the mean squared distance between the output of a stage for triggered images and the mean output of that stage for
@@ -46,7 +46,7 @@ class TriggeredCopies:
     def __call__(
         self, images: Tensor, labels: Tensor, rows: NDArray[np.int64], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return the batch with its copies after it (B + copies, 3, H, W), UNLABELLED; the arguments stay as they are."""
+        """Return the batch, its copies after it and UNLABELLED; the arguments stay as they are."""
         # the whole batch is pasted, then chosen from, so that a random place does not depend on who else is chosen
         here = torch.from_numpy(np.flatnonzero(self.chosen[rows])).to(images.device)
         copies = paste(images, self.patch, generator)[here]

@@ -23,8 +23,8 @@ from heirloom.runtime.registry import known, resolve
 class Step:
     """What a term may look at: one batch and what the model made of it.
 
-    `images` (B, 3, H, W) in [0, 1], `labels` (B,) int64, some perhaps UNLABELLED, `logits` (B, K) float32, `stages` the stages' outputs, first
-    stage first (empty unless a term of the objective asks for them).
+    `images` (B, 3, H, W) in [0, 1], `labels` (B,) int64, some perhaps UNLABELLED, `logits` (B, K) float32, `stages` the
+    stages' outputs, first stage first (empty unless a term of the objective asks for them).
     """
 
     model: Classifier
