@@ -23,6 +23,17 @@ def test_no_placeholder_is_left(page):
     assert not re.search(r"^(RESULTS|QUICKSTART)$|\bSECONDS\b|TODO|FIXME", page.read_text(), re.MULTILINE)
 
 
+def test_every_defect_of_published_code_has_a_test_that_exists():
+    table = (PROJECT / "docs/methods.md").read_text().partition("## What published code got wrong")[2]
+    rows = dict(re.findall(r"^\| (B\d+) \|.*\|(.*)\|$", table, re.MULTILINE))
+    assert list(rows) == [f"B{number}" for number in range(1, 13)]
+    for defect, tests in rows.items():
+        named = re.findall(r"`(\w+\.py)::(\w+)`", tests)
+        assert named, defect
+        for file, name in named:
+            assert f"def {name}(" in (PROJECT / "tests/unit" / file).read_text(), f"{defect}: {file}::{name}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_target_and_study_that_is_named_exists(page):
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
