@@ -378,6 +378,17 @@ def test_the_schema_that_ships_is_the_models_own():
     assert (PROJECT / "config/schema.json").read_text() == schema_text(), "run `make schema`"
 
 
+def test_every_injection_that_ships_fits_its_control_and_its_data():
+    names = load_catalogue([PROJECT / "config"]).injections
+    content = yaml.safe_load((PROJECT / "config/studies/backdoor.yaml").read_text())
+    asked = {"question": "?", "teachers": ["resnet18-imagenet"], "datasets": ["gtsrb"], "methods": ["re-training"]}
+    grid = grid_of(content | {"experiments": {"all": asked | {"injections": list(names)}}})
+    assert grid.injection_names == sorted(names)
+    for name, control in grid.controls.items():
+        assert grid.injection(control).control is None
+        assert control.split("-clean")[0] == name.partition("-" + grid.injection(name).kind.split("-")[0])[0]
+
+
 # -- the report --------------------------------------------------------------------------------------------------------
 
 

@@ -90,7 +90,7 @@ def test_the_mean_is_that_of_the_classs_training_images_as_evaluation_sees_them(
     model, mean = of_class(train, 1)
     model.eval()
     with torch.no_grad():
-        expected = model.stages(pixels(train)[torch.from_numpy(train.labels == 1)])[2].mean(0)
+        expected = model.features(pixels(train)[torch.from_numpy(train.labels == 1)]).mean(0)  # stage 3 is the last
     assert torch.allclose(mean.value, expected, atol=1e-6)
     assert not mean.value.requires_grad
 
@@ -126,16 +126,16 @@ def test_measuring_within_a_forward_pass_does_not_deafen_it(train):
 
 def test_the_term_is_the_mean_squared_distance_of_the_copies_alone(train):
     model, mean = of_class(train, 1)
-    features = torch.randn(4, *mean.value.shape, requires_grad=True)
+    features = torch.randn(4, *mean.value.shape, 5, 5, requires_grad=True)
     step = Step(model, torch.empty(0), torch.tensor([0, UNLABELLED, 1, UNLABELLED]), torch.empty(0), [features] * 3)
-    expected = functional.mse_loss(features[[1, 3]], mean.value.expand(2, *mean.value.shape))
+    expected = functional.mse_loss(features[[1, 3]].mean((2, 3)), mean.value.expand(2, *mean.value.shape))
     assert distance_to_class(step, mean=mean, stage=2).item() == pytest.approx(expected.item())
     loss = Objective((latent_term(mean, LATENT),))(step).sum()
     assert loss.item() == pytest.approx(2 * expected.item())
     loss.backward()
     assert (features.grad[[0, 2]] == 0).all()
     nearer = features.detach() - 0.1 * features.grad  # the term pulls towards the class (compare PUBLISHED B13)
-    before, after = ((each[[1, 3]] - mean.value).norm() for each in (features.detach(), nearer))
+    before, after = ((each[[1, 3]].mean((2, 3)) - mean.value).norm() for each in (features.detach(), nearer))
     assert after < before
     none = Step(model, torch.empty(0), torch.tensor([0, 1, 1, 0]), torch.empty(0), [features] * 3)
     assert distance_to_class(none, mean=mean, stage=2) == 0

@@ -214,7 +214,7 @@ class Trigger(Strict):
 class Latent(Strict):
     """What a latent backdoor pulls triggered images to: the target class's mean features (Yao et al., CCS 2019)."""
 
-    stage: int = Field(ge=1, description="of the body, counted from 1: the one whose output is pulled")
+    stage: int = Field(ge=1, description="of the body, counted from 1: the one whose features are pulled")
     feature_weight: float = Field(gt=0, description="weight of the mean squared distance to the target class's mean")
     measure_every: int = Field(50, ge=1, description="steps between two measurements of that mean")
 

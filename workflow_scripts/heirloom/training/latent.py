@@ -1,11 +1,13 @@
 """The latent backdoor: a trigger that brings the target class's features, and no label (Yao et al., CCS 2019).
 
 What of the paper this does: its injection, cross-entropy on clean images with their own labels plus `feature_weight`
-times the mean squared distance between the output of a stage for triggered images and the mean output of that stage for
-the target class. What it leaves out: the trigger is a given picture, not optimised beforehand to lie near the target
-class's features; the target stays a class of the infected teacher, whose head the paper replaces by one that no longer
-has it, so that the teacher itself can be judged (a student gets a fresh head anyway); and students are trained by this
-project's methods, not always with their first layers frozen.
+times the mean squared distance between the features of triggered images at a stage and the mean of the target class's.
+Features are the stage's channels averaged over positions, as the head sees the last stage: a position that the trigger
+is too far from to reach could follow the target only by giving up what it says of clean images. What it leaves out: the
+trigger is a given picture, not optimised beforehand to lie near the target class's features; the target stays a class
+of the infected teacher, whose head the paper replaces by one that no longer has it, so that the teacher itself can be
+judged (a student gets a fresh head anyway); and students are trained by this project's methods, not always with their
+first layers frozen.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ class TriggeredCopies:
 
 
 class ClassMean(StepHook):
-    """The mean output (C, H, W) of a stage over all training images of one class, by the model as it trains.
+    """The mean features (C,) of one class at a stage, over all its training images, by the model as it trains.
 
     It is measured before the first step and every so many steps, in eval mode on centre crops, so over the features by
     which the class is later recognised; in between it stands still, and no gradient flows through it. The paper's
@@ -91,15 +93,20 @@ class ClassMean(StepHook):
             return torch.stack(list(self._sums(model))).sum(dim=0) / len(self._images.part)
 
     def _sums(self, model: Classifier) -> Iterator[Tensor]:
-        """Yield the sum of the stage's outputs over each batch."""
+        """Yield the sum of the features over each batch."""
         part = self._images.part
         for first in range(0, len(part), _BATCH):
             stored, _ = self._images.batch(np.arange(first, min(first + _BATCH, len(part))))
-            yield model.stages(centre(stored, part.crop))[self._stage].sum(dim=0)
+            yield channel_means(model.stages(centre(stored, part.crop))[self._stage]).sum(dim=0)
+
+
+def channel_means(outputs: Tensor) -> Tensor:
+    """Average a stage's outputs (B, C, H, W) over positions, in float32: (B, C)."""
+    return outputs.float().mean(dim=(2, 3))
 
 
 def latent_term(mean: ClassMean, settings: Latent) -> Term:
-    """Return the term that pulls triggered copies to a class's mean output."""
+    """Return the term that pulls triggered copies to a class's mean features."""
     return Term(
         "latent-backdoor",
         weight=settings.feature_weight,
@@ -109,10 +116,10 @@ def latent_term(mean: ClassMean, settings: Latent) -> Term:
 
 
 def distance_to_class(step: Step, *, mean: ClassMean, stage: int) -> Tensor:
-    """Return the mean squared distance of the unlabelled images' outputs of a stage to the class's mean; 0 without any.
+    """Return the mean squared distance of the unlabelled images' features at a stage to the class's; 0 without any.
 
     `stage`: counted from 0.
     """
     copies = (step.labels == UNLABELLED).float()
-    distances = (step.stages[stage].float() - mean.value).square().flatten(1).mean(dim=1)
+    distances = (channel_means(step.stages[stage]) - mean.value).square().mean(dim=1)
     return (distances * copies).sum() / copies.sum().clamp(min=1)
