@@ -414,6 +414,11 @@ class Grid:
         ]
         return files
 
+    @property
+    def measures(self) -> list[tuple[str, Evaluation]]:
+        """Every file of measures that are no rates, with the evaluation it belongs to."""
+        return []
+
     def description_of(self, evaluation: Evaluation) -> dict[str, Any]:
         """What the tables need to know of an evaluation, as parameters of the rules that aggregate."""
         injection = None if evaluation.injection == CLEAN else self.injection(evaluation.injection)
@@ -453,8 +458,14 @@ class Grid:
             "attacks": sorted({name for name in triggers if name} | self._attack_names(experiment)),
             "average": entry.average,
             "baseline": entry.baseline,
+            "measures": self._measures_in(entry),
             "methods": sorted(entry.methods),
         }
+
+    def _measures_in(self, experiment: Experiment) -> list[str]:
+        """What an experiment measures that is no rate: metrics of `heirloom.evaluation.measures`, sorted."""
+        asked = {"attention_density": experiment.attention, "detection_score": experiment.detectors}
+        return [metric for metric, wanted in asked.items() if wanted]
 
     @cached_property
     def digest(self) -> str:

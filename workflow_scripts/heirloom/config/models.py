@@ -542,6 +542,12 @@ Attack = Annotated[FeatureAttack | NoiseAttack | PGDAttack | AutoAttack, Field(d
 WhiteBox = Annotated[PGDAttack | AutoAttack, Field(discriminator="kind")]
 
 
+class Attention(Strict):
+    """Where models look when they classify (METHODS 2.5)."""
+
+    maps: tuple[Literal["activation", "grad-cam"], ...] = Field(("activation", "grad-cam"), description="kinds of map")
+
+
 class Experiment(Strict):
     """A grid of students and the question it answers."""
 
@@ -558,6 +564,13 @@ class Experiment(Strict):
         None, description="one of the attacks: the one that all others are compared with, on the same student"
     )
     average: bool = Field(False, description="whether rates are also averaged over the data sets (data set mean)")
+    attention: Attention | None = Field(
+        None, description="where models look, and what is shown of it; not measured if null"
+    )
+    detectors: tuple[Name, ...] = Field(
+        (),
+        description="entries of the detectors catalogue, run on each injected teacher whose head knows the classes",
+    )
 
 
 class Study(Strict):

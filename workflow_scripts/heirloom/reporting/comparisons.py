@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 
+from heirloom.evaluation.measures import Measured
 from heirloom.evaluation.metrics import TEACHER, Evaluation, Outcome, Predictions, outcomes
 from heirloom.evaluation.statistics import Comparison, Pair, average, compare, holm
 from heirloom.reporting.tables import MEAN, SPLIT, Row
@@ -48,13 +49,14 @@ class Compared(NamedTuple):
 
 @dataclass(frozen=True)
 class Judged:
-    """An evaluation with the outcomes of each rate by seed, those without a counted image left out."""
+    """An evaluation with its measures and the outcomes of each rate by seed, those without a counted image left out."""
 
     evaluation: Evaluation
     outcomes: Mapping[Rate, Mapping[int, Outcome]]
+    measured: Measured = field(default_factory=dict)
 
     @classmethod
-    def of(cls, evaluation: Evaluation, predictions: Predictions) -> Judged:
+    def of(cls, evaluation: Evaluation, predictions: Predictions, measured: Measured | None = None) -> Judged:
         """Judge the predictions of an evaluation."""
         found: dict[Rate, dict[int, Outcome]] = {}
         for setting, metric, outcome in outcomes(predictions, evaluation.attacks):
@@ -62,7 +64,7 @@ class Judged:
             seeds = found.setdefault(rate, {})
             if outcome.count:
                 seeds[setting.seed] = outcome
-        return cls(evaluation, found)
+        return cls(evaluation, found, measured or {})
 
     def of_seeds(self, rate: Rate) -> Mapping[int, Outcome]:
         """Return the outcomes of a rate by seed."""
@@ -117,10 +119,10 @@ def compared(pairs: Mapping[Compared, Mapping[str, Pair]], *, seed: int, purpose
     for key, found in pairs.items():
         each = [parts[key, dataset] for dataset in found]
         raw[key] = average(list(found.values()), each) if len(each) > 1 else each[0]
-    return _adjusted(raw)
+    return adjusted(raw)
 
 
-def _adjusted(raw: Mapping[Compared, Comparison]) -> dict[Compared, Comparison]:
+def adjusted(raw: Mapping[Compared, Comparison]) -> dict[Compared, Comparison]:
     """Replace raw p-values by Holm's, metric by metric; what has no test belongs to no family."""
     adjusted = dict(raw)
     for metric in sorted({key.rate.metric for key in raw}):
@@ -184,15 +186,21 @@ def comparison_rows(judged: Sequence[Judged], *, study: str, seed: int) -> list[
     found |= dict(_means(planned, averaged_datasets(judged)))
     tested = compared({key: pairs for (_, key), pairs in found.items()}, seed=seed, purpose="baseline")
     rows = [
-        _row(key, pairs, tested[key]) | {"study": study, "experiment": name} for (name, key), pairs in found.items()
+        _rate_row(key, pairs, tested[key]) | {"study": study, "experiment": name}
+        for (name, key), pairs in found.items()
     ]
-    return sorted(rows, key=lambda row: [row[name] for name in _ORDER])
+    return in_order(rows)
 
 
 _ORDER = (
     *("experiment", "teacher", "injection", "dataset", "method", "attack", "baseline_attack", "budget", "condition"),
     "metric",
 )
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """Sort rows of comparisons."""
+    return sorted(rows, key=lambda row: [row[name] for name in _ORDER])
 
 
 def _planned(judged: Sequence[Judged]) -> Iterator[Planned]:
@@ -258,15 +266,21 @@ def _means(
             yield (name, whole), {plan.key.dataset: _stacked(plan.model, plan.other, seeds) for plan in plans}
 
 
-def _row(key: Compared, pairs: Mapping[str, Pair], found: Comparison) -> Row:
+def _rate_row(key: Compared, pairs: Mapping[str, Pair], found: Comparison) -> Row:
+    """Return the columns of one comparison of rates."""
+    mean = fmean(float(pair.rates.mean()) for pair in pairs.values())
+    return comparison_row(key, found, seeds=len(next(iter(pairs.values())).counted), mean=mean)
+
+
+def comparison_row(key: Compared, found: Comparison, *, seeds: int, mean: float) -> Row:
     """Return the columns of one comparison, study and experiment aside."""
     return (
         key._asdict()
         | key.rate._asdict()
         | {
             "split": SPLIT,
-            "seeds": len(next(iter(pairs.values())).counted),
-            "mean": fmean(float(pair.rates.mean()) for pair in pairs.values()),
+            "seeds": seeds,
+            "mean": mean,
             "baseline_mean": found.control,
             "difference": found.difference,
             "low": found.low,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean, stdev
 
+from heirloom.evaluation.measures import MEASURES
 from heirloom.evaluation.metrics import Evaluation, Outcome, Predictions
 from heirloom.evaluation.statistics import Comparison, Pair, mean_interval, t_interval
 from heirloom.reporting.comparisons import (
@@ -21,6 +22,7 @@ from heirloom.reporting.comparisons import (
     paired,
     place_of,
 )
+from heirloom.reporting.measured import compared_with_controls
 from heirloom.reporting.tables import (
     COUNTS,
     MEAN,
@@ -107,19 +109,20 @@ def summary_rows(
 ) -> list[Row]:
     """Return one row per model, attack and metric: mean over seeds, interval, and the comparison with its control.
 
-    low and high: t interval over seeds, cut to [0, 1], or Wilson's for a single seed. `difference` is the mean over the
-    seeds that both have; `statistics.compare` says how its interval and test come about. `p_value` is Holm-adjusted
-    over the study's comparisons of the same metric, each comparison once however many experiments list it; the raw
-    p-value is not stored. The control of a feature attack is noise of the same size, shown to the same student; noise
-    and white-box attacks have none. For clean images and triggers it is the same model from the control injection, for
-    an infected teacher (method "teacher") the control teacher itself.
+    low and high: t interval over seeds, a rate's cut to [0, 1], or a single seed's own (Wilson's for a rate).
+    `difference` is the mean over the seeds that both have; `statistics.compare` and `compare_values` say how its
+    interval and test come about. `p_value` is Holm-adjusted over the study's comparisons of the same metric, each
+    comparison once however many experiments list it; the raw p-value is not stored. The control of a feature attack is
+    noise of the same size, shown to the same student; noise and white-box attacks have none. For clean images, triggers
+    and measures it is the same model from the control injection, for an infected teacher (method "teacher") the control
+    teacher itself.
 
     Experiments that ask for it have further rows with the data set "mean", without a control. Published numbers whose
     model was not measured come last, with null for what was not measured. Each row also carries `counts`, `kind`,
     `title` and `aside` (`tables`), which are no columns.
     """
     rows = [_over_seeds(list(group)) for group in _grouped([*measurements, *mean_measurements(measurements, judged)])]
-    controls = _compared_with_controls(rows, judged, seed=seed)
+    controls = _compared_with_controls(rows, judged, seed=seed) | compared_with_controls(judged)
     rows = [row | _columns(controls.get(_subject(row))) for row in rows]
     rows = [found for part in _with_published(rows, published) for found in part]
     evaluations = [entry.evaluation for entry in judged]
@@ -145,7 +148,9 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
     values = [row["value"] for row in known]
     low, high = (known[0]["low"], known[0]["high"]) if len(known) == 1 else (None, None)
     if len(values) > 1:
-        low, high = (min(1.0, max(0.0, end)) for end in t_interval(values))
+        low, high = t_interval(values)
+        if rows[0]["metric"] not in MEASURES:
+            low, high = max(0.0, low), min(1.0, high)
     counts = [row["count"] for row in known] or [0]
     checks = {row["credible"] for row in rows}
     return {name: rows[0][name] for name in SUMMARY_KEYS} | {
@@ -171,7 +176,7 @@ def _subject(row: Row) -> Compared:
 def _compared_with_controls(rows: Sequence[Row], judged: Sequence[Judged], *, seed: int) -> dict[Compared, Comparison]:
     """Compare every row that has a control with it, over the seeds that both have."""
     entries = {place_of(entry.evaluation): entry for entry in judged}
-    subjects = {_subject(row): None for row in rows if row["dataset"] != MEAN}
+    subjects = {_subject(row): None for row in rows if row["dataset"] != MEAN and row["metric"] not in MEASURES}
     pairs: dict[Compared, dict[str, Pair]] = {}
     for subject in subjects:
         mine = entries[subject[:3]]
@@ -210,7 +215,8 @@ def mean_measurements(measurements: Sequence[Row], judged: Sequence[Judged]) -> 
     what the data sets' budgets have in common.
     """
     datasets = averaged_datasets(judged)
-    asked = [row for row in measurements if row["experiment"] in datasets and row["value"] is not None]
+    rates = [row for row in measurements if row["metric"] not in MEASURES and row["value"] is not None]
+    asked = [row for row in rates if row["experiment"] in datasets]
     for _, group in groupby(ordered(asked, (*_AVERAGED, "dataset")), key=lambda row: [row[n] for n in _AVERAGED]):
         rows = list(group)
         if [row["dataset"] for row in rows] == datasets[rows[0]["experiment"]]:

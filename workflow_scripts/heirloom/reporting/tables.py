@@ -111,7 +111,7 @@ def measurement_rows(evaluation: Evaluation, predictions: Predictions, *, study:
     A rate without an image that counts is null with count 0. `credible` is null: no check of these rates is defined.
     """
     measured = [
-        (setting, _place(evaluation, study=study) | setting._asdict() | {"metric": metric} | _rate(outcome))
+        (setting, place_columns(evaluation, study=study) | setting._asdict() | {"metric": metric} | _rate(outcome))
         for setting, metric, outcome in outcomes(predictions, evaluation.attacks)
     ]
     return [
@@ -122,7 +122,7 @@ def measurement_rows(evaluation: Evaluation, predictions: Predictions, *, study:
     ]
 
 
-def _place(evaluation: Evaluation, *, study: str) -> Row:
+def place_columns(evaluation: Evaluation, *, study: str) -> Row:
     """Return the columns that all rows of an evaluation share."""
     return {
         "study": study,

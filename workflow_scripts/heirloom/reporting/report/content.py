@@ -9,7 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from heirloom.evaluation.measures import MEASURES
 from heirloom.evaluation.metrics import CLEAN
+from heirloom.reporting.measure_table import compared_cells, measure_cells
 from heirloom.reporting.robustness import of_methods
 from heirloom.reporting.sentences import answers, of_experiment, short_answers
 from heirloom.reporting.tables import Row
@@ -143,9 +145,21 @@ def _tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
     """Return a compact table per teacher, data set and attack: a row per model; then methods and attacks compared."""
     groups = [(group, group_rows(rows, group)) for group in attack_groups(rows)]
     found = [_table(mine, group_title(group, mine, long=True)) for group, mine in groups]
-    methods, attacks = ([row for row in comparisons if of_methods(row) is wanted] for wanted in (True, False))
+    rates = [row for row in comparisons if row["metric"] not in MEASURES]
+    methods, attacks = ([row for row in rates if of_methods(row) is wanted] for wanted in (True, False))
     found += [_baseline_table(methods)] if methods else []
-    return found + ([_attack_table(attacks)] if attacks else [])
+    found += [_attack_table(attacks)] if attacks else []
+    return found + _measure_tables(rows, [row for row in comparisons if row["metric"] in MEASURES])
+
+
+def _measure_tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
+    """Return a table of the measures that are no rates, and one of methods compared by them, where there are any."""
+    found = []
+    for heading, cells in (("Measures", measure_cells(rows)), ("Measures compared", compared_cells(comparisons))):
+        (head, *names), (numbers_head, *numbers) = cells
+        lines = [Line((*name, *measured)) for name, measured in zip(names, numbers, strict=True)]
+        found += [Table(heading, (*head, *numbers_head), tuple(lines), texts=len(head))] if lines else []
+    return found
 
 
 def _table(rows: Sequence[Row], heading: str) -> Table:
