@@ -167,6 +167,21 @@ def test_a_student_without_noise_of_the_same_size_is_refused():
         tables([evaluation()], [judged])
 
 
+def test_an_attack_with_two_budgets_is_refused():
+    judged = predictions([1])
+    setting = Setting("pruned", 1, "pgd", BUDGETS["pgd"], "")
+    judged.settings[setting._replace(budget='{"eps": 8, "version": "2"}')] = judged.settings.pop(setting)
+    with pytest.raises(DataError, match='saw the attack "pgd" with two budgets'):
+        tables([evaluation()], [judged])
+
+
+def test_a_control_that_saw_another_budget_is_refused():
+    found = [evaluation(injection="ill", control="well"), evaluation(injection="well")]
+    other = predictions([1], budgets=BUDGETS | {"mark": '{"side": 2}'})
+    with pytest.raises(DataError, match='saw the attack "mark" with two budgets'):
+        tables(found, [predictions([1]), other])
+
+
 def test_rows_say_what_their_attack_is_and_the_file_keeps_it(tmp_path):
     rows, _ = tables([evaluation()], [predictions([1])])
     kinds = {row["attack"]: (row["kind"], row["title"]) for row in rows}

@@ -107,9 +107,25 @@ def _check_method(grid: Grid, name: str) -> None:
         for candidate in entry.candidates:
             _require(grid, candidate, set(grid.methods) - set(grid.selections), "candidate", f"{key}.candidates")
             _check_method(grid, candidate)
+        _check_candidates(grid, entry, key)
         return
     for dataset in entry.per_dataset:
         _require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
+
+
+def _check_candidates(grid: Grid, entry: Selection, key: str) -> None:
+    """Two names of one recipe would train it twice and give it two chances of being chosen."""
+    for dataset in sorted({name for each in grid.study.experiments.values() for name in each.datasets}):
+        seen: dict[str, str] = {}
+        for candidate in entry.candidates:
+            recipe = grid.method(candidate, dataset).model_dump_json(exclude={"per_dataset"})
+            first = seen.setdefault(recipe, candidate)
+            if first != candidate:
+                raise ConfigError(
+                    f'the candidates "{first}" and "{candidate}" are the same recipe on "{dataset}"',
+                    where=f"{grid.where}, {key}.candidates",
+                    mend="leave one of them out, or give it settings of its own",
+                )
 
 
 def _check_preparation(grid: Grid, dataset: str, preparation: str, key: str) -> None:

@@ -61,12 +61,17 @@ _PUBLISHED_KEYS = ("experiment", "teacher", "injection", "dataset", "method", "a
 
 
 def check_controls(evaluations: Sequence[Evaluation], predictions: Sequence[Predictions]) -> None:
-    """Raise where a control is not evaluated (ConfigError) or was not judged as what it controls was (DataError)."""
+    """Raise where a control is not evaluated (ConfigError) or was not judged as what it controls was (DataError).
+
+    Nor may an attack have one budget for one model and another for the next.
+    """
     found = {place_of(evaluation): judged for evaluation, judged in zip(evaluations, predictions, strict=True)}
     for evaluation in evaluations:
         mine, control = found[place_of(evaluation)], control_place(evaluation)
+        _check_budgets(mine)
         if control is not None:
             _check_samples(evaluation, mine, found.get(control))
+            _check_budgets(mine, found[control])  # there is one: that has just been checked
         for name, attack in evaluation.attacks.items():
             if attack.control is not None:
                 _check_noise(mine, name, attack.control)
@@ -86,6 +91,21 @@ def _check_samples(evaluation: Evaluation, mine: Predictions, other: Predictions
             where=f"{mine.where}, {other.where}",
             mend="delete both files and run again",
         )
+
+
+def _check_budgets(*sides: Predictions) -> None:
+    """Check that an attack's name stands for one budget, or models would silently not be compared."""
+    budgets: dict[str, tuple[str, str]] = {}
+    for side in sides:
+        for setting in side.settings:
+            budget, where = budgets.setdefault(setting.attack, (setting.budget, side.where))
+            if budget != setting.budget:
+                raise DataError(
+                    f'models that are compared saw the attack "{setting.attack}" with two budgets: {budget} and'
+                    f" {setting.budget}",
+                    where=", ".join(dict.fromkeys((where, side.where))),
+                    mend="delete the older predictions and run again",
+                )
 
 
 def _check_noise(predictions: Predictions, attack: str, control: str) -> None:
