@@ -224,6 +224,7 @@ def test_feature_attacks_bring_their_noise_and_white_box_attacks_their_students(
         "attacks": ["feature-slice-aware", "noise-pixel"],
         "average": False,
         "baseline": "own",
+        "injection_baseline": None,
         "measures": [],
         "methods": ["own"],
     }

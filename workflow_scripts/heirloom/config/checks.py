@@ -95,6 +95,11 @@ def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
     if experiment.attack_baseline is not None:
         known = set(experiment.attacks)
         _require(grid, experiment.attack_baseline, known, "attack of this experiment", f"{key}.attack_baseline")
+    if experiment.injection_baseline is not None:
+        known = set(experiment.injections)
+        _require(
+            grid, experiment.injection_baseline, known, "injection of this experiment", f"{key}.injection_baseline"
+        )
     if experiment.baseline is not None:
         _require(grid, experiment.baseline, set(experiment.methods), "method of this experiment", f"{key}.baseline")
 

@@ -458,6 +458,7 @@ class Grid:
             "attacks": sorted({name for name in triggers if name} | self._attack_names(experiment)),
             "average": entry.average,
             "baseline": entry.baseline,
+            "injection_baseline": entry.injection_baseline,
             "measures": self._measures_in(entry),
             "methods": sorted(entry.methods),
         }

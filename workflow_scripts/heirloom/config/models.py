@@ -563,6 +563,9 @@ class Experiment(Strict):
     attack_baseline: Name | None = Field(
         None, description="one of the attacks: the one that all others are compared with, on the same student"
     )
+    injection_baseline: Name | None = Field(
+        None, description="one of the injections: the one that all others are compared with, by the same method"
+    )
     average: bool = Field(False, description="whether rates are also averaged over the data sets (data set mean)")
     attention: Attention | None = Field(
         None, description="where models look, and what is shown of it; not measured if null"

@@ -66,7 +66,7 @@ def compared_with_controls(judged: Sequence[Judged]) -> dict[Compared, Compariso
         place = control_place(entry.evaluation)
         other = entries[place].measured if place is not None else {}
         for rate, mine, control in _shared(entry.measured, other, rename={}):
-            key = Compared(*place_of(entry.evaluation), "", "", rate)
+            key = Compared(*place_of(entry.evaluation), "", "", "", rate)
             where = f"{rate.metric} of {rate.method}, {'/'.join(key[:3])}"
             found[key] = _compared(mine, control, where=where).comparison
     return adjusted(found)
@@ -101,7 +101,7 @@ def _with_method(entry: Judged, asked: Measured, baseline: str | None) -> Iterat
     for method in sorted({quantity.setting.method for quantity in asked} - {baseline}):
         mine = {quantity: values for quantity, values in asked.items() if quantity.setting.method == method}
         for rate, own, other in _shared(mine, asked, rename={method: baseline}):
-            key = Compared(*place_of(entry.evaluation), baseline, rate.attack, rate)
+            key = Compared(*place_of(entry.evaluation), entry.evaluation.injection, baseline, rate.attack, rate)
             yield key, _compared(own, other, where=f"{rate.metric} of {method} and {baseline}, {'/'.join(key[:3])}")
 
 

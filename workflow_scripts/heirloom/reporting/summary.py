@@ -190,7 +190,7 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
 def _subject(row: Row) -> Compared:
     """Name the comparison of a row with its control."""
     rate = Rate(*(row[name] for name in Rate._fields))
-    return Compared(row["teacher"], row["injection"], row["dataset"], "", "", rate)
+    return Compared(row["teacher"], row["injection"], row["dataset"], "", "", "", rate)
 
 
 def _compared_with_controls(rows: Sequence[Row], judged: Sequence[Judged], *, seed: int) -> dict[Compared, Comparison]:

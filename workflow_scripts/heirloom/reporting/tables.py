@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 VERSION = 1
-COMPARISONS_VERSION = 2  # 2: attacks are compared with an attack, means over data sets with means
+# 2: attacks are compared with an attack, means over data sets with means; 3: injections are with an injection
+COMPARISONS_VERSION = 3
 KEYS = {
     "study": "string",
     "experiment": "string",
@@ -62,7 +63,8 @@ SUMMARY = dict.fromkeys(SUMMARY_KEYS, "string") | {
 COSTS = KEYS | {"seconds": "float64", "peak_memory_bytes": "int64", "jobs": "int32"}
 COMPARISONS = {
     **dict.fromkeys(
-        ("study", "experiment", "teacher", "injection", "dataset", "split", "method", "baseline"), "string"
+        ("study", "experiment", "teacher", "injection", "baseline_injection", "dataset", "split", "method", "baseline"),
+        "string",
     ),
     **dict.fromkeys(("attack", "baseline_attack", "budget", "condition", "metric"), "string"),
     "seeds": "int32",
@@ -187,6 +189,21 @@ def write_comparisons(path: Path, rows: Sequence[Row], *, study: str) -> None:
 def read_comparisons(path: Path) -> list[Row]:
     """Read the planned comparisons. Raises DamagedFileError."""
     return read_rows(path, columns=COMPARISONS)
+
+
+def of_attacks(row: Row) -> bool:
+    """Tell a comparison of two attacks on the same student."""
+    return bool(row["baseline_attack"] != row["attack"])
+
+
+def of_injections(row: Row) -> bool:
+    """Tell a comparison of two injections, followed by the same method."""
+    return bool(row["baseline_injection"] != row["injection"])
+
+
+def of_methods(row: Row) -> bool:
+    """Tell a comparison of two methods after the same injection and under the same attack."""
+    return not of_attacks(row) and not of_injections(row)
 
 
 def write_csv(path: Path, rows: Sequence[Row], *, columns: Iterable[str]) -> None:
