@@ -60,6 +60,8 @@ rule fetch_teacher:
         file=lambda wildcards: plain(GRID.fetching(wildcards.teacher))["file"],
         classes=lambda wildcards: GRID.fetching(wildcards.teacher).classes,
         dataset=lambda wildcards: GRID.fetching(wildcards.teacher).dataset,
-        code=code_of("fetch_teacher", lambda wildcards: [*body_code(wildcards.teacher), *reader_code(wildcards.teacher)]),
+        code=code_of(
+            "fetch_teacher", lambda wildcards: [*body_code(wildcards.teacher), *reader_code(wildcards.teacher)]
+        ),
     script:
         "../workflow_scripts/fetch_teacher.py"

@@ -108,7 +108,7 @@ def _check_somebody_is_judged(grid: Grid, key: str, experiment: Experiment) -> N
         if not grid.judges_teacher(evaluation):
             who = f'the teacher "{evaluation.teacher}" (injection {evaluation.injection})'
             raise ConfigError(
-                f'nobody can be judged: no method is named, and {who} does not know the classes of "{evaluation.dataset}"',
+                f'no method is named, and {who} itself does not know the classes of "{evaluation.dataset}"',
                 where=f"{grid.where}, {key}.methods",
                 mend="name a method, or a data set whose classes the teacher's head knows (source.dataset)",
             )

@@ -186,7 +186,7 @@ def _cached(
 def _missing(
     file: RemoteFile, data_root: Path | None, failures: Sequence[str], ways: Sequence[str], advice: str
 ) -> DataError:
-    """Say what was tried, and what a user can do: `ways`, or put the file into a folder, with `advice` how to get it."""
+    """Say what was tried, and what a user can do: `ways`, or put the file into a folder, got as `advice` says."""
     tried = "".join(f"\n    {failure}" for failure in failures) or " no address of it is known"
     place = f"in {data_root}" if data_root else "in a folder, and name that folder as data_root in the study"
     where = str(data_root) if data_root else "no data_root is given"

@@ -192,8 +192,9 @@ def _instruction(code: bytes) -> str:
     """Name an instruction that is not admitted."""
     import pickletools
 
-    known = pickletools.code2op.get(code.decode("latin-1"))
-    return f"the instruction {known.name}" if known else f"the byte {code[0]}, which is no instruction"
+    names = {each.code: each.name for each in pickletools.opcodes}
+    name = names.get(code.decode("latin-1"))
+    return f"the instruction {name}" if name else f"the byte {code[0]}, which is no instruction"
 
 
 # -- texts, numbers, collections ---------------------------------------------------------------------------------------

@@ -123,11 +123,8 @@ def _read_pickle(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise WeightsError(
-            "this file holds more than tensors (it could run code) or is no weight file",
-            where=str(path),
-            mend=of_arrays or _MEND,
-        ) from error
+        what = "this file holds more than tensors (it could run code) or is no weight file"
+        raise WeightsError(what, where=str(path), mend=of_arrays or _MEND) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(f"this is no readable weight file: {first}", where=str(path), mend=of_arrays) from error
