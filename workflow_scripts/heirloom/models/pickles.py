@@ -2,7 +2,7 @@
 
 A pickle is a program for a small machine with a stack, and may ask for any function of any module by its name. The
 machine here knows the few instructions that dictionaries of NumPy arrays are written with, in protocols 0 to 5, by
-Python 2 or 3. It imports nothing and calls nothing: the seven names that such pickles ask for stand for checks of its
+Python 2 or 3. It imports nothing and calls nothing: the six names that such pickles ask for stand for checks of its
 own, and arrays are made of bytes that the file really holds.
 """
 
