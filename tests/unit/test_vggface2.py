@@ -22,7 +22,7 @@ from tests.unit.face_network import arrays_of, logits_of, of_python2
 
 TEACHER = load_catalogue([Path(__file__).parents[2] / "config"]).teachers["vggface2-resnet50"]
 NARROW = Body(name="vggface2-resnet50", options={"width": 2})
-IMAGES = torch.rand(2, 3, 65, 90, generator=torch.Generator().manual_seed(0))  # odd sides: the pool rounds up
+IMAGES = torch.rand(2, 3, 64, 90, generator=torch.Generator().manual_seed(0))  # the pool rounds the first side up
 
 
 @pytest.fixture(scope="module")
