@@ -141,6 +141,10 @@ def test_its_own_file_becomes_a_teacher_once_and_for_all(tmp_path, narrow):
     assert str(tmp_path) not in outputs.card.read_text()
 
 
+def test_whose_classes_a_head_knows_is_in_the_card_only_where_it_is_known(tmp_path, narrow):
+    assert "dataset" not in read_card(fetch(tmp_path, saved(tmp_path, narrow)).card)
+
+
 def test_its_file_is_refused_for_torchvisions_body(tmp_path, narrow):
     for protocol in (0, 2):
         file = tmp_path / "resnet50_ft_weight.pkl"

@@ -57,7 +57,7 @@ def run(
         kind="teacher",
         files={outputs.weights.name: outputs.weights},
         source="fetched",
-        dataset=dataset,
         file={"name": file.name, "sha256": sha256_of(found), "sha256_source": file.sha256_source},
+        **({"dataset": dataset} if dataset else {}),
         **architecture_facts(model),
     )
