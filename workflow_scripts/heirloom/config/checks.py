@@ -32,6 +32,7 @@ def check_names(grid: Grid) -> None:
     _check_downloads(grid)
     for name, experiment in grid.study.experiments.items():
         _check_experiment(grid, f"experiments.{name}", experiment)
+        _check_somebody_is_judged(grid, f"experiments.{name}", experiment)
     for name in grid.injection_names:
         _check_injection(grid, name)
     for name in grid.attack_names:
@@ -102,6 +103,20 @@ def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
         )
     if experiment.baseline is not None:
         _require(grid, experiment.baseline, set(experiment.methods), "method of this experiment", f"{key}.baseline")
+
+
+def _check_somebody_is_judged(grid: Grid, key: str, experiment: Experiment) -> None:
+    """Without methods there are no students, so each teacher has to be judged itself."""
+    if experiment.methods:
+        return
+    for evaluation in grid.evaluations_of(experiment):
+        if not grid.judges_teacher(evaluation):
+            who = f'the teacher "{evaluation.teacher}" (injection {evaluation.injection})'
+            raise ConfigError(
+                f'no method is named, and {who} itself does not know the classes of "{evaluation.dataset}"',
+                where=f"{grid.where}, {key}.methods",
+                mend="name a method, or a data set whose classes the teacher's head knows (source.dataset)",
+            )
 
 
 def _check_method(grid: Grid, name: str) -> None:
@@ -216,6 +231,9 @@ def _check_teacher(grid: Grid, name: str) -> None:
         _require(grid, option, bodies[entry.body.name].options, "option", f"teachers.{name}.body.options")
     if isinstance(entry.source, Pretrained):
         _check_preparation(grid, entry.source.dataset, entry.source.preparation, f"teachers.{name}")
+    elif entry.source.dataset is not None:
+        known = grid.catalogue.datasets
+        _require(grid, entry.source.dataset, known, "data set", f"teachers.{name}.source.dataset")
 
 
 def _check_dataset(grid: Grid, name: str) -> None:

@@ -74,7 +74,7 @@ class Grid:
             {
                 Student(evaluation, method, seed)
                 for experiment in self.study.experiments.values()
-                for evaluation in self._evaluations_of(experiment)
+                for evaluation in self.evaluations_of(experiment)
                 for method in experiment.methods
                 for seed in self.study.seeds
             }
@@ -106,7 +106,8 @@ class Grid:
         entry = self.methods[method]
         return entry.candidates if isinstance(entry, Selection) else (method,)
 
-    def _evaluations_of(self, experiment: Experiment) -> Iterator[Evaluation]:
+    def evaluations_of(self, experiment: Experiment) -> Iterator[Evaluation]:
+        """Evaluations of an experiment, those of controls included."""
         for teacher in experiment.teachers:
             for injection in self.injections_of(experiment):
                 for dataset in experiment.datasets:
@@ -114,8 +115,9 @@ class Grid:
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        """Every evaluation, sorted."""
-        return sorted({student.evaluation for student in self.judged_students})
+        """Every evaluation, sorted; one without students judges its teacher alone."""
+        experiments = self.study.experiments.values()
+        return sorted({found for experiment in experiments for found in self.evaluations_of(experiment)})
 
     @property
     def teacher_names(self) -> list[str]:
@@ -201,9 +203,13 @@ class Grid:
 
     @property
     def instructions(self) -> dict[str, str]:
-        """How to get each data set whose owner asks for a login or a form."""
-        sources = {name: entry.source for name, entry in self.catalogue.datasets.items()}
-        return {name: source.instructions for name, source in sources.items() if isinstance(source, Files)}
+        """How to get each data set and teacher behind a login, a form or a changing address, by the entry's key."""
+        entries: dict[str, Dataset | Teacher] = {
+            **{f"datasets.{name}": entry for name, entry in self.catalogue.datasets.items()},
+            **{f"teachers.{name}": entry for name, entry in self.catalogue.teachers.items()},
+        }
+        sources = {key: entry.source for key, entry in entries.items()}
+        return {key: source.instructions for key, source in sources.items() if isinstance(source, Files | Fetched)}
 
     @property
     def local_paths(self) -> dict[str, dict[str, str]]:
@@ -274,7 +280,7 @@ class Grid:
 
     def students_of(self, evaluation: Evaluation) -> list[Student]:
         """Students judged together."""
-        return self._students_by_evaluation[evaluation]
+        return self._students_by_evaluation.get(evaluation, [])
 
     @cached_property
     def _students_by_evaluation(self) -> dict[Evaluation, list[Student]]:
@@ -284,9 +290,9 @@ class Grid:
         return found
 
     def judges_teacher(self, evaluation: Evaluation) -> bool:
-        """Whether the injected teacher itself can be judged: its head knows the data set's classes."""
+        """Whether the teacher itself can be judged: its head knows the data set's classes."""
         if evaluation.injection == CLEAN:
-            return False
+            return self.teacher(evaluation.teacher).source.dataset == evaluation.dataset
         injection = self.injection(evaluation.injection)
         return (injection.dataset, injection.preparation) == (
             evaluation.dataset,
@@ -332,7 +338,7 @@ class Grid:
     def _experiments_with(self) -> dict[Evaluation, list[str]]:
         found: dict[Evaluation, list[str]] = {}
         for name, experiment in sorted(self.study.experiments.items()):
-            for evaluation in self._evaluations_of(experiment):
+            for evaluation in self.evaluations_of(experiment):
                 found.setdefault(evaluation, []).append(name)
         return found
 
