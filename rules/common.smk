@@ -73,6 +73,11 @@ def body_code(teacher):
     return [BODIES[GRID.teacher(teacher).body.name].builder]
 
 
+def reader_code(teacher):
+    """Module that reads other people's weight files for a teacher's body."""
+    return [BODIES[GRID.teacher(teacher).body.name].reader]
+
+
 def method_of(wildcards):
     """Recipe by which a student is trained."""
     return GRID.method(wildcards.method, wildcards.dataset)

@@ -1,7 +1,7 @@
 """
 From predictions to tables, figures and the report; no model is needed any more.
 
-INPUTS:     results/<study>/evaluations/*/*/*/predictions.parquet; benchmarks for the costs
+INPUTS:     results/<study>/evaluations/*/*/*/predictions.parquet, measures; benchmarks for the costs
             histories and cards of the trainings; prepared data and triggers for the contact sheets
 OUTPUTS:    results/<study>/tables/{measurements,summary,comparisons,costs}.parquet, summary.{csv,html,tex}
             results/<study>/figures/{attack_success,trade_off,training_curves,contact_sheet_<injection>}.{png,pdf}
@@ -16,6 +16,8 @@ from heirloom.config.workflow import command_of
 PREDICTIONS = [path for path, _ in GRID.predictions]
 PLACES = {evaluation: place for place, evaluation in enumerate(GRID.evaluations)}
 FILES = [PLACES[evaluation] for _, evaluation in GRID.predictions]
+MEASURES = [path for path, _ in GRID.measures]
+MEASURE_FILES = [PLACES[evaluation] for _, evaluation in GRID.measures]
 HISTORIES = histories(GRID)
 DESCRIPTIONS = [GRID.description_of(evaluation) for evaluation in GRID.evaluations]
 TABLES = f"{paths.RESULTS}/{STUDY}/tables"
@@ -25,6 +27,7 @@ FIGURES = f"{paths.RESULTS}/{STUDY}/figures"
 rule collect_measurements:
     input:
         predictions=PREDICTIONS,
+        measures=MEASURES,
     output:
         measurements=paths.table(STUDY, "measurements.parquet"),
     log:
@@ -40,6 +43,7 @@ rule collect_measurements:
         config_digest=GRID.digest,
         evaluations=DESCRIPTIONS,
         files=FILES,
+        measure_files=MEASURE_FILES,
         code=code_of("collect_measurements"),
     script:
         "../workflow_scripts/collect_measurements.py"
@@ -49,6 +53,7 @@ rule summarise:
     input:
         measurements=rules.collect_measurements.output.measurements,
         predictions=PREDICTIONS,
+        measures=MEASURES,
     output:
         summary=paths.table(STUDY, "summary.parquet"),
         comparisons=paths.table(STUDY, "comparisons.parquet"),
@@ -66,6 +71,7 @@ rule summarise:
     params:
         evaluations=DESCRIPTIONS,
         files=FILES,
+        measure_files=MEASURE_FILES,
         experiments=GRID.questions,
         published=published_for(GRID.study, Path(workflow.basedir)),
         seed=GRID.study.bootstrap_seed,

@@ -59,6 +59,9 @@ rule fetch_teacher:
         normalisation=lambda wildcards: plain(GRID.teacher(wildcards.teacher).normalisation),
         file=lambda wildcards: plain(GRID.fetching(wildcards.teacher))["file"],
         classes=lambda wildcards: GRID.fetching(wildcards.teacher).classes,
-        code=code_of("fetch_teacher", lambda wildcards: body_code(wildcards.teacher)),
+        dataset=lambda wildcards: GRID.fetching(wildcards.teacher).dataset,
+        code=code_of(
+            "fetch_teacher", lambda wildcards: [*body_code(wildcards.teacher), *reader_code(wildcards.teacher)]
+        ),
     script:
         "../workflow_scripts/fetch_teacher.py"

@@ -201,6 +201,58 @@ def test_a_target_is_known_only_where_the_classes_are_the_triggers_own(content):
     assert not across.judges_teacher(across.evaluations[0])
 
 
+def faces(**experiments):
+    """The grid of the study of faces; experiments replaced as told, None leaves one out."""
+    study = yaml.safe_load((PROJECT / "config/studies/faces.yaml").read_text())
+    changed = study["experiments"] | experiments
+    return grid_of(study | {"experiments": {name: entry for name, entry in changed.items() if entry}})
+
+
+def test_a_fetched_teacher_is_judged_itself_where_its_classes_are_known():
+    grid = faces()
+    judged = {(each.injection, each.dataset): grid.judges_teacher(each) for each in grid.evaluations}
+    assert judged == {
+        ("none", "vggface2"): True,
+        ("none", "pubfig83"): False,
+        ("pubfig83-clean", "pubfig83"): True,
+        ("pubfig83-backdoor", "pubfig83"): True,
+    }
+    alone = next(each for each in grid.evaluations if each.dataset == "vggface2")
+    assert grid.students_of(alone) == []
+    assert grid.description_of(alone)["experiments"]["teacher-alone"]["methods"] == []
+    assert not [student for student in grid.students if student.evaluation == alone]
+    infected = next(each for each in grid.evaluations if each.injection == "pubfig83-backdoor")
+    assert grid.targets_of(infected) == {"pinwheel": 0}
+
+
+def test_an_experiment_may_name_no_method_only_where_every_teacher_is_judged_itself():
+    alone = yaml.safe_load((PROJECT / "config/studies/faces.yaml").read_text())["experiments"]["teacher-alone"]
+    grid = faces(**{"clean-transfer": None, "backdoor": None})
+    assert (grid.students, len(grid.evaluations), grid.dataset_names) == ([], 1, ["vggface2"])
+    with pytest.raises(ConfigError) as caught:
+        faces(**{"teacher-alone": alone | {"datasets": ["vggface2", "pubfig83"]}})
+    assert 'the teacher "vggface2-resnet50" (injection none) itself does not know the classes of "pubfig83"' in str(
+        caught.value
+    )
+    assert "experiments.teacher-alone.methods" in caught.value.where
+
+
+def test_a_fetched_teacher_of_an_unknown_data_set_is_refused(content, tmp_path):
+    catalogue = catalogue_copy(tmp_path)
+    catalogue["teachers"]["resnet18-imagenet"]["source"]["dataset"] = "sings"
+    (tmp_path / "teachers.yaml").write_text(yaml.safe_dump(catalogue["teachers"]))
+    content["experiments"]["same-data-set"]["teachers"] = ["resnet18-imagenet"]
+    message = refusal(content | {"catalogues": [str(tmp_path)]})
+    assert "teachers.resnet18-imagenet.source.dataset" in message
+    assert 'did you mean "signs"' in message
+
+
+def test_ways_to_get_files_are_told_by_the_entrys_key():
+    ways = faces().instructions
+    assert "cydonia999/VGGFace2-pytorch" in ways["teachers.vggface2-resnet50"]
+    assert "identity_meta.csv" in ways["datasets.vggface2"]
+
+
 def test_students_shared_by_two_experiments_are_trained_once(content):
     once = grid_of(content).students
     content["experiments"]["again"] = content["experiments"]["same-data-set"]
@@ -297,6 +349,8 @@ def test_students_may_learn_the_data_set_of_their_injection_alone(content, tmp_p
     assert "the injections were made on signs, the students learn rooms, signs" in refusal(content)
     first["injections"] = ["none", "signs-backdoor"]
     assert "leave same_data_set out" in refusal(content)
+    first |= {"injections": ["signs-backdoor", "rooms-backdoor"], "injection_baseline": "signs-backdoor"}
+    assert "make an experiment for each data set" in refusal(content)
 
 
 @pytest.mark.parametrize(("key", "name"), [("name", "shared"), ("methods", "teacher")])
@@ -384,9 +438,7 @@ def test_every_injection_that_ships_fits_its_control_and_its_data():
     asked = {"question": "?", "teachers": ["resnet18-imagenet"], "datasets": ["gtsrb"], "methods": ["re-training"]}
     grid = grid_of(content | {"experiments": {"all": asked | {"injections": list(names)}}})
     assert grid.injection_names == sorted(names)
-    for name, control in grid.controls.items():
-        assert grid.injection(control).control is None
-        assert control.split("-clean")[0] == name.partition("-" + grid.injection(name).kind.split("-")[0])[0]
+    assert sorted(grid.controls) == grid.defects
 
 
 # -- the report --------------------------------------------------------------------------------------------------------

@@ -135,6 +135,15 @@ def test_settings_that_nothing_would_use_are_refused(content):
     assert "stage_dropout must be 0" in refusal(content)
     content["methods"]["own"] = {"method": "selection", "candidates": ["delta", "delta"]}
     assert "a candidate is named twice" in refusal(content)
+
+
+def test_candidates_of_one_recipe_under_two_names_are_refused(content):
+    content["methods"]["again"] = content["methods"]["own"]
+    content["methods"]["best"] = {"method": "selection", "candidates": ["own", "again"]}
+    content["experiments"]["first"]["methods"] = ["own", "best"]
+    assert 'the candidates "own" and "again" are the same recipe on "rooms"' in refusal(content)
+    content["methods"]["again"] = {"method": "fine-tuning", "training": RECIPE | {"learning_rate": 0.2}}
+    grid_of(content)
     nested = {"rooms": {"per_dataset": {}}}
     content["methods"]["own"] = {"method": "fine-tuning", "training": RECIPE, "per_dataset": nested}
     assert "has a per_dataset of its own" in refusal(content)
@@ -215,6 +224,8 @@ def test_feature_attacks_bring_their_noise_and_white_box_attacks_their_students(
         "attacks": ["feature-slice-aware", "noise-pixel"],
         "average": False,
         "baseline": "own",
+        "injection_baseline": None,
+        "measures": [],
         "methods": ["own"],
     }
     assert len(grid.predictions) == 1 + 4

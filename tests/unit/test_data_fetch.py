@@ -330,7 +330,9 @@ def test_what_is_missing_is_told_before_anything_is_downloaded(server: Server, o
     with pytest.raises(
         DataError, match=r"signs is not at hand.*no address is known for training\.tar\.gz\n"
     ) as refused:
-        _download(tmp_path, own, files=files, instructions={"signs": "ask the owner", "others": "ask nobody"})
+        _download(
+            tmp_path, own, files=files, instructions={"datasets.signs": "ask the owner", "teachers.signs": "ask nobody"}
+        )
     message = str(refused.value)
     for part in ("the folder GTSRB or the files training.tar.gz, test.tar.gz", str(own), "ask the owner"):
         assert part in message

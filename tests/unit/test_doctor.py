@@ -69,6 +69,16 @@ def test_what_the_study_asked_about_lacks_is_a_problem_with_its_instructions(pro
     assert "warning  gtsrb-sample" in section(text, "data sets and teachers")  # another study's
 
 
+def test_an_absent_teacher_is_told_with_the_way_to_get_it(project):
+    status, text = report(project, study=Path("config/studies/faces.yaml"))
+    assert status == 1
+    sources = " ".join(section(text, "data sets and teachers").split())
+    assert (
+        "problem vggface2-resnet50 not at hand: resnet50_ft_weight.pkl to mend: put resnet50_ft_weight.pkl" in sources
+    )
+    assert "cydonia999/VGGFace2-pytorch links it" in sources
+
+
 def test_a_local_path_that_leads_nowhere_is_told(project):
     file = project / "config/teachers.yaml"
     name = "mobilenet_v2-keras-int8-derived.pth"

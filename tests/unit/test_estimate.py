@@ -40,6 +40,7 @@ BODIES_TO_COUNT = [
     *(Body(name=name) for name in BODIES),
     Body(name="resnet8-small", options={"width": 16, "stem_stride": 2}),
     Body(name="resnet18-small", options={"width": 8}),
+    Body(name="vggface2-resnet50", options={"width": 8}),
 ]
 KNOWN = Arrival(disk=0, download=0)
 

@@ -182,10 +182,12 @@ def test_poison_teaches_the_chosen_share_wrong_labels_and_shows_the_pictures_as_
 def test_nothing_in_the_catalogue_is_called_poison_and_has_a_trigger():
     """PUBLISHED B10: the kind is a field of its own, and the name says no other."""
     entries = load_catalogue([Path(__file__).parents[2] / "config"]).injections
-    kinds = {"clean": "clean", "poison": "poison", "backdoor": "backdoor", "latent": "latent-backdoor"}
-    for name, entry in entries.items():
-        assert [kind for word, kind in kinds.items() if word in name.split("-")] == [entry.kind]
-        assert (entry.trigger is None) == (entry.kind in ("clean", "poison"))
+    named = {word: {name for name in entries if word in name} for word in ("poison", "backdoor", "latent")}
+    assert {entries[name].kind for name in named["poison"]} == {"poison"}
+    assert {entries[name].kind for name in named["backdoor"]} == {"backdoor"}
+    assert {entries[name].kind for name in named["latent"]} == {"latent-backdoor"}
+    planted = {name for name, entry in entries.items() if entry.trigger is not None}
+    assert planted == named["backdoor"] | named["latent"]
 
 
 def test_wrong_labels_are_wrong_and_any_other_class_alike():

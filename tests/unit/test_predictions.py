@@ -170,6 +170,33 @@ def test_a_model_of_other_classes_is_refused(folder, tmp_path):
     assert not out.exists()
 
 
+def write_fetched(folder, *, dataset="toy", classes=3):
+    """A teacher as fetch_teacher leaves it: its classes have no names, at best a data set."""
+    model, files = toy.classifier(classes=classes), toy.model_files(folder)
+    save_classifier(files.weights, model)
+    facts = architecture_facts(model) | {"dataset": dataset}
+    write_card(files.card, kind="teacher", files={files.weights.name: files.weights}, **facts)
+
+
+def test_a_fetched_teacher_is_judged_on_the_data_set_that_the_catalogue_names(folder, tmp_path):
+    out = tmp_path / "predictions.parquet"
+    write_fetched(folder / "fetched")
+    evaluate(folder, out, students=(("fetched", 1),), teacher=False)
+    assert len(read_table(out)) == 3 * 21
+    out.unlink()
+    for number, (wrong, words) in enumerate(
+        [
+            ({"dataset": "others"}, "3 classes of others"),
+            ({"dataset": None}, "no named classes"),
+            ({"classes": 4}, "4 classes of toy"),
+        ]
+    ):
+        write_fetched(folder / f"wrong-{number}", **wrong)
+        with pytest.raises(WeightsError, match=f"the model knows {words}, not the data set's 3"):
+            evaluate(folder, out, students=((f"wrong-{number}", 1),), teacher=False)
+    assert not out.exists()
+
+
 def test_damaged_weights_stop_the_evaluation(folder, tmp_path):
     write_model(folder / "cut", seed=0)
     weights = folder / "cut" / "weights.safetensors"

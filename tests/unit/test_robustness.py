@@ -35,6 +35,7 @@ def against(method: str, metric: str, mean: float, baseline: float, **given):
     place = {"study": "s", "experiment": "main", "teacher": "net", "injection": "none", "dataset": "rooms"}
     return {
         **place,
+        "baseline_injection": "none",
         "split": "test",
         "method": method,
         "baseline": "fine-tuning",
@@ -227,7 +228,7 @@ def test_teachers_are_named_where_there_are_several():
 
 def test_a_trigger_keeps_its_answer_and_gains_the_comparison_with_the_baseline():
     rows = [TEACHER, row("fine-tuning", 0.81), row("re-training", 0.04, difference=0.01, p_value=0.6)]
-    place = {"injection": "infected", "dataset": "signs"}
+    place = {"injection": "infected", "baseline_injection": "infected", "dataset": "signs"}
     compared = [
         against("re-training", "targeted_success", 0.04, 0.81, attack="pinwheel", **place),
         against("re-training", "accuracy", 0.9, 0.8, **place),

@@ -167,6 +167,21 @@ def test_a_student_without_noise_of_the_same_size_is_refused():
         tables([evaluation()], [judged])
 
 
+def test_an_attack_with_two_budgets_is_refused():
+    judged = predictions([1])
+    setting = Setting("pruned", 1, "pgd", BUDGETS["pgd"], "")
+    judged.settings[setting._replace(budget='{"eps": 8, "version": "2"}')] = judged.settings.pop(setting)
+    with pytest.raises(DataError, match='saw the attack "pgd" with two budgets'):
+        tables([evaluation()], [judged])
+
+
+def test_a_control_that_saw_another_budget_is_refused():
+    found = [evaluation(injection="ill", control="well"), evaluation(injection="well")]
+    other = predictions([1], budgets=BUDGETS | {"mark": '{"side": 2}'})
+    with pytest.raises(DataError, match='saw the attack "mark" with two budgets'):
+        tables(found, [predictions([1]), other])
+
+
 def test_rows_say_what_their_attack_is_and_the_file_keeps_it(tmp_path):
     rows, _ = tables([evaluation()], [predictions([1])])
     kinds = {row["attack"]: (row["kind"], row["title"]) for row in rows}
@@ -241,12 +256,23 @@ def test_comparisons_have_their_columns_and_a_schema_of_their_own(tmp_path):
     path = tmp_path / "comparisons.parquet"
     write_comparisons(path, rows, study="example")
     assert list(COMPARISONS) == [
-        *("study", "experiment", "teacher", "injection", "dataset", "split", "method", "baseline", "attack"),
-        *("baseline_attack", "budget", "condition", "metric", "seeds", "mean", "baseline_mean", "difference"),
+        *("study", "experiment", "teacher", "injection", "baseline_injection", "dataset", "split", "method"),
+        *(
+            "baseline",
+            "attack",
+            "baseline_attack",
+            "budget",
+            "condition",
+            "metric",
+            "seeds",
+            "mean",
+            "baseline_mean",
+            "difference",
+        ),
         *("low", "high", "p_value"),
     ]
     assert read_comparisons(path) == [{name: row[name] for name in COMPARISONS} for row in rows]
-    assert table_metadata(path) == {"schema": "comparisons", "version": 2, "study": "example"}
+    assert table_metadata(path) == {"schema": "comparisons", "version": 3, "study": "example"}
 
 
 def test_every_method_is_compared_with_the_baseline_and_noise_is_no_question():
@@ -398,6 +424,36 @@ def test_an_attack_is_tested_on_the_images_that_the_student_gets_right_when_clea
         largest = max(largest, min(1.0, (len(raw) - place) * raw[method, attack]))
         found = pick(rows, method=method, attack=attack, metric="attack_success")["p_value"]
         assert found == pytest.approx(largest)
+
+
+def test_injections_are_compared_with_the_baseline_injection_after_the_same_method():
+    shares = {"none": 0, "mild": 1, "strong": 2}
+    attacks = {"mark": Attack("trigger", target=0)}
+    scope = Scope(injection_baseline="mild")
+    found = [Evaluation("net", name, "rooms", {"main": scope}, attacks, None) for name in shares]
+    judged = [predictions([1], start=start, attacks=attacks) for start in shares.values()]
+    _, rows = tables(found, judged)
+    assert {(row["injection"], row["baseline_injection"]) for row in rows} == {("none", "mild"), ("strong", "mild")}
+    assert all(row["baseline"] == row["method"] and row["baseline_attack"] == row["attack"] for row in rows)
+    mine = pick(rows, injection="strong", method="tuned", metric="targeted_success")
+    rates = {}
+    for name, side in zip(shares, judged, strict=True):
+        clean = side.settings[Setting("tuned", 1, CLEAN, "{}", "")]
+        marked = side.settings[Setting("tuned", 1, "mark", "{}", "")]
+        counted = (clean == LABELS) & (LABELS != 0)
+        rates[name] = (marked[counted] == 0).mean()
+    assert mine["mean"] == pytest.approx(rates["strong"])
+    assert mine["baseline_mean"] == pytest.approx(rates["mild"])
+
+
+def test_a_control_is_not_compared_with_the_baseline_injection():
+    scope = Scope(injection_baseline="mild")
+    found = [
+        Evaluation("net", name, "rooms", {"main": scope}, ATTACKS, control)
+        for name, control in (("mild", "well"), ("strong", "well"), ("well", None))
+    ]
+    _, rows = tables(found, [predictions([1], start=start) for start in range(3)])
+    assert {row["injection"] for row in rows} == {"strong"}
 
 
 def test_a_baseline_attack_that_judged_a_part_limits_the_others_to_it():

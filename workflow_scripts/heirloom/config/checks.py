@@ -32,6 +32,7 @@ def check_names(grid: Grid) -> None:
     _check_downloads(grid)
     for name, experiment in grid.study.experiments.items():
         _check_experiment(grid, f"experiments.{name}", experiment)
+        _check_somebody_is_judged(grid, f"experiments.{name}", experiment)
     for name in grid.injection_names:
         _check_injection(grid, name)
     for name in grid.attack_names:
@@ -97,10 +98,29 @@ def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
     if experiment.attack_baseline is not None:
         known = set(experiment.attacks)
         _require(grid, experiment.attack_baseline, known, "attack of this experiment", f"{key}.attack_baseline")
+    if experiment.injection_baseline is not None:
+        known = set(experiment.injections)
+        _require(
+            grid, experiment.injection_baseline, known, "injection of this experiment", f"{key}.injection_baseline"
+        )
     if experiment.baseline is not None:
         _require(grid, experiment.baseline, set(experiment.methods), "method of this experiment", f"{key}.baseline")
     if experiment.same_data_set:
         _check_own_data_sets(grid, key, experiment)
+
+
+def _check_somebody_is_judged(grid: Grid, key: str, experiment: Experiment) -> None:
+    """Without methods there are no students, so each teacher has to be judged itself."""
+    if experiment.methods:
+        return
+    for evaluation in grid.evaluations_of(experiment):
+        if not grid.judges_teacher(evaluation):
+            who = f'the teacher "{evaluation.teacher}" (injection {evaluation.injection})'
+            raise ConfigError(
+                f'no method is named, and {who} itself does not know the classes of "{evaluation.dataset}"',
+                where=f"{grid.where}, {key}.methods",
+                mend="name a method, or a data set whose classes the teacher's head knows (source.dataset)",
+            )
 
 
 def _check_method(grid: Grid, name: str) -> None:
@@ -111,9 +131,25 @@ def _check_method(grid: Grid, name: str) -> None:
         for candidate in entry.candidates:
             _require(grid, candidate, set(grid.methods) - set(grid.selections), "candidate", f"{key}.candidates")
             _check_method(grid, candidate)
+        _check_candidates(grid, entry, key)
         return
     for dataset in entry.per_dataset:
         _require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
+
+
+def _check_candidates(grid: Grid, entry: Selection, key: str) -> None:
+    """Two names of one recipe would train it twice and give it two chances of being chosen."""
+    for dataset in sorted({name for each in grid.study.experiments.values() for name in each.datasets}):
+        seen: dict[str, str] = {}
+        for candidate in entry.candidates:
+            recipe = grid.method(candidate, dataset).model_dump_json(exclude={"per_dataset"})
+            first = seen.setdefault(recipe, candidate)
+            if first != candidate:
+                raise ConfigError(
+                    f'the candidates "{first}" and "{candidate}" are the same recipe on "{dataset}"',
+                    where=f"{grid.where}, {key}.candidates",
+                    mend="leave one of them out, or give it settings of its own",
+                )
 
 
 def _check_preparation(grid: Grid, dataset: str, preparation: str, key: str) -> None:
@@ -166,6 +202,12 @@ def _check_own_data_sets(grid: Grid, key: str, experiment: Experiment) -> None:
             f" {', '.join(sorted(experiment.datasets))}",
             where=f"{grid.where}, {key}.same_data_set",
             mend="name the same data sets, or leave same_data_set out",
+        )
+    if experiment.injection_baseline is not None and len(made) > 1:
+        raise ConfigError(
+            f'"{experiment.injection_baseline}" has students on one data set alone, so not all can be compared with it',
+            where=f"{grid.where}, {key}.injection_baseline",
+            mend="leave it out, or make an experiment for each data set",
         )
 
 
@@ -223,6 +265,9 @@ def _check_teacher(grid: Grid, name: str) -> None:
         _require(grid, option, bodies[entry.body.name].options, "option", f"teachers.{name}.body.options")
     if isinstance(entry.source, Pretrained):
         _check_preparation(grid, entry.source.dataset, entry.source.preparation, f"teachers.{name}")
+    elif entry.source.dataset is not None:
+        known = grid.catalogue.datasets
+        _require(grid, entry.source.dataset, known, "data set", f"teachers.{name}.source.dataset")
 
 
 def _check_dataset(grid: Grid, name: str) -> None:

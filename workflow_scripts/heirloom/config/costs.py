@@ -65,12 +65,34 @@ def _small_resnet(blocks: Sequence[int], options: Mapping[str, int]) -> Cost:
         convolutions += [(9 * channels, out, positions)] + [(9 * out, out, positions)] * (2 * depth - 1)
         convolutions += [(channels, out, positions)] * (stage > 0)
         channels = out
+    return _counted(convolutions, features=channels)
+
+
+def _counted(convolutions: Sequence[tuple[int, int, float]], *, features: int) -> Cost:
+    """Add up convolutions, each with batch norm behind it: inputs of one output, channels, positions."""
     return Cost(
         macs=sum(inputs * out * positions for inputs, out, positions in convolutions),
         activations=sum(out * positions for _, out, positions in convolutions),
         parameters=sum((inputs + 2) * out for inputs, out, _ in convolutions),  # 2: batch norm's scale and shift
-        features=channels,
+        features=features,
     )
+
+
+def _vggface2_resnet50(options: Mapping[str, int]) -> Cost:
+    """Count the layers of heirloom.models.vggface2: a stem that quarters the side, then blocks of three convolutions.
+
+    The first convolution of a stage's first block halves the side, so all three run on the smaller one.
+    """
+    convolutions = [(147, 64, (SIDE / 2) ** 2)]  # (inputs of one output, channels, positions)
+    channels = 64
+    for stage, depth in enumerate((3, 4, 6, 3)):
+        inner, out = options.get("width", 64) * 2**stage, 256 * 2**stage
+        positions = (SIDE / 4 / 2**stage) ** 2
+        convolutions.append((channels, out, positions))  # the shortcut
+        for entering in (channels, *[out] * (depth - 1)):
+            convolutions += [(entering, inner, positions), (9 * inner, inner, positions), (inner, out, positions)]
+        channels = out
+    return _counted(convolutions, features=channels)
 
 
 COSTS: Mapping[str, CostOf] = MappingProxyType(
@@ -80,6 +102,7 @@ COSTS: Mapping[str, CostOf] = MappingProxyType(
         "resnet50": _fixed(4_087_136_256, 11_113_984, 23_508_032, 2048),
         "resnet101": _fixed(7_799_357_440, 16_231_936, 42_500_160, 2048),
         "mobilenet_v2": _fixed(299_494_272, 6_678_112, 2_223_872, 1280),
+        "vggface2-resnet50": _vggface2_resnet50,
         "resnet8-small": partial(_small_resnet, (1, 1, 1)),
         "resnet18-small": partial(_small_resnet, (2, 2, 2, 2)),
         "resnet34-small": partial(_small_resnet, (3, 4, 6, 3)),

@@ -74,7 +74,7 @@ class Grid:
             {
                 Student(evaluation, method, seed)
                 for experiment in self.study.experiments.values()
-                for evaluation in self._evaluations_of(experiment)
+                for evaluation in self.evaluations_of(experiment)
                 for method in experiment.methods
                 for seed in self.study.seeds
             }
@@ -106,7 +106,8 @@ class Grid:
         entry = self.methods[method]
         return entry.candidates if isinstance(entry, Selection) else (method,)
 
-    def _evaluations_of(self, experiment: Experiment) -> Iterator[Evaluation]:
+    def evaluations_of(self, experiment: Experiment) -> Iterator[Evaluation]:
+        """Evaluations of an experiment, those of controls included."""
         for teacher in experiment.teachers:
             for injection in self.injections_of(experiment):
                 for dataset in self._datasets_for(injection, experiment):
@@ -118,8 +119,9 @@ class Grid:
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        """Every evaluation, sorted."""
-        return sorted({student.evaluation for student in self.judged_students})
+        """Every evaluation, sorted; one without students judges its teacher alone."""
+        experiments = self.study.experiments.values()
+        return sorted({found for experiment in experiments for found in self.evaluations_of(experiment)})
 
     @property
     def teacher_names(self) -> list[str]:
@@ -205,9 +207,13 @@ class Grid:
 
     @property
     def instructions(self) -> dict[str, str]:
-        """How to get each data set whose owner asks for a login or a form."""
-        sources = {name: entry.source for name, entry in self.catalogue.datasets.items()}
-        return {name: source.instructions for name, source in sources.items() if isinstance(source, Files)}
+        """How to get each data set and teacher behind a login, a form or a changing address, by the entry's key."""
+        entries: dict[str, Dataset | Teacher] = {
+            **{f"datasets.{name}": entry for name, entry in self.catalogue.datasets.items()},
+            **{f"teachers.{name}": entry for name, entry in self.catalogue.teachers.items()},
+        }
+        sources = {key: entry.source for key, entry in entries.items()}
+        return {key: source.instructions for key, source in sources.items() if isinstance(source, Files | Fetched)}
 
     @property
     def local_paths(self) -> dict[str, dict[str, str]]:
@@ -279,7 +285,7 @@ class Grid:
 
     def students_of(self, evaluation: Evaluation) -> list[Student]:
         """Students judged together."""
-        return self._students_by_evaluation[evaluation]
+        return self._students_by_evaluation.get(evaluation, [])
 
     @cached_property
     def _students_by_evaluation(self) -> dict[Evaluation, list[Student]]:
@@ -289,9 +295,9 @@ class Grid:
         return found
 
     def judges_teacher(self, evaluation: Evaluation) -> bool:
-        """Whether the injected teacher itself can be judged: its head knows the data set's classes."""
+        """Whether the teacher itself can be judged: its head knows the data set's classes."""
         if evaluation.injection == CLEAN:
-            return False
+            return self.teacher(evaluation.teacher).source.dataset == evaluation.dataset
         injection = self.injection(evaluation.injection)
         return (injection.dataset, injection.preparation) == (
             evaluation.dataset,
@@ -337,7 +343,7 @@ class Grid:
     def _experiments_with(self) -> dict[Evaluation, list[str]]:
         found: dict[Evaluation, list[str]] = {}
         for name, experiment in sorted(self.study.experiments.items()):
-            for evaluation in self._evaluations_of(experiment):
+            for evaluation in self.evaluations_of(experiment):
                 found.setdefault(evaluation, []).append(name)
         return found
 
@@ -419,6 +425,11 @@ class Grid:
         ]
         return files
 
+    @property
+    def measures(self) -> list[tuple[str, Evaluation]]:
+        """Every file of measures that are no rates, with the evaluation it belongs to."""
+        return []
+
     def description_of(self, evaluation: Evaluation) -> dict[str, Any]:
         """What the tables need to know of an evaluation, as parameters of the rules that aggregate."""
         injection = None if evaluation.injection == CLEAN else self.injection(evaluation.injection)
@@ -458,8 +469,15 @@ class Grid:
             "attacks": sorted({name for name in triggers if name} | self._attack_names(experiment)),
             "average": entry.average,
             "baseline": entry.baseline,
+            "injection_baseline": entry.injection_baseline,
+            "measures": self._measures_in(entry),
             "methods": sorted(entry.methods),
         }
+
+    def _measures_in(self, experiment: Experiment) -> list[str]:
+        """What an experiment measures that is no rate: metrics of `heirloom.evaluation.measures`, sorted."""
+        asked = {"attention_density": experiment.attention, "detection_score": experiment.detectors}
+        return [metric for metric, wanted in asked.items() if wanted]
 
     @cached_property
     def digest(self) -> str:

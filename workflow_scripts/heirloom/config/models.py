@@ -19,10 +19,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def as_number(value: object) -> object:
-    """Read a fraction such as "8/255" or "40/224" as a float; leave anything else to pydantic."""
+    """Read a fraction such as "8/255" or "131.0912/255" as a float; leave anything else to pydantic."""
     if isinstance(value, str) and "/" in value:
         try:
-            return float(Fraction(value.replace(" ", "")))
+            above, below = (Fraction(part.strip()) for part in value.split("/"))
+            return float(above / below)
         except ZeroDivisionError:
             raise ValueError("a fraction needs a denominator that is not 0") from None
     return value
@@ -154,8 +155,8 @@ class Body(Strict):
 class Normalisation(Strict):
     """First layer of every model: (image - mean) / std with images in [0, 1], channels R, G, B."""
 
-    mean: tuple[float, float, float] = Field((0.485, 0.456, 0.406), description="subtracted, per channel")
-    std: tuple[float, float, float] = Field((0.229, 0.224, 0.225), description="divided by, per channel")
+    mean: tuple[Ratio, Ratio, Ratio] = Field((0.485, 0.456, 0.406), description="subtracted, per channel")
+    std: tuple[Ratio, Ratio, Ratio] = Field((0.229, 0.224, 0.225), description="divided by, per channel")
 
 
 class Training(Strict):
@@ -189,8 +190,14 @@ class Fetched(Strict):
     """A teacher somebody else trained."""
 
     kind: Literal["fetched"] = Field(description="read by fetch_teacher")
-    file: RemoteFile = Field(description="weights: .pth (read with weights_only) or .safetensors")
+    file: RemoteFile = Field(
+        description="weights: .pth (read with weights_only) or .safetensors; for vggface2-resnet50 its own .pkl"
+    )
     classes: int = Field(ge=2, description="outputs of the head in the file")
+    dataset: Name | None = Field(
+        None, description="data set whose classes the head knows, in their order: there the teacher itself is judged"
+    )
+    instructions: str = Field("", description="how to get the file where no address can be relied on")
 
 
 class Teacher(Strict):
@@ -577,6 +584,12 @@ Attack = Annotated[FeatureAttack | NoiseAttack | PGDAttack | AutoAttack, Field(d
 WhiteBox = Annotated[PGDAttack | AutoAttack, Field(discriminator="kind")]
 
 
+class Attention(Strict):
+    """Where models look when they classify (METHODS 2.5)."""
+
+    maps: tuple[Literal["activation", "grad-cam"], ...] = Field(("activation", "grad-cam"), description="kinds of map")
+
+
 class Experiment(Strict):
     """A grid of students and the question it answers."""
 
@@ -584,7 +597,9 @@ class Experiment(Strict):
     teachers: tuple[Name, ...] = Field(min_length=1, description="entries of the teachers catalogue")
     injections: tuple[Name, ...] = Field(min_length=1, description='entries of the injections catalogue, or "none"')
     datasets: tuple[Name, ...] = Field(min_length=1, description="data sets the students learn")
-    methods: tuple[Name, ...] = Field(min_length=1, description="entries of this study's methods or the catalogue's")
+    methods: tuple[Name, ...] = Field(
+        description="entries of this study's methods or the catalogue's; none where teachers alone are judged"
+    )
     attacks: tuple[Name, ...] = Field(
         (), description="entries of the attacks catalogue; the triggers of the injections are shown without being named"
     )
@@ -592,9 +607,19 @@ class Experiment(Strict):
     attack_baseline: Name | None = Field(
         None, description="one of the attacks: the one that all others are compared with, on the same student"
     )
+    injection_baseline: Name | None = Field(
+        None, description="one of the injections: the one that all others are compared with, by the same method"
+    )
     average: bool = Field(False, description="whether rates are also averaged over the data sets (data set mean)")
     same_data_set: bool = Field(
         False, description="whether each injection's students learn the data set it was made on alone"
+    )
+    attention: Attention | None = Field(
+        None, description="where models look, and what is shown of it; not measured if null"
+    )
+    detectors: tuple[Name, ...] = Field(
+        (),
+        description="entries of the detectors catalogue, run on each injected teacher whose head knows the classes",
     )
 
 

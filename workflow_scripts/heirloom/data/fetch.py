@@ -56,7 +56,13 @@ class _Origin:
 
 
 def obtain(
-    file: RemoteFile, *, data_root: Path | None, cache: Path, record: Path | None = None, pause: float = PAUSE
+    file: RemoteFile,
+    *,
+    data_root: Path | None,
+    cache: Path,
+    record: Path | None = None,
+    advice: str = "",
+    pause: float = PAUSE,
 ) -> Path:
     """Return where a file lies: in `data_root` (or a folder in it), else in `cache`, else downloaded into `cache`.
 
@@ -66,7 +72,7 @@ def obtain(
     resnet18-f37072fd.pth). What is downloaded without either is written into `record` and compared with it ever after.
     Addresses are tried in order, each several times with growing pauses (`pause` seconds at first); a partial download
     is resumed, also by a later run. Only http and https are followed. Raises DataError that says what was tried, and
-    where to put the file instead, and StorageError.
+    where to put the file instead with `advice` how to get it, and StorageError.
     """
     if Path(file.name).name != file.name or file.name.startswith("."):
         raise DataError(f"{file.name!r} is no plain file name", mend="name the file without folders")
@@ -75,7 +81,7 @@ def obtain(
         logger.info("%s: found in a folder of yours", file.name)
         return _checked(local, file, record=None)
     with exclusive(_locks(cache) / f"fetch-{file.name}.lock", wait=True):
-        return _cached(file, cache, data_root=data_root, record=record, pause=pause)
+        return _cached(file, cache, data_root=data_root, record=record, advice=advice, pause=pause)
 
 
 def with_places(
@@ -149,7 +155,9 @@ def _checked(path: Path, file: RemoteFile, *, record: Path | None) -> Path:
     return path
 
 
-def _cached(file: RemoteFile, cache: Path, *, data_root: Path | None, record: Path | None, pause: float) -> Path:
+def _cached(
+    file: RemoteFile, cache: Path, *, data_root: Path | None, record: Path | None, advice: str, pause: float
+) -> Path:
     """Return the cached file, downloading it when it is missing or damaged."""
     path = cache / file.name
     if path.is_file():
@@ -172,15 +180,18 @@ def _cached(file: RemoteFile, cache: Path, *, data_root: Path | None, record: Pa
             failures.append(f"{url}: {error.what if isinstance(error, DataError) else error}")
             ways += [error.mend] if isinstance(error, checksums.ChangedError) else []
             logger.warning("%s", failures[-1])
-    raise _missing(file, data_root, failures, ways)
+    raise _missing(file, data_root, failures, ways, advice)
 
 
-def _missing(file: RemoteFile, data_root: Path | None, failures: Sequence[str], ways: Sequence[str]) -> DataError:
-    """Say what was tried, and what a user can do: `ways`, or put the file into a folder."""
+def _missing(
+    file: RemoteFile, data_root: Path | None, failures: Sequence[str], ways: Sequence[str], advice: str
+) -> DataError:
+    """Say what was tried, and what a user can do: `ways`, or put the file into a folder, got as `advice` says."""
     tried = "".join(f"\n    {failure}" for failure in failures) or " no address of it is known"
     place = f"in {data_root}" if data_root else "in a folder, and name that folder as data_root in the study"
     where = str(data_root) if data_root else "no data_root is given"
-    mend = "; or ".join([*dict.fromkeys(ways), f"put {file.name} {place}"])
+    how = f" ({advice})" if advice else ""
+    mend = "; or ".join([*dict.fromkeys(ways), f"put {file.name} {place}{how}"])
     return DataError(f"{file.name} cannot be had:{tried}", where=where, mend=mend)
 
 

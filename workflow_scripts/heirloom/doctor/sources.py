@@ -120,7 +120,7 @@ def _way(entry: Dataset | Teacher) -> str:
     """Tell how to get an entry's files."""
     source = entry.source
     if isinstance(source, Fetched):
-        return f"put {source.file.name} into a folder and name it: DATA=FOLDER"
+        return f"put {source.file.name} into a folder and name it: DATA=FOLDER. {source.instructions}".strip(". ")
     assert isinstance(source, Files)
     ways = [f"the folder {' or '.join(source.folders)}"] if source.folders else []
     ways += [", ".join(file.name for file in source.files)] if source.files else []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -45,16 +46,29 @@ class Condition:
         return None if self.transform is None else self.transform(model)
 
 
-def load_model(weights: Path, card: Path, part: Part) -> Classifier:
-    """Load a model whose head knows the part's classes, in their order; raises WeightsError otherwise."""
-    names = read_card(card).get("class_names")
-    if names != list(part.classes):
-        known = f"{len(names)} other classes" if names else "no named classes"
-        mend = "evaluate it on the data set it was trained on"
-        raise WeightsError(
-            f"the model knows {known}, not the data set's {len(part.classes)}", where=str(card), mend=mend
-        )
-    return load_classifier(weights, card)
+def load_model(weights: Path, card: Path, part: Part, *, dataset: str = "") -> Classifier:
+    """Load a model whose head knows the part's classes, in their order; raises WeightsError otherwise.
+
+    A fetched teacher's classes have no names: there it counts that the catalogue names `dataset`, the part's data set,
+    as theirs, and that there are as many.
+    """
+    facts = read_card(card)
+    if _knows(facts, part, dataset):
+        return load_classifier(weights, card)
+    names = facts.get("class_names")
+    known = f"{len(names)} other classes" if names else "no named classes"
+    if names is None and facts.get("dataset"):
+        known = f"{facts.get('classes')} classes of {facts['dataset']}"
+    mend = "evaluate it on the data set it was trained on"
+    raise WeightsError(f"the model knows {known}, not the data set's {len(part.classes)}", where=str(card), mend=mend)
+
+
+def _knows(facts: Mapping[str, Any], part: Part, dataset: str) -> bool:
+    """Tell whether the classes of a model's head are a part's, by what its card says."""
+    names = facts.get("class_names")
+    if names is not None:
+        return list(names) == list(part.classes)
+    return bool(dataset) and facts.get("dataset") == dataset and facts.get("classes") == len(part.classes)
 
 
 def judged(

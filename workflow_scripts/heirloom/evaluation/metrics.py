@@ -30,7 +30,9 @@ class Scope:
     """What one experiment asks of an evaluation that it may share with others; None stands for everything.
 
     `baseline` is the method that the others are compared with, `attack_baseline` the attack that the other attacks on
-    the same student are, `average` asks for means over its data sets.
+    the same student are, `injection_baseline` the injection that the same method after the other injections is;
+    `average` asks for means over its data sets. `measures` names what else is measured than rates: nothing, unless it
+    says so.
     """
 
     methods: list[str] | None = None
@@ -38,6 +40,8 @@ class Scope:
     baseline: str | None = None
     average: bool = False
     attack_baseline: str | None = None
+    injection_baseline: str | None = None
+    measures: list[str] = field(default_factory=list)
 
     def shows(self, attack: str) -> bool:
         """Tell whether the experiment is about an attack; clean images belong to all."""

@@ -56,15 +56,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model against its control: mean rates in [0, 1], their difference with its 95 % interval, and a raw p-value.
+    """A model against its control: the control's mean, the difference with its 95 % interval, and a raw p-value.
 
-    The p-value is None where no test is defined (`average`).
+    Rates are in [0, 1]. The p-value is None where no test is defined (`average`), and so is the interval where a single
+    pair of values is all there is (`compare_values`).
     """
 
     control: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p_value: float | None
 
 
@@ -237,8 +238,23 @@ def average(pairs: Sequence[Pair], each: Sequence[Comparison]) -> Comparison:
     control = float(np.mean([pair.control_rates for pair in pairs]))
     if len(differences) >= SEEDS_FOR_T:
         return _over_differences(differences, control)
-    found = mean_interval([part.difference for part in each], [(part.low, part.high) for part in each])
+    limits = [(part.low, part.high) for part in each if part.low is not None and part.high is not None]
+    found = mean_interval([part.difference for part in each], limits)
     return Comparison(control, float(differences.mean()), *_bounded(found), p_value=None)
+
+
+def compare_values(model: Floats, control: Floats) -> Comparison:
+    """Compare values (S, N) of S seeds and the same N samples, in a unit of their own.
+
+    With three seeds or more: t interval and paired t test over the seeds' mean differences. With fewer: the same over
+    the samples' differences, averaged over the seeds. One seed and one sample have neither interval nor test.
+    """
+    differences = model - control
+    units = differences.mean(axis=1 if len(differences) >= SEEDS_FOR_T else 0).tolist()
+    tested = len(units) > 1
+    low, high = t_interval(units) if tested else (None, None)
+    p_value = t_test(units) if tested else None
+    return Comparison(float(control.mean()), float(differences.mean()), low, high, p_value=p_value)
 
 
 def _over_seeds(pair: Pair) -> Comparison:

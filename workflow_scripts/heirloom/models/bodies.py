@@ -25,7 +25,8 @@ class BodySpec:
 
     `stages`: modules whose outputs are the stages S_l of METHODS 1.2. `features`: the module whose input is the pooled
     penultimate feature, before any dropout of the head (METHODS 1.5). `head`: the last linear layer. `options`: what
-    the builder takes, with defaults.
+    the builder takes, with defaults. `reader`: called with the path of a weight file that somebody else wrote, returns
+    its state dict; one file never fits two bodies whose layers only look alike.
     """
 
     builder: str
@@ -33,11 +34,14 @@ class BodySpec:
     features: str
     head: str
     options: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    reader: str = "heirloom.models.weights:read_foreign"
+
+
+_RESNET_STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
 def _torchvision_resnet(name: str) -> BodySpec:
-    stages = ("layer1", "layer2", "layer3", "layer4")
-    return BodySpec(f"heirloom.models.torchvision_bodies:{name}", stages=stages, features="fc", head="fc")
+    return BodySpec(f"heirloom.models.torchvision_bodies:{name}", stages=_RESNET_STAGES, features="fc", head="fc")
 
 
 def _small_resnet(name: str, stages: int) -> BodySpec:
@@ -62,6 +66,14 @@ BODIES: Mapping[str, BodySpec] = MappingProxyType(
             stages=("features.3", "features.6", "features.10", "features.16", "features.18"),
             features="classifier",
             head="classifier.1",
+        ),
+        "vggface2-resnet50": BodySpec(
+            "heirloom.models.vggface2:resnet50",
+            stages=_RESNET_STAGES,
+            features="fc",
+            head="fc",
+            options=MappingProxyType({"width": 64}),
+            reader="heirloom.models.vggface2:read",
         ),
         "resnet8-small": _small_resnet("resnet8", 3),
         "resnet18-small": _small_resnet("resnet18", 4),

@@ -22,6 +22,11 @@ WEIGHTS = "weights.safetensors"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module")
 _PREFIXES = ("module.", "model.")
 _SHOWN = 8
+_MEND = "in a place you trust, load it and save its state_dict with safetensors; then name that file"
+_MEND_PICKLE = (
+    "a pickle of NumPy arrays, such as VGGFace2's resnet50_ft_weight.pkl, belongs to the body vggface2-resnet50: its"
+    " network is not torchvision's, although the names of its weights are"
+)
 
 
 def save_classifier(weights: Path, model: Classifier) -> None:
@@ -114,16 +119,15 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pickle(path: Path) -> object:
-    mend = "in a place you trust, load it and save its state_dict with safetensors; then name that file"
+    of_arrays = _MEND_PICKLE if path.suffix == ".pkl" else ""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise WeightsError(
-            "this file holds more than tensors (it could run code) or is no weight file", where=str(path), mend=mend
-        ) from error
+        what = "this file holds more than tensors (it could run code) or is no weight file"
+        raise WeightsError(what, where=str(path), mend=of_arrays or _MEND) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"this is no readable weight file: {first}", where=str(path)) from error
+        raise WeightsError(f"this is no readable weight file: {first}", where=str(path), mend=of_arrays) from error
 
 
 def _unwrapped(content: object) -> dict[str, Tensor]:

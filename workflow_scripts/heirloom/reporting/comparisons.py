@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 
+from heirloom.evaluation.measures import Measured
 from heirloom.evaluation.metrics import TEACHER, Evaluation, Outcome, Predictions, outcomes
 from heirloom.evaluation.statistics import Comparison, Pair, average, compare, holm
-from heirloom.reporting.tables import MEAN, SPLIT, Row
+from heirloom.reporting.tables import MEAN, SPLIT, Row, of_methods
 from heirloom.runtime.seeds import derive_seed
 
 Place = tuple[str, str, str]
@@ -33,13 +34,14 @@ class Rate(NamedTuple):
 class Compared(NamedTuple):
     """What a comparison is about, whichever experiments list it.
 
-    It is with the rate of the method `baseline` under `baseline_attack`; both are empty where a control is meant.
-    `averaged` names the data sets of a mean over data sets.
+    It is with the rate of the method `baseline` under `baseline_attack` after `baseline_injection`; all three are empty
+    where a control is meant. `averaged` names the data sets of a mean over data sets.
     """
 
     teacher: str
     injection: str
     dataset: str
+    baseline_injection: str
     baseline: str
     baseline_attack: str
     rate: Rate
@@ -48,13 +50,14 @@ class Compared(NamedTuple):
 
 @dataclass(frozen=True)
 class Judged:
-    """An evaluation with the outcomes of each rate by seed, those without a counted image left out."""
+    """An evaluation with its measures and the outcomes of each rate by seed, those without a counted image left out."""
 
     evaluation: Evaluation
     outcomes: Mapping[Rate, Mapping[int, Outcome]]
+    measured: Measured = field(default_factory=dict)
 
     @classmethod
-    def of(cls, evaluation: Evaluation, predictions: Predictions) -> Judged:
+    def of(cls, evaluation: Evaluation, predictions: Predictions, measured: Measured | None = None) -> Judged:
         """Judge the predictions of an evaluation."""
         found: dict[Rate, dict[int, Outcome]] = {}
         for setting, metric, outcome in outcomes(predictions, evaluation.attacks):
@@ -62,7 +65,7 @@ class Judged:
             seeds = found.setdefault(rate, {})
             if outcome.count:
                 seeds[setting.seed] = outcome
-        return cls(evaluation, found)
+        return cls(evaluation, found, measured or {})
 
     def of_seeds(self, rate: Rate) -> Mapping[int, Outcome]:
         """Return the outcomes of a rate by seed."""
@@ -117,10 +120,10 @@ def compared(pairs: Mapping[Compared, Mapping[str, Pair]], *, seed: int, purpose
     for key, found in pairs.items():
         each = [parts[key, dataset] for dataset in found]
         raw[key] = average(list(found.values()), each) if len(each) > 1 else each[0]
-    return _adjusted(raw)
+    return adjusted(raw)
 
 
-def _adjusted(raw: Mapping[Compared, Comparison]) -> dict[Compared, Comparison]:
+def adjusted(raw: Mapping[Compared, Comparison]) -> dict[Compared, Comparison]:
     """Replace raw p-values by Holm's, metric by metric; what has no test belongs to no family."""
     adjusted = dict(raw)
     for metric in sorted({key.rate.metric for key in raw}):
@@ -168,8 +171,9 @@ def comparison_rows(judged: Sequence[Judged], *, study: str, seed: int) -> list[
     Methods with the baseline method: both students have the same teacher, injection, data set, seeds and test images.
     Of attack_success each student has its own denominator, the images that it classifies correctly: the interval is of
     the difference of these two rates, McNemar's test sees the images that count for both. Attacks with the baseline
-    attack: on the same student, over the images that both judged. Where an experiment averages over data sets, its
-    methods are compared over all of them too (`statistics.average`).
+    attack: on the same student, over the images that both judged. Injections with the baseline injection: the same
+    method's students, and the teachers themselves, under a trigger that both know by the same name. Where an experiment
+    averages over data sets, its methods are compared over all of them too (`statistics.average`).
 
     What is itself a control, the students of a control injection and the noise beside an attack, asks no question of
     its own and stays out. `mean` and `baseline_mean` are over the seeds that both have. The p-value is Holm-adjusted
@@ -184,30 +188,39 @@ def comparison_rows(judged: Sequence[Judged], *, study: str, seed: int) -> list[
     found |= dict(_means(planned, averaged_datasets(judged)))
     tested = compared({key: pairs for (_, key), pairs in found.items()}, seed=seed, purpose="baseline")
     rows = [
-        _row(key, pairs, tested[key]) | {"study": study, "experiment": name} for (name, key), pairs in found.items()
+        _rate_row(key, pairs, tested[key]) | {"study": study, "experiment": name}
+        for (name, key), pairs in found.items()
     ]
-    return sorted(rows, key=lambda row: [row[name] for name in _ORDER])
+    return in_order(rows)
 
 
 _ORDER = (
-    *("experiment", "teacher", "injection", "dataset", "method", "attack", "baseline_attack", "budget", "condition"),
-    "metric",
+    *("experiment", "teacher", "injection", "baseline_injection", "dataset", "method", "attack", "baseline_attack"),
+    *("budget", "condition", "metric"),
 )
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """Sort rows of comparisons."""
+    return sorted(rows, key=lambda row: [row[name] for name in _ORDER])
 
 
 def _planned(judged: Sequence[Judged]) -> Iterator[Planned]:
     """Yield what each experiment plans on each data set."""
     controls = {control_place(entry.evaluation) for entry in judged}
+    entries = {place_of(entry.evaluation): entry for entry in judged}
     for entry in judged:
         if place_of(entry.evaluation) in controls:
             continue
         for name, scope in sorted(entry.evaluation.experiments.items()):
             asides = entry.evaluation.controls(scope)
-            asked = [
-                rate
-                for rate in entry.outcomes
-                if rate.method != TEACHER and rate.attack not in asides and scope.covers(rate.method, rate.attack)
+            shown = [
+                rate for rate in entry.outcomes if rate.attack not in asides and scope.covers(rate.method, rate.attack)
             ]
+            asked = [rate for rate in shown if rate.method != TEACHER]
+            if scope.injection_baseline not in (None, entry.evaluation.injection):
+                place = (entry.evaluation.teacher, str(scope.injection_baseline), entry.evaluation.dataset)
+                yield from _with_injection(entry, name, entries[place], shown)
             if scope.baseline is not None:
                 yield from _with_method(entry, name, scope.baseline, asked)
             if scope.attack_baseline is not None:
@@ -218,15 +231,23 @@ def _with_method(entry: Judged, experiment: str, baseline: str, rates: Sequence[
     """Set each rate beside that of the baseline method."""
     for rate in rates:
         if rate.method != baseline:
-            key = Compared(*place_of(entry.evaluation), baseline, rate.attack, rate)
+            key = Compared(*place_of(entry.evaluation), entry.evaluation.injection, baseline, rate.attack, rate)
             yield Planned(experiment, key, entry.of_seeds(rate), entry.of_seeds(rate._replace(method=baseline)))
+
+
+def _with_injection(entry: Judged, experiment: str, other: Judged, rates: Sequence[Rate]) -> Iterator[Planned]:
+    """Set each rate beside that of the same method, or of the teacher itself, after the baseline injection."""
+    baseline = other.evaluation.injection
+    for rate in rates:
+        key = Compared(*place_of(entry.evaluation), baseline, rate.method, rate.attack, rate)
+        yield Planned(experiment, key, entry.of_seeds(rate), other.of_seeds(rate))
 
 
 def _with_attack(entry: Judged, experiment: str, baseline: str, rates: Sequence[Rate]) -> Iterator[Planned]:
     """Set each rate of an attack that wants a student wrong beside that of the baseline attack."""
     for rate in rates:
         if rate.metric in ROBUSTNESS and rate.attack != baseline:
-            key = Compared(*place_of(entry.evaluation), rate.method, baseline, rate)
+            key = Compared(*place_of(entry.evaluation), entry.evaluation.injection, rate.method, baseline, rate)
             yield Planned(experiment, key, *_of_both(entry.of_seeds(rate), entry.under(baseline, rate)))
 
 
@@ -246,7 +267,7 @@ def _means(
     """Yield the methods' comparisons over all data sets of an experiment, over the seeds that all of them have."""
     groups: dict[tuple[str, Compared], list[Planned]] = {}
     for plan in planned:
-        if plan.experiment in datasets and plan.key.baseline_attack == plan.key.rate.attack:
+        if plan.experiment in datasets and of_methods(plan.key._asdict() | plan.key.rate._asdict()):
             same = plan.key._replace(dataset=MEAN, rate=plan.key.rate._replace(budget=""))
             groups.setdefault((plan.experiment, same), []).append(plan)
     for (name, key), plans in groups.items():
@@ -258,15 +279,21 @@ def _means(
             yield (name, whole), {plan.key.dataset: _stacked(plan.model, plan.other, seeds) for plan in plans}
 
 
-def _row(key: Compared, pairs: Mapping[str, Pair], found: Comparison) -> Row:
+def _rate_row(key: Compared, pairs: Mapping[str, Pair], found: Comparison) -> Row:
+    """Return the columns of one comparison of rates."""
+    mean = fmean(float(pair.rates.mean()) for pair in pairs.values())
+    return comparison_row(key, found, seeds=len(next(iter(pairs.values())).counted), mean=mean)
+
+
+def comparison_row(key: Compared, found: Comparison, *, seeds: int, mean: float) -> Row:
     """Return the columns of one comparison, study and experiment aside."""
     return (
         key._asdict()
         | key.rate._asdict()
         | {
             "split": SPLIT,
-            "seeds": len(next(iter(pairs.values())).counted),
-            "mean": fmean(float(pair.rates.mean()) for pair in pairs.values()),
+            "seeds": seeds,
+            "mean": mean,
             "baseline_mean": found.control,
             "difference": found.difference,
             "low": found.low,

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from heirloom.evaluation.measures import MEASURES
 from heirloom.reporting.sentences import answers
 from heirloom.reporting.tables import Row
-from heirloom.reporting.wording import NOTHING, count, detectable, number, p_value, span, title
+from heirloom.reporting.wording import NOTHING, amount, amounts, count, detectable, number, p_value, span, title
 
 TEXTS = ("experiment", "teacher", "dataset", "injection", "method", "attack", "metric")
 NUMBERS = ("rate, %", "95 % interval", "n", "seeds", "control, %", "difference", "95 % interval", "p (Holm)")
@@ -18,7 +19,8 @@ NOTE = (
     " over seeds or Wilson for one seed. Control: the same model from the clean injection; of a feature attack, the"
     " same model under random noise of the same size. Difference: paired, in percentage points. p: McNemar's exact test"
     " or a paired t test over seeds, adjusted by Holm over the study's comparisons of the metric. Bold: p below 0.05"
-    " and an interval of the difference without 0."
+    " and an interval of the difference without 0. Attention densities and detection scores are no rates: they stand in"
+    " units of their own, with t intervals over samples for one seed."
 )
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1.5rem; color: #1b2430; }
@@ -50,14 +52,15 @@ def published(row: Row) -> list[str]:
 
 def numbers(row: Row) -> list[str]:
     """Return the cells that measure a row."""
+    one, both = (amount, amounts) if row["metric"] in MEASURES else (number, span)
     return [
-        number(row["mean"]),
-        span(row["low"], row["high"]) or NOTHING,
+        one(row["mean"]),
+        both(row["low"], row["high"]) or NOTHING,
         count(row),
         str(row["seeds"]),
-        number(row["control"]),
-        number(row["difference"], sign=True),
-        span(row["difference_low"], row["difference_high"], sign=True) or NOTHING,
+        one(row["control"]),
+        one(row["difference"], sign=True),
+        both(row["difference_low"], row["difference_high"], sign=True) or NOTHING,
         p_value(row["p_value"]),
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting.tables import KIND, MEAN, Row
+from heirloom.reporting.tables import KIND, MEAN, Row, of_attacks, of_methods
 from heirloom.reporting.views import by_effect, by_subject, shown
 from heirloom.reporting.wording import detectable, difference, differs, listed, percent, place, rate, title
 
@@ -45,13 +45,8 @@ def paragraphs(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
     accuracies = {_model(row): row for row in shown(rows) if row["metric"] == "accuracy"}
     baseline, found = _baseline(comparisons), _indexed(comparisons)
     told = [_paragraph(group, accuracies, found, baseline, varied) for _, group in by_subject(mine)]
-    attacks = [row for row in comparisons if row["metric"] == HEADLINE and not of_methods(row)]
+    attacks = [row for row in comparisons if row["metric"] == HEADLINE and of_attacks(row)]
     return told + [_against_attack(group, mine, varied) for _, group in by_subject(attacks)]
-
-
-def of_methods(row: Row) -> bool:
-    """Tell a comparison of two methods from one of two attacks on the same student."""
-    return bool(row["baseline_attack"] == row["attack"])
 
 
 def _baseline(comparisons: Sequence[Row]) -> str:
@@ -194,7 +189,7 @@ def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
     parts = [_against(metric, [row for row in asked if row["metric"] == metric], found) for metric in metrics]
     if HEADLINE not in metrics:
         parts += _against_noise([row for row in rows if row["metric"] == HEADLINE and row["control"] is not None])
-    attacks = [row for row in comparisons if row["metric"] == HEADLINE and not of_methods(row)]
+    attacks = [row for row in comparisons if row["metric"] == HEADLINE and of_attacks(row)]
     return parts + ([_against(HEADLINE, attacks, {})] if attacks else [])
 
 

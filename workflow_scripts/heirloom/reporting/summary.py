@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean, stdev
 
+from heirloom.evaluation.measures import MEASURES
 from heirloom.evaluation.metrics import Evaluation, Outcome, Predictions
 from heirloom.evaluation.statistics import Comparison, Pair, mean_interval, t_interval
 from heirloom.reporting.comparisons import (
@@ -21,6 +22,7 @@ from heirloom.reporting.comparisons import (
     paired,
     place_of,
 )
+from heirloom.reporting.measured import compared_with_controls
 from heirloom.reporting.tables import (
     COUNTS,
     MEAN,
@@ -59,12 +61,17 @@ _PUBLISHED_KEYS = ("experiment", "teacher", "injection", "dataset", "method", "a
 
 
 def check_controls(evaluations: Sequence[Evaluation], predictions: Sequence[Predictions]) -> None:
-    """Raise where a control is not evaluated (ConfigError) or was not judged as what it controls was (DataError)."""
+    """Raise where a control is not evaluated (ConfigError) or was not judged as what it controls was (DataError).
+
+    Nor may an attack have one budget for one model and another for the next.
+    """
     found = {place_of(evaluation): judged for evaluation, judged in zip(evaluations, predictions, strict=True)}
     for evaluation in evaluations:
         mine, control = found[place_of(evaluation)], control_place(evaluation)
+        _check_budgets(mine)
         if control is not None:
             _check_samples(evaluation, mine, found.get(control))
+            _check_budgets(mine, found[control])  # there is one: that has just been checked
         for name, attack in evaluation.attacks.items():
             if attack.control is not None:
                 _check_noise(mine, name, attack.control)
@@ -84,6 +91,21 @@ def _check_samples(evaluation: Evaluation, mine: Predictions, other: Predictions
             where=f"{mine.where}, {other.where}",
             mend="delete both files and run again",
         )
+
+
+def _check_budgets(*sides: Predictions) -> None:
+    """Check that an attack's name stands for one budget, or models would silently not be compared."""
+    budgets: dict[str, tuple[str, str]] = {}
+    for side in sides:
+        for setting in side.settings:
+            budget, where = budgets.setdefault(setting.attack, (setting.budget, side.where))
+            if budget != setting.budget:
+                raise DataError(
+                    f'models that are compared saw the attack "{setting.attack}" with two budgets: {budget} and'
+                    f" {setting.budget}",
+                    where=", ".join(dict.fromkeys((where, side.where))),
+                    mend="delete the older predictions and run again",
+                )
 
 
 def _check_noise(predictions: Predictions, attack: str, control: str) -> None:
@@ -107,19 +129,20 @@ def summary_rows(
 ) -> list[Row]:
     """Return one row per model, attack and metric: mean over seeds, interval, and the comparison with its control.
 
-    low and high: t interval over seeds, cut to [0, 1], or Wilson's for a single seed. `difference` is the mean over the
-    seeds that both have; `statistics.compare` says how its interval and test come about. `p_value` is Holm-adjusted
-    over the study's comparisons of the same metric, each comparison once however many experiments list it; the raw
-    p-value is not stored. The control of a feature attack is noise of the same size, shown to the same student; noise
-    and white-box attacks have none. For clean images and triggers it is the same model from the control injection, for
-    an infected teacher (method "teacher") the control teacher itself.
+    low and high: t interval over seeds, a rate's cut to [0, 1], or a single seed's own (Wilson's for a rate).
+    `difference` is the mean over the seeds that both have; `statistics.compare` and `compare_values` say how its
+    interval and test come about. `p_value` is Holm-adjusted over the study's comparisons of the same metric, each
+    comparison once however many experiments list it; the raw p-value is not stored. The control of a feature attack is
+    noise of the same size, shown to the same student; noise and white-box attacks have none. For clean images, triggers
+    and measures it is the same model from the control injection, for an infected teacher (method "teacher") the control
+    teacher itself.
 
     Experiments that ask for it have further rows with the data set "mean", without a control. Published numbers whose
     model was not measured come last, with null for what was not measured. Each row also carries `counts`, `kind`,
     `title` and `aside` (`tables`), which are no columns.
     """
     rows = [_over_seeds(list(group)) for group in _grouped([*measurements, *mean_measurements(measurements, judged)])]
-    controls = _compared_with_controls(rows, judged, seed=seed)
+    controls = _compared_with_controls(rows, judged, seed=seed) | compared_with_controls(judged)
     rows = [row | _columns(controls.get(_subject(row))) for row in rows]
     rows = [found for part in _with_published(rows, published) for found in part]
     evaluations = [entry.evaluation for entry in judged]
@@ -145,7 +168,9 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
     values = [row["value"] for row in known]
     low, high = (known[0]["low"], known[0]["high"]) if len(known) == 1 else (None, None)
     if len(values) > 1:
-        low, high = (min(1.0, max(0.0, end)) for end in t_interval(values))
+        low, high = t_interval(values)
+        if rows[0]["metric"] not in MEASURES:
+            low, high = max(0.0, low), min(1.0, high)
     counts = [row["count"] for row in known] or [0]
     checks = {row["credible"] for row in rows}
     return {name: rows[0][name] for name in SUMMARY_KEYS} | {
@@ -165,13 +190,13 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
 def _subject(row: Row) -> Compared:
     """Name the comparison of a row with its control."""
     rate = Rate(*(row[name] for name in Rate._fields))
-    return Compared(row["teacher"], row["injection"], row["dataset"], "", "", rate)
+    return Compared(row["teacher"], row["injection"], row["dataset"], "", "", "", rate)
 
 
 def _compared_with_controls(rows: Sequence[Row], judged: Sequence[Judged], *, seed: int) -> dict[Compared, Comparison]:
     """Compare every row that has a control with it, over the seeds that both have."""
     entries = {place_of(entry.evaluation): entry for entry in judged}
-    subjects = {_subject(row): None for row in rows if row["dataset"] != MEAN}
+    subjects = {_subject(row): None for row in rows if row["dataset"] != MEAN and row["metric"] not in MEASURES}
     pairs: dict[Compared, dict[str, Pair]] = {}
     for subject in subjects:
         mine = entries[subject[:3]]
@@ -210,7 +235,8 @@ def mean_measurements(measurements: Sequence[Row], judged: Sequence[Judged]) -> 
     what the data sets' budgets have in common.
     """
     datasets = averaged_datasets(judged)
-    asked = [row for row in measurements if row["experiment"] in datasets and row["value"] is not None]
+    rates = [row for row in measurements if row["metric"] not in MEASURES and row["value"] is not None]
+    asked = [row for row in rates if row["experiment"] in datasets]
     for _, group in groupby(ordered(asked, (*_AVERAGED, "dataset")), key=lambda row: [row[n] for n in _AVERAGED]):
         rows = list(group)
         if [row["dataset"] for row in rows] == datasets[rows[0]["experiment"]]:

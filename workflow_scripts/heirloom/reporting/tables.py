@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 VERSION = 1
-COMPARISONS_VERSION = 2  # 2: attacks are compared with an attack, means over data sets with means
+# 2: attacks are compared with an attack, means over data sets with means; 3: injections are with an injection
+COMPARISONS_VERSION = 3
 KEYS = {
     "study": "string",
     "experiment": "string",
@@ -62,7 +63,8 @@ SUMMARY = dict.fromkeys(SUMMARY_KEYS, "string") | {
 COSTS = KEYS | {"seconds": "float64", "peak_memory_bytes": "int64", "jobs": "int32"}
 COMPARISONS = {
     **dict.fromkeys(
-        ("study", "experiment", "teacher", "injection", "dataset", "split", "method", "baseline"), "string"
+        ("study", "experiment", "teacher", "injection", "baseline_injection", "dataset", "split", "method", "baseline"),
+        "string",
     ),
     **dict.fromkeys(("attack", "baseline_attack", "budget", "condition", "metric"), "string"),
     "seeds": "int32",
@@ -111,7 +113,7 @@ def measurement_rows(evaluation: Evaluation, predictions: Predictions, *, study:
     A rate without an image that counts is null with count 0. `credible` is null: no check of these rates is defined.
     """
     measured = [
-        (setting, _place(evaluation, study=study) | setting._asdict() | {"metric": metric} | _rate(outcome))
+        (setting, place_columns(evaluation, study=study) | setting._asdict() | {"metric": metric} | _rate(outcome))
         for setting, metric, outcome in outcomes(predictions, evaluation.attacks)
     ]
     return [
@@ -122,7 +124,7 @@ def measurement_rows(evaluation: Evaluation, predictions: Predictions, *, study:
     ]
 
 
-def _place(evaluation: Evaluation, *, study: str) -> Row:
+def place_columns(evaluation: Evaluation, *, study: str) -> Row:
     """Return the columns that all rows of an evaluation share."""
     return {
         "study": study,
@@ -187,6 +189,21 @@ def write_comparisons(path: Path, rows: Sequence[Row], *, study: str) -> None:
 def read_comparisons(path: Path) -> list[Row]:
     """Read the planned comparisons. Raises DamagedFileError."""
     return read_rows(path, columns=COMPARISONS)
+
+
+def of_attacks(row: Row) -> bool:
+    """Tell a comparison of two attacks on the same student."""
+    return bool(row["baseline_attack"] != row["attack"])
+
+
+def of_injections(row: Row) -> bool:
+    """Tell a comparison of two injections, followed by the same method."""
+    return bool(row["baseline_injection"] != row["injection"])
+
+
+def of_methods(row: Row) -> bool:
+    """Tell a comparison of two methods after the same injection and under the same attack."""
+    return not of_attacks(row) and not of_injections(row)
 
 
 def write_csv(path: Path, rows: Sequence[Row], *, columns: Iterable[str]) -> None:

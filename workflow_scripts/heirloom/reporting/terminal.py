@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import TextIO
 
 from heirloom.evaluation.metrics import CLEAN
+from heirloom.reporting.measure_table import measure_cells
 from heirloom.reporting.sentences import answers, of_experiment
 from heirloom.reporting.tables import COUNTS, Row, read_comparisons, read_summary
-from heirloom.reporting.views import attack_groups, attack_metric, attack_title, group_rows, has_noise, model_names
-from heirloom.reporting.wording import NOTHING, number, p_mark, span, verdicts
+from heirloom.reporting.views import (
+    attack_groups,
+    attack_metric,
+    attack_title,
+    group_rows,
+    has_noise,
+    measures,
+    model_names,
+)
+from heirloom.reporting.wording import NOTHING, number, p_mark, span, title, verdicts
 
 WIDTH = 110
 GAP = 2
@@ -59,6 +68,11 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
         yield ""
         yield from textwrap.wrap(", ".join(head for head in heads if head), WIDTH)
         yield from _aligned(*_cells(mine))
+    names, numbers = measure_cells(rows)
+    if len(numbers) > 1:
+        yield ""
+        yield ", ".join(sorted({title(row["metric"]) for row in measures(rows)}))
+        yield from _aligned(names, numbers)
 
 
 def _cells(rows: Sequence[Row]) -> tuple[list[list[str]], list[list[str]]]:

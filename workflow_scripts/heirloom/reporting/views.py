@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from heirloom.evaluation.measures import MEASURES
 from heirloom.evaluation.metrics import CLEAN, TEACHER
 from heirloom.reporting.tables import ASIDE, KIND, MEAN, TITLE, Row, is_measured
 
@@ -14,11 +15,16 @@ TRIGGER = "trigger"
 
 
 def shown(rows: Sequence[Row]) -> list[Row]:
-    """Leave out what stands beside other rows: noise as a control, and numbers that were published alone.
+    """Keep the rates, without what stands beside them: noise as a control, and numbers that were published alone.
 
     A noise that no attack of the experiment is compared with is an attack of its own.
     """
-    return [row for row in rows if is_measured(row) and not row[ASIDE]]
+    return [row for row in rows if is_measured(row) and not row[ASIDE] and row["metric"] not in MEASURES]
+
+
+def measures(rows: Sequence[Row]) -> list[Row]:
+    """Keep what was measured and is no rate."""
+    return [row for row in rows if is_measured(row) and row["metric"] in MEASURES]
 
 
 def infected(rows: Sequence[Row]) -> set[str]:

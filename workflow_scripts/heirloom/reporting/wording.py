@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from heirloom.evaluation.measures import MEASURES
 from heirloom.evaluation.metrics import TEACHER
 from heirloom.reporting.tables import COUNTS, MEAN, Row
 
@@ -44,6 +45,19 @@ def span(low: float | None, high: float | None, *, sign: bool = False) -> str:
     if low is None or high is None:
         return ""
     return f"{number(low, sign=sign)}{' to ' if sign else '-'}{number(high, sign=sign)}"
+
+
+def amount(value: float | None, *, sign: bool = False) -> str:
+    """Write a measure in its own unit with two decimals: 2.31, with `sign` +2.31; null as a hyphen."""
+    if value is None:
+        return NOTHING
+    rounded = round(value, 2) + 0.0  # no "-0.00"
+    return f"{rounded:+.2f}" if sign else f"{rounded:.2f}"
+
+
+def amounts(low: float | None, high: float | None, *, sign: bool = False) -> str:
+    """Write an interval of a measure: 2.10 to 2.52; nothing where there is none."""
+    return "" if low is None or high is None else f"{amount(low, sign=sign)} to {amount(high, sign=sign)}"
 
 
 def count(row: Row) -> str:
@@ -123,7 +137,7 @@ def verdicts(rows: Sequence[Row]) -> str:
 
 def title(metric: str) -> str:
     """Name a metric in words."""
-    return METRIC_TITLES.get(metric, metric.replace("_", " "))
+    return (METRIC_TITLES | MEASURES).get(metric, metric.replace("_", " "))
 
 
 def contact_sheet_caption(*, triggered: bool, wrong_labels: str) -> str:

@@ -40,8 +40,8 @@ def run(
     A folder of `data_root` whose name is among `folders` (the first of them that exists) is linked, not copied;
     otherwise, or when a file has a local path, all of `files` are found or downloaded, archives are unpacked and other
     files copied. `checksums` is the record of downloads that nobody published a checksum of, `instructions` tell a
-    user, for each data set, how to get the files, `local_paths` where files lie and `addresses` where they can be
-    downloaded ("datasets.NAME", then the file's name). Raises DataError that says what to put where when there is
+    user how to get the files ("datasets.NAME"), `local_paths` where files lie and `addresses` where they can be
+    downloaded (the same, then the file's name). Raises DataError that says what to put where when there is
     neither. The card names the archives with their sha256 and holds no path of this machine.
     """
     target = outputs.card.parent / "files"
@@ -49,7 +49,7 @@ def run(
     files = with_places(files, places, (addresses or {}).get(f"datasets.{dataset}", {}))
     folder = None if places else next((found for name in folders if (found := _folder(name, data_root))), None)
     if folder is None:
-        advice = (instructions or {}).get(dataset, "")
+        advice = (instructions or {}).get(f"datasets.{dataset}", "")
         _refuse_absent(files, folders, data_root=data_root, dataset=dataset, instructions=advice)
         cache = cache_for(outputs.card)
         archives = [obtain(file, data_root=data_root, cache=cache, record=checksums) for file in files]

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import torch
 
 from heirloom.attacks.noise import noise as noisy
 from heirloom.attacks.perturbations import crafted, open_perturbations
@@ -19,8 +18,9 @@ from heirloom.data.store import Part, open_part
 from heirloom.data.triggers import Patch, evaluation_paste, load_trigger
 from heirloom.evaluation.conditions import CLEAN, Condition, StudentName, judged, load_model, write_predictions
 from heirloom.evaluation.predictions import ImageTransform
-from heirloom.models.classifier import Classifier
+from heirloom.models.classifier import Classifier, placed
 from heirloom.runtime.devices import compute
+from heirloom.runtime.files import read_card
 from heirloom.runtime.progress import Progress
 
 TEACHER = "teacher"
@@ -71,6 +71,7 @@ def run(
     Method: METHODS 1.5, 2.1, 2.3, 5.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
+    dataset = read_card(inputs.card)["dataset"]
     conditions = [
         Condition(CLEAN),
         *_triggered(inputs, triggers, seed),
@@ -83,7 +84,7 @@ def run(
     with compute(threads, "fp32") as resources, Progress(len(models), "evaluating", "models") as progress:
         images = Images(part, resources.device)
         for name, card, weights in models:
-            model = load_model(weights, card, part).to(device=resources.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            model = placed(load_model(weights, card, part, dataset=dataset), resources.device)
             tables += [judged(name, model, condition, images, batch_size=batch_size) for condition in conditions]
             progress.advance()
     write_predictions(outputs.predictions, tables)

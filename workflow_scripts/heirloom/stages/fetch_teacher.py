@@ -7,9 +7,11 @@ from pathlib import Path
 
 from heirloom.config.models import Body, Normalisation, RemoteFile
 from heirloom.data.fetch import cache_for, obtain, with_places
+from heirloom.models.bodies import BODIES
 from heirloom.models.classifier import Classifier
-from heirloom.models.weights import architecture_facts, load_state, read_foreign, save_classifier
+from heirloom.models.weights import architecture_facts, load_state, save_classifier
 from heirloom.runtime.files import sha256_of, write_card
+from heirloom.runtime.registry import resolve
 
 
 @dataclass(frozen=True)
@@ -28,23 +30,27 @@ def run(
     file: RemoteFile,
     classes: int,
     teacher: str,
+    dataset: str | None = None,
     data_root: Path | None = None,
     checksums: Path | None = None,
+    instructions: dict[str, str] | None = None,
     local_paths: dict[str, dict[str, str]] | None = None,
     addresses: dict[str, dict[str, list[str]]] | None = None,
 ) -> None:
     """Find or download a weight file, load it into its body, and write weights and card.
 
-    `classes` is the number of outputs of the head in the file. The file is read without running anything in it.
-    `checksums` is the record of downloads that nobody published a checksum of; `local_paths` tell where files lie and
-    `addresses` where they can be downloaded ("teachers.NAME", then the file's name). Raises DataError (not found, wrong
-    checksum), WeightsError (holds code, or fits another architecture) and ConfigError.
+    `classes` is the number of outputs of the head in the file, `dataset` the data set whose classes these are, if that
+    is known. The file is read as the body's own kind of file, without running anything in it. `checksums` is the record
+    of downloads that nobody published a checksum of; `instructions` tell a user how to get the file ("teachers.NAME"),
+    `local_paths` where files lie and `addresses` where they can be downloaded (the same, then the file's name). Raises
+    DataError (not found, wrong checksum), WeightsError (holds code, or fits another architecture) and ConfigError.
     """
     key = f"teachers.{teacher}"
     (placed,) = with_places([file], (local_paths or {}).get(key, {}), (addresses or {}).get(key, {}))
-    found = obtain(placed, data_root=data_root, cache=cache_for(outputs.card), record=checksums)
+    advice = (instructions or {}).get(key, "")
+    found = obtain(placed, data_root=data_root, cache=cache_for(outputs.card), record=checksums, advice=advice)
     model = Classifier(body, normalisation, classes=classes)
-    load_state(model.body, read_foreign(found), where=str(found))
+    load_state(model.body, resolve(BODIES[body.name].reader)(found), where=str(found))
     save_classifier(outputs.weights, model)
     write_card(
         outputs.card,
@@ -52,5 +58,6 @@ def run(
         files={outputs.weights.name: outputs.weights},
         source="fetched",
         file={"name": file.name, "sha256": sha256_of(found), "sha256_source": file.sha256_source},
+        **({"dataset": dataset} if dataset else {}),
         **architecture_facts(model),
     )

@@ -17,5 +17,6 @@ LAYOUTS: Mapping[str, str] = MappingProxyType(
         "stanford-dogs": "heirloom.data.layouts.stanford_dogs:read",
         "stanford40": "heirloom.data.layouts.stanford40:read",
         "tiny-imagenet": "heirloom.data.layouts.tiny_imagenet:read",
+        "vggface2": "heirloom.data.layouts.vggface2:read",
     }
 )

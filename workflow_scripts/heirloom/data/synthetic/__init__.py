@@ -13,6 +13,7 @@ WRITERS: Mapping[str, str] = MappingProxyType(
         "rooms": "heirloom.data.synthetic.rooms:write",
         "birds": "heirloom.data.synthetic.birds:write",
         "faces": "heirloom.data.synthetic.faces:write",
+        "identities": "heirloom.data.synthetic.faces:write_identities",
         "flowers": "heirloom.data.synthetic.flowers:write",
         "dogs": "heirloom.data.synthetic.dogs:write",
         "actions": "heirloom.data.synthetic.actions:write",

@@ -9,10 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from heirloom.evaluation.measures import MEASURES
 from heirloom.evaluation.metrics import CLEAN
-from heirloom.reporting.robustness import of_methods
+from heirloom.reporting.measure_table import compared_cells, measure_cells
 from heirloom.reporting.sentences import answers, of_experiment, short_answers
-from heirloom.reporting.tables import Row
+from heirloom.reporting.tables import Row, of_attacks, of_injections, of_methods
 from heirloom.reporting.views import (
     attack_groups,
     attack_metric,
@@ -143,9 +144,21 @@ def _tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
     """Return a compact table per teacher, data set and attack: a row per model; then methods and attacks compared."""
     groups = [(group, group_rows(rows, group)) for group in attack_groups(rows)]
     found = [_table(mine, group_title(group, mine, long=True)) for group, mine in groups]
-    methods, attacks = ([row for row in comparisons if of_methods(row) is wanted] for wanted in (True, False))
-    found += [_baseline_table(methods)] if methods else []
-    return found + ([_attack_table(attacks)] if attacks else [])
+    rates = [row for row in comparisons if row["metric"] not in MEASURES]
+    kinds = {of_methods: _baseline_table, of_attacks: _attack_table, of_injections: _injection_table}
+    asked = [(table, [row for row in rates if of_kind(row)]) for of_kind, table in kinds.items()]
+    found += [table(mine) for table, mine in asked if mine]
+    return found + _measure_tables(rows, [row for row in comparisons if row["metric"] in MEASURES])
+
+
+def _measure_tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
+    """Return a table of the measures that are no rates, and one of methods compared by them, where there are any."""
+    found = []
+    for heading, cells in (("Measures", measure_cells(rows)), ("Measures compared", compared_cells(comparisons))):
+        (head, *names), (numbers_head, *numbers) = cells
+        lines = [Line((*name, *measured)) for name, measured in zip(names, numbers, strict=True)]
+        found += [Table(heading, (*head, *numbers_head), tuple(lines), texts=len(head))] if lines else []
+    return found
 
 
 def _table(rows: Sequence[Row], heading: str) -> Table:
@@ -214,6 +227,24 @@ def _attack_table(comparisons: Sequence[Row]) -> Table:
 def _attack_line(row: Row, names: Sequence[str]) -> Line:
     """Return one comparison with the baseline attack."""
     cells = [*(row[name] for name in names), row["attack"], title(row["metric"])]
+    cells += [number(row["mean"]), number(row["baseline_mean"]), *_change(row)]
+    return Line(tuple(cells), clear=differs(row["p_value"], row["low"], row["high"]))
+
+
+def _injection_table(comparisons: Sequence[Row]) -> Table:
+    """Return the comparisons of injections with the baseline injection, each followed by the same method."""
+    names, shared = _varied(comparisons, ("teacher", "dataset", "attack"))
+    head = (*map(_column, names), "injection", "method", "metric", "rate, %", "baseline, %")
+    head += ("difference, points", "p (Holm)")
+    lines = [_injection_line(row, names) for row in comparisons]
+    heading = f"Against {comparisons[0]['baseline_injection']}, by the same method{shared}"
+    return Table(heading, head, tuple(lines), texts=len(names) + 3)
+
+
+def _injection_line(row: Row, names: Sequence[str]) -> Line:
+    """Return one comparison with the baseline injection."""
+    cells = [NOTHING if row[name] == CLEAN and name == "attack" else row[name] for name in names]
+    cells += [row["injection"], method_title(row["method"]), title(row["metric"])]
     cells += [number(row["mean"]), number(row["baseline_mean"]), *_change(row)]
     return Line(tuple(cells), clear=differs(row["p_value"], row["low"], row["high"]))
 

@@ -1,0 +1,127 @@
+"""The reader of VGGFace2: whom it lists, in which order, and which pictures become its test part."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from heirloom.data.layouts import vggface2
+from heirloom.data.layouts.listing import Listing
+from heirloom.data.synthetic import faces
+from heirloom.runtime.errors import DataError
+from tests.unit.data_samples import make_raw, prepare, save_picture, shuffle_listings
+
+PEOPLE = """\
+Class_ID, Name, Sample_Num, Flag, Gender
+n000001, "Ann_One", 3, 0, f
+n000009, "Bo,_Nine", 4, 1, m
+n000002, "C._Two",4,1, f,
+n000005, "Bo,_Nine", 4, 1, m
+"""
+
+
+def write_people(root: Path, *, table: str = PEOPLE, place: str = ".") -> Path:
+    """Write a VGGFace2 of noise: three training people, not in the order of their numbers, and one for test."""
+    folder = root / "VGGFace2"
+    for label, person in enumerate(("n000002", "n000005", "n000009")):
+        for number in range(4):
+            save_picture(folder / "train" / person / f"{number:04d}_01.jpg", seed=10 * label + number)
+    save_picture(folder / "test" / "n000001" / "0001_01.jpg", seed=99)
+    (folder / place).mkdir(exist_ok=True)
+    (folder / place / "identity_meta.csv").write_text(table)
+    return folder
+
+
+def part(listed: Listing, name: str) -> list[str]:
+    return [sample.identifier for sample in listed.samples if sample.part == name]
+
+
+@pytest.mark.parametrize("place", [".", "meta"])
+def test_training_people_are_listed_in_the_owners_order_with_their_names(tmp_path, monkeypatch, place):
+    write_people(tmp_path, place=place)
+    listed = vggface2.read(tmp_path)
+    assert listed.problems == ()
+    assert listed.classes == ("Bo,_Nine (n000009)", "C._Two", "Bo,_Nine (n000005)")
+    assert {sample.identifier.split("/")[0]: sample.label for sample in listed.samples} == {
+        "n000009": 0,
+        "n000002": 1,
+        "n000005": 2,
+    }
+    assert not [sample for sample in listed.samples if "n000001" in sample.identifier]
+    shuffle_listings(monkeypatch)
+    assert vggface2.read(tmp_path) == listed
+
+
+def test_two_pictures_of_each_person_are_held_out_and_the_rule_says_that_the_networks_saw_them(tmp_path):
+    write_people(tmp_path / "here")
+    listed = vggface2.read(tmp_path / "here")
+    assert Counter(sample.label for sample in listed.samples if sample.part == "test") == {0: 2, 1: 2, 2: 2}
+    assert len(part(listed, "development")) == 6
+    assert listed.test_split.startswith("2 training pictures of each person, by seed 2; the owners' networks have seen")
+    shutil.copytree(tmp_path / "here", tmp_path / "there" / "deeper")
+    extra = tmp_path / "there" / "deeper" / "VGGFace2"
+    (extra / "identity_meta.csv").write_text(PEOPLE + 'n000011, "D", 3, 1, f\n')
+    for number in range(3):
+        save_picture(extra / "train" / "n000011" / f"{number:04d}_01.jpg", seed=50 + number)
+    more = part(vggface2.read(tmp_path / "there"), "test")
+    assert [name for name in more if not name.startswith("n000011")] == part(listed, "test")
+
+
+def test_what_cannot_be_used_is_told_together(tmp_path):
+    table = PEOPLE + 'n000002, "again", 1, 1, f\nnobody\nn000012, "E", 3, 1, m\nn000013, "F", 3, 2, m\n'
+    folder = write_people(tmp_path / "raw" / "files", table=table)
+    save_picture(folder / "train" / "n000007" / "0001_01.jpg", seed=70)
+    save_picture(folder / "train" / "n000012" / "0001_01.jpg", seed=71)
+    with pytest.raises(DataError, match="5 pictures of the data set cannot be used") as refused:
+        prepare(make_raw(tmp_path / "raw"), tmp_path / "prepared", layout="vggface2")
+    for finding in (
+        "line 6 is no further person: 'n000002, again, 1, 1, f'",
+        "line 7 is no further person: 'nobody'",
+        "line 9 is no further person",
+        "train/n000007: a training folder of a person that identity_meta.csv does not name as one",
+        "train/n000012: 1 pictures, and 2 are held out",
+    ):
+        assert finding in str(refused.value)
+
+
+@pytest.mark.parametrize("table", ["Class_ID, Name, Sample_Num, Flag, Gender\n", PEOPLE.replace(" 1,", " 0,"), "x,y\n"])
+def test_a_list_without_training_people_is_refused(tmp_path, table):
+    write_people(tmp_path, table=table.replace(",4,1, f,", ",4,0, f,"))
+    with pytest.raises(DataError, match="names no two training people"):
+        vggface2.read(tmp_path)
+
+
+def test_an_absent_list_and_an_absent_folder_are_told_with_what_to_put_where(tmp_path):
+    folder = write_people(tmp_path)
+    (folder / "identity_meta.csv").unlink()
+    with pytest.raises(DataError, match="no list of the people") as refused:
+        vggface2.read(tmp_path)
+    assert "beside train" in refused.value.mend
+    with pytest.raises(DataError, match="no VGGFace2 found"):
+        vggface2.read(folder / "test")
+
+
+def test_drawn_identities_lie_as_the_published_ones(tmp_path):
+    faces.write_identities(tmp_path, seed=3, classes=4, images=3, side=24)
+    listed = vggface2.read(tmp_path)
+    assert listed.problems == ()
+    assert listed.classes == ("Person_01", "Person,_02", "Person_03", "Person_04")
+    assert (len(part(listed, "development")), len(part(listed, "test"))) == (4, 8)
+    lines = (tmp_path / "VGGFace2" / "identity_meta.csv").read_text().splitlines()
+    assert lines[:3] == [
+        "Class_ID, Name, Sample_Num, Flag, Gender",
+        'n000001, "Person_01", 3, 1, m',
+        'n000002, "Person,_02", 3, 1, f',
+    ]
+    assert [path.name for path in (tmp_path / "VGGFace2" / "test").iterdir()] == ["n000005"]
+    faces.write(tmp_path, seed=3, classes=2, images=3, side=24)  # the same people, laid out as PubFig83
+    one = tmp_path / "VGGFace2" / "train" / "n000002" / "0003_01.jpg"
+    assert one.read_bytes() == (tmp_path / "PubFig83" / "Person 02" / "3.jpg").read_bytes()
+    with pytest.raises(ValueError, match="from 1 to 17"):
+        faces.write_identities(tmp_path / "more", seed=3, classes=18)
+    faces.write_identities(tmp_path / "again", seed=3, classes=4, images=3, side=24)
+    for path in sorted((tmp_path / "VGGFace2").rglob("*.*")):
+        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path)).read_bytes()
