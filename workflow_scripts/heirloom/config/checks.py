@@ -11,12 +11,16 @@ from heirloom.config.models import (
     Drawn,
     Experiment,
     FeatureAttack,
+    FinePruning,
+    FineTuning,
     Injection,
     Magnitude,
+    MethodEntry,
     NoiseAttack,
     Pretrained,
     Pruning,
     Selection,
+    Unlearning,
 )
 from heirloom.config.names import BODIES, CLEAN, LAYOUTS, MEAN, TEACHER, WRITERS
 from heirloom.runtime.errors import ConfigError
@@ -90,6 +94,10 @@ def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
     for method in experiment.methods:
         _require(grid, method, grid.methods, "method", f"{key}.methods")
         _check_method(grid, method)
+        _check_head(grid, key, experiment, method)
+    for detector in experiment.detectors:
+        _require(grid, detector, catalogue.detectors, "detector", f"{key}.detectors")
+    _check_detected(grid, key, experiment)
     for attack in experiment.attacks:
         _require(grid, attack, catalogue.attacks, "attack", f"{key}.attacks")
     if experiment.attack_baseline is not None:
@@ -110,6 +118,45 @@ def _check_method(grid: Grid, name: str) -> None:
         return
     for dataset in entry.per_dataset:
         _require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
+    if isinstance(entry, Unlearning):
+        for recipe in (entry, *(entry.for_dataset(dataset) for dataset in entry.per_dataset)):
+            _require(grid, recipe.detector, grid.catalogue.detectors, "detector", f"{key}.detector")
+
+
+def _check_head(grid: Grid, key: str, experiment: Experiment, method: str) -> None:
+    """A method that keeps the teacher's own head needs one that knows the classes of every data set it is given."""
+    for name in grid.trained_for(method):
+        for dataset in experiment.datasets:
+            entry = grid.methods[name]
+            if isinstance(entry, Selection) or not _keeps_head(entry, dataset):
+                continue
+            for injection in experiment.injections:
+                if not grid.knows_classes(injection, dataset):
+                    raise ConfigError(
+                        f'"{name}" keeps the teacher\'s own head, and after the injection "{injection}" that does not'
+                        f' know the classes of "{dataset}"',
+                        where=f"{grid.where}, {key}.methods",
+                        mend=f'give "{name}" an experiment of its own, whose injections train on the data set and'
+                        " preparation that its students learn",
+                    )
+
+
+def _keeps_head(entry: MethodEntry, dataset: str) -> bool:
+    """Tell whether a method's students have their teacher's own head."""
+    if isinstance(entry, FineTuning):
+        return entry.for_dataset(dataset).head == "teacher"
+    return isinstance(entry, FinePruning | Unlearning)
+
+
+def _check_detected(grid: Grid, key: str, experiment: Experiment) -> None:
+    """A detector needs a teacher whose head it can be run on."""
+    pairs = [(injection, dataset) for injection in experiment.injections for dataset in experiment.datasets]
+    if experiment.detectors and not any(grid.knows_classes(*pair) for pair in pairs):
+        raise ConfigError(
+            "the experiment's detectors have no teacher to look at: no injection trains on one of its data sets",
+            where=f"{grid.where}, {key}.detectors",
+            mend="name a data set and preparation that an injection trains on, or no detector",
+        )
 
 
 def _check_preparation(grid: Grid, dataset: str, preparation: str, key: str) -> None:
