@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-# Each is detect(model, part, settings, checkpoint) -> list of heirloom.defences.reversed.Reversed, one a class, in order.
-# `model` lies on its device, `part` holds clean images, `settings` is the heirloom.config.models.Detector of the kind
+# Each is detect(model, part, settings, checkpoint) -> list of heirloom.defences.reversed.Reversed, one a class in their
+# order. `model` lies on its device, `part` holds clean images, `settings` is the config's Detector of the same kind
 DETECTORS: Mapping[str, str] = MappingProxyType(
     {
         "neural-cleanse": "heirloom.defences.neural_cleanse:detect",
