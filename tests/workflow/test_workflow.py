@@ -129,7 +129,7 @@ def test_full_size_studies_plan_without_data_or_network(fresh, study):
     found = fresh.call("-c", command, "-n", "--cores", "1", "--configfile", f"config/studies/{study}.yaml")
     assert found.returncode == 0, found.stdout + found.stderr
     jobs = Counter(job.rule for job in parse_plan(found.stdout + found.stderr))
-    methods, seeds = len(grid.study.methods), len(grid.study.seeds)
+    methods, seeds = len(grid.method_names), len(grid.study.seeds)
     assert jobs["train_student"] == len(grid.students) >= 400
     assert jobs["evaluate_students"] == len(grid.evaluations)
     assert jobs["inject_defect"] == len(grid.infected_teachers)
