@@ -34,13 +34,12 @@ def test_a_detector_is_worded_by_its_own_threshold(value, control, words):
 
 def test_both_scores_are_told_and_whether_they_are_the_target_s():
     rows = [score(3.456, 1.2), score(3.456, 0.4, condition="cleanse:class 7")]
-    assert paragraphs(rows) == [
-        (
-            "On signs, the largest anomaly index that cleanse finds among the classes is 3.46 in the infected teacher,"
-            " against 1.20 in its clean control: at a threshold of 2 it flags the infected teacher alone. In the infected"
-            " teacher that class is the target."
-        )
-    ]
+    (told,) = paragraphs(rows)
+    assert told == (
+        "On signs, the largest anomaly index that cleanse finds among the classes is 3.46 in the infected teacher,"
+        " against 1.20 in its clean control: at a threshold of 2 it flags the infected teacher alone. In the infected"
+        " teacher that class is the target."
+    )
     (missed,) = paragraphs([rows[0], score(-0.3, 0.4, condition="cleanse:class 7")])
     assert missed.endswith("that class is not the target, whose index is -0.30.")
 
@@ -59,7 +58,7 @@ def test_another_detector_s_target_is_not_mistaken_for_one_s_own():
 def test_several_teachers_are_told_apart_and_controls_are_not_told_of():
     rows = [score(3.0, 1.0), score(4.0, 1.0, injection="other"), score(1.0, None, injection="twin")]
     found = paragraphs(rows)
-    assert [text.split(" the ")[0] for text in found] == ["On signs (net, infected),", "On signs (net, other),"]
+    assert [text.split(" the ")[0] for text in found] == ["On signs (infected),", "On signs (other),"]
 
 
 def test_the_answer_of_an_experiment_ends_with_its_detectors():
