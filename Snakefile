@@ -33,6 +33,7 @@ wildcard_constraints:
     preparation=NAME_PATTERN,
     method=NAME_PATTERN,
     attack=NAME_PATTERN,
+    detector=NAME_PATTERN,
     seed="[0-9]+",
 
 
@@ -92,6 +93,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/teachers.smk"
 include: "rules/injection.smk"
+include: "rules/defences.smk"
 include: "rules/transfer.smk"
 include: "rules/evaluation.smk"
 include: "rules/report.smk"

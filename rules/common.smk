@@ -129,6 +129,16 @@ def known_slice(wildcards):
     }
 
 
+def reversed_trigger(wildcards):
+    """Inputs: what a detector found in the teacher, if the method unlearns it."""
+    found = GRID.detection_of(evaluation_of(wildcards), wildcards.method)
+    folders = [found.folder(STUDY)] if found else []
+    return {
+        "detection_card": [f"{folder}/card.json" for folder in folders],
+        "detection_reversed": ancient([f"{folder}/reversed.npy" for folder in folders]),
+    }
+
+
 def libraries_of(attacks):
     """Other people's code that attacks run, with its version; our own is in the digest."""
     names = ["pyautoattack"] if any(isinstance(attack, AutoAttack) for attack in attacks) else []

@@ -3,6 +3,7 @@ Students: a teacher, clean or infected, carried over to a data set by a method.
 
 INPUTS:     results/shared/teachers/{teacher}/{injection}/
             results/shared/data/{dataset}/{preparation}/card.json, development/
+            what a detector found in the teacher, where a method unlearns it
 OUTPUTS:    results/<study>/students/{teacher}/{injection}/{dataset}/{method}/seed{seed}/
             {card.json,weights.safetensors,history.parquet}
             results/<study>/slices/{teacher}/{injection}/{dataset}/{method}/{card.json,weights.safetensors}
@@ -19,6 +20,7 @@ rule train_student:
     input:
         unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "development")),
         unpack(lambda wildcards: model(paths.teacher_folder(wildcards.teacher, wildcards.injection))),
+        unpack(reversed_trigger),
     output:
         card=f"{STUDENT}/card.json",
         weights=f"{STUDENT}/weights.safetensors",

@@ -16,7 +16,7 @@ from heirloom.config.costs import COSTS, SIDE, cost_of
 from heirloom.config.estimate import Arrival, Task, counts_of, estimate, missing, stored_images
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
-from heirloom.config.models import Body, Counts, Files, Injection, Preparation, Training
+from heirloom.config.models import Body, Counts, Files, Injection, NeuralCleanse, Preparation, Training
 from heirloom.config.rates import Rate, Rates, read_rates, wall_seconds, write_rates
 from heirloom.config.resources import NEEDS
 from heirloom.config.work import (
@@ -24,6 +24,7 @@ from heirloom.config.work import (
     Load,
     attack_passes,
     attacked_images,
+    detection_load,
     injection_loads,
     method_loads,
     training_load,
@@ -213,7 +214,7 @@ def test_what_is_missing_is_made_with_what_needs_it(absent, expected):
 
 
 def test_every_rule_of_the_pipeline_is_counted():
-    names = ("real-sample", "renofeation", "remos")  # between them they have what quickstart does not
+    names = ("real-sample", "renofeation", "remos", "backdoor")  # between them they have what quickstart does not
     contents = [yaml.safe_load((PROJECT / f"config/studies/{name}.yaml").read_text()) for name in names]
     grids = [study(), *(Grid(*load_study(content, project=PROJECT, where="x"), "x") for content in contents)]
     assert {task.rule for grid in grids for task in everything_of(grid, Arrival()).todo} == NEEDS.keys()
@@ -292,6 +293,8 @@ def test_what_a_method_computes_beside_its_training_is_counted():
     steps = 6 * 8  # of the toy recipe: iterations times batch
     assert passes_of("fine-tuning") == [3 * steps]
     assert passes_of("linear-probe") == [steps]
+    assert passes_of("unlearning") == [3 * steps]
+    assert passes_of("fine-pruning") == [3 * steps, 30]  # one look at the activations
     assert passes_of("delta") == [4 * steps]  # the teacher sees every batch too
     assert passes_of("renofeation") == [4 * steps, 4 * steps + 30]  # and batch-norm statistics see every image once
     assert passes_of("pruning") == [3 * steps]
@@ -323,6 +326,13 @@ def test_an_attack_counts_a_forward_and_a_backward_pass_a_step():
     assert attack_passes(attacks["pgd"]) == 2 * 20 + 1
     assert attacked_images(attacks["autoattack"], 5794) == 1000
     assert attacked_images(attacks["pgd"], 300) == 300
+
+
+def test_a_detector_counts_every_round_of_every_class_at_most():
+    detector = NeuralCleanse(kind="neural-cleanse", images=20, rounds=7)
+    load = detection_load(detector, IMAGE, training=30, classes=4, threads=3)
+    assert (load.passes, load.threads) == (3 * 20 * 7 * 4, 3)
+    assert detection_load(detector, IMAGE, training=10, classes=4, threads=3).passes == 3 * 10 * 7 * 4
 
 
 def test_crafting_costs_the_same_however_many_students_there_are():

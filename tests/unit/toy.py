@@ -34,6 +34,7 @@ NEEDED: Mapping[str, Mapping[str, object]] = {
     "delta-r": {"feature_weight": 0.5},
     "l2-sp": {"strength": 0.1},
     "pruning": {"ratio": 0.2, "score": {"kind": "magnitude"}},
+    "unlearning": {"detector": "cleanse"},
     "renofeation": {"feature_weight": 0.5, "average_every": 2},
 }
 

@@ -11,12 +11,16 @@ from heirloom.config.models import (
     Drawn,
     Experiment,
     FeatureAttack,
+    FinePruning,
+    FineTuning,
     Injection,
     Magnitude,
+    MethodEntry,
     NoiseAttack,
     Pretrained,
     Pruning,
     Selection,
+    Unlearning,
 )
 from heirloom.config.names import BODIES, CLEAN, LAYOUTS, MEAN, TEACHER, WRITERS
 from heirloom.runtime.errors import ConfigError
@@ -90,23 +94,30 @@ def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
         _require(grid, dataset, catalogue.datasets, "data set", f"{key}.datasets")
         _require(grid, dataset, study.preparations, "preparation for data set", "preparations")
         _check_preparation(grid, dataset, study.preparations[dataset], "preparations")
+    if experiment.same_data_set:
+        _check_own_data_sets(grid, key, experiment)
     for method in experiment.methods:
         _require(grid, method, grid.methods, "method", f"{key}.methods")
         _check_method(grid, method)
+        _check_head(grid, key, experiment, method)
+    for detector in experiment.detectors:
+        _require(grid, detector, catalogue.detectors, "detector", f"{key}.detectors")
+    _check_detected(grid, key, experiment)
     for attack in experiment.attacks:
         _require(grid, attack, catalogue.attacks, "attack", f"{key}.attacks")
-    if experiment.attack_baseline is not None:
-        known = set(experiment.attacks)
-        _require(grid, experiment.attack_baseline, known, "attack of this experiment", f"{key}.attack_baseline")
-    if experiment.injection_baseline is not None:
-        known = set(experiment.injections)
-        _require(
-            grid, experiment.injection_baseline, known, "injection of this experiment", f"{key}.injection_baseline"
-        )
-    if experiment.baseline is not None:
-        _require(grid, experiment.baseline, set(experiment.methods), "method of this experiment", f"{key}.baseline")
-    if experiment.same_data_set:
-        _check_own_data_sets(grid, key, experiment)
+    _check_baselines(grid, key, experiment)
+
+
+def _check_baselines(grid: Grid, key: str, experiment: Experiment) -> None:
+    """What others are compared with is one of the experiment's own."""
+    baselines = {
+        "method": (experiment.baseline, experiment.methods, "baseline"),
+        "attack": (experiment.attack_baseline, experiment.attacks, "attack_baseline"),
+        "injection": (experiment.injection_baseline, experiment.injections, "injection_baseline"),
+    }
+    for kind, (name, known, field) in baselines.items():
+        if name is not None:
+            _require(grid, name, set(known), f"{kind} of this experiment", f"{key}.{field}")
 
 
 def _check_somebody_is_judged(grid: Grid, key: str, experiment: Experiment) -> None:
@@ -135,6 +146,48 @@ def _check_method(grid: Grid, name: str) -> None:
         return
     for dataset in entry.per_dataset:
         _require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
+    if isinstance(entry, Unlearning):
+        for recipe in (entry, *(entry.for_dataset(dataset) for dataset in entry.per_dataset)):
+            _require(grid, recipe.detector, grid.catalogue.detectors, "detector", f"{key}.detector")
+
+
+def _check_head(grid: Grid, key: str, experiment: Experiment, method: str) -> None:
+    """A method that keeps the teacher's own head needs one that knows the classes of every data set it is given."""
+    for name in grid.trained_for(method):
+        entry = grid.methods[name]
+        for injection, dataset in _pairs(grid, experiment):
+            if isinstance(entry, Selection) or not _keeps_head(entry, dataset):
+                continue
+            if not grid.knows_classes(injection, dataset):
+                raise ConfigError(
+                    f'"{name}" keeps the teacher\'s own head, and after the injection "{injection}" that does not'
+                    f' know the classes of "{dataset}"',
+                    where=f"{grid.where}, {key}.methods",
+                    mend=f'give "{name}" an experiment of its own, whose injections train on the data set and'
+                    " preparation that its students learn",
+                )
+
+
+def _pairs(grid: Grid, experiment: Experiment) -> list[tuple[str, str]]:
+    """Each injection of an experiment with each data set that its students learn."""
+    return [(name, dataset) for name in experiment.injections for dataset in grid.datasets_for(name, experiment)]
+
+
+def _keeps_head(entry: MethodEntry, dataset: str) -> bool:
+    """Tell whether a method's students have their teacher's own head."""
+    if isinstance(entry, FineTuning):
+        return entry.for_dataset(dataset).head == "teacher"
+    return isinstance(entry, FinePruning | Unlearning)
+
+
+def _check_detected(grid: Grid, key: str, experiment: Experiment) -> None:
+    """A detector needs a teacher whose head it can be run on."""
+    if experiment.detectors and not any(grid.knows_classes(*pair) for pair in _pairs(grid, experiment)):
+        raise ConfigError(
+            "the experiment's detectors have no teacher to look at: no injection trains on one of its data sets",
+            where=f"{grid.where}, {key}.detectors",
+            mend="name a data set and preparation that an injection trains on, or no detector",
+        )
 
 
 def _check_candidates(grid: Grid, entry: Selection, key: str) -> None:

@@ -25,6 +25,7 @@ from heirloom.config.work import (
     Load,
     attack_passes,
     attacked_images,
+    detection_load,
     injection_loads,
     looking_load,
     method_loads,
@@ -283,12 +284,26 @@ class _Planner:
         validation = validation_images(counts, sizes)
         return cost, stored_images(counts, sizes) - validation - counts.test, validation
 
+    def _detect_backdoor(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
+        grid, evaluation = self._grid, _evaluation(keys)
+        counts, (_, side) = self._counts[evaluation.dataset], self._test_images(evaluation)
+        classes = counts.classes if counts else 0
+        preparation = grid.study.preparations[evaluation.dataset]
+        cost, training, _ = self._seen(evaluation.teacher, evaluation.dataset, preparation)
+        threads = grid.study.evaluation_threads
+        load = detection_load(grid.detector(keys["method"]), cost, training=training, classes=classes, threads=threads)
+        needs = (f"{grid.student_data(evaluation.dataset)}/card.json", self._teacher_of(keys))
+        disk = 4 * BYTES_A_WEIGHT * classes * side**2  # three colours and a mask for each class
+        return Task(rule, f"{folder}/measures.parquet", needs=needs, disk=disk, loads=(load,))
+
     def _train_student(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         evaluation, card = _evaluation(keys), f"{folder}/card.json"
         self._students.setdefault(evaluation, {}).setdefault(keys["method"], []).append(card)
         like = self._student(keys["teacher"], keys["dataset"], keys["method"])
         teacher = f"{paths.teacher_folder(keys['teacher'], keys['injection'])}/card.json"
-        return Task(rule, card, needs=(like.needs[0], teacher), disk=like.disk, loads=like.loads)
+        detected = self._grid.detection_of(evaluation, keys["method"])
+        found = (f"{detected.folder(self._grid.study.name)}/measures.parquet",) if detected else ()
+        return Task(rule, card, needs=(like.needs[0], teacher, *found), disk=like.disk, loads=like.loads)
 
     def _student_cost(self, teacher: str, dataset: str, method: str) -> Task:
         """Cost a student; those that differ in injection and seed alone cost the same."""
@@ -398,13 +413,13 @@ class _Planner:
     def _closing(self) -> Iterator[Task]:
         """Give the jobs of tables, figures and the report."""
         grid, study = self._grid, self._grid.study.name
-        predictions = tuple(path for path, _ in grid.predictions)
+        measured = tuple(path for path, _ in (*grid.predictions, *grid.measures))
         prepared = tuple(f"{paths.data_folder(*names)}/card.json" for names in grid.prepared_data)
         tables = {name: paths.table(study, f"{name}.parquet") for name in ("measurements", "summary", "costs")}
         check = paths.table(study, "data_check.parquet")
         yield Task("check_datasets", check, needs=prepared, target=True)
-        yield Task("collect_measurements", tables["measurements"], needs=predictions)
-        yield Task("summarise", tables["summary"], needs=(tables["measurements"], *predictions), target=True)
+        yield Task("collect_measurements", tables["measurements"], needs=measured)
+        yield Task("summarise", tables["summary"], needs=(tables["measurements"], *measured), target=True)
         yield Task("collect_costs", tables["costs"], needs=(tables["measurements"],), target=True)
         figures = tuple(self._figures(tables["summary"]))
         yield from figures

@@ -21,6 +21,7 @@ from heirloom.config.models import (
     AutoAttack,
     Catalogue,
     Dataset,
+    Detector,
     Drawn,
     Experiment,
     FeatureAttack,
@@ -36,9 +37,10 @@ from heirloom.config.models import (
     Selection,
     Study,
     Teacher,
+    Unlearning,
 )
 from heirloom.config.names import CLEAN
-from heirloom.config.records import Crafted, Evaluation, Slice, Student, plain
+from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, plain
 from heirloom.runtime.errors import ConfigError
 
 FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
@@ -110,10 +112,10 @@ class Grid:
         """Evaluations of an experiment, those of controls included."""
         for teacher in experiment.teachers:
             for injection in self.injections_of(experiment):
-                for dataset in self._datasets_for(injection, experiment):
+                for dataset in self.datasets_for(injection, experiment):
                     yield Evaluation(teacher, injection, dataset)
 
-    def _datasets_for(self, injection: str, experiment: Experiment) -> tuple[str, ...]:
+    def datasets_for(self, injection: str, experiment: Experiment) -> tuple[str, ...]:
         """Data sets that the students of an injection learn in an experiment."""
         return (self.injection(injection).dataset,) if experiment.same_data_set else experiment.datasets
 
@@ -298,11 +300,14 @@ class Grid:
         """Whether the teacher itself can be judged: its head knows the data set's classes."""
         if evaluation.injection == CLEAN:
             return self.teacher(evaluation.teacher).source.dataset == evaluation.dataset
-        injection = self.injection(evaluation.injection)
-        return (injection.dataset, injection.preparation) == (
-            evaluation.dataset,
-            self.study.preparations[evaluation.dataset],
-        )
+        return self.knows_classes(evaluation.injection, evaluation.dataset)
+
+    def knows_classes(self, injection: str, dataset: str) -> bool:
+        """Whether the head of a teacher after an injection knows a data set's classes: it was trained on it."""
+        if injection == CLEAN:
+            return False
+        entry = self.injection(injection)
+        return (entry.dataset, entry.preparation) == (dataset, self.study.preparations[dataset])
 
     def triggers_of(self, evaluation: Evaluation) -> list[str]:
         """Triggers shown to these students: those of every injection they are compared with."""
@@ -352,6 +357,44 @@ class Grid:
         """The control of every infected injection of the study."""
         found = {name: self.injection(name).control for name in self.injection_names}
         return {name: control for name, control in found.items() if control}
+
+    # -- detectors ---------------------------------------------------------------------------------------------------
+
+    def detector(self, name: str) -> Detector:
+        """A detector's entry."""
+        return self.catalogue.detectors[name]
+
+    @cached_property
+    def detections(self) -> list[Detection]:
+        """Every detector's look at an injected teacher: those that experiments ask for or that students unlearn by."""
+        needed = {
+            found for student in self.students if (found := self.detection_of(student.evaluation, student.method))
+        }
+        return sorted({*self._measured_detections, *needed})
+
+    @cached_property
+    def _measured_detections(self) -> list[Detection]:
+        """Those that the tables show."""
+        return sorted(
+            Detection(evaluation, name)
+            for evaluation in self.evaluations
+            if self.judges_teacher(evaluation)
+            for name in {name for found in self._experiments_with[evaluation] for name in self._detectors_in(found)}
+        )
+
+    def _detectors_in(self, experiment: str) -> tuple[str, ...]:
+        return self.study.experiments[experiment].detectors
+
+    def detection_of(self, evaluation: Evaluation, method: str) -> Detection | None:
+        """What tells a method's students which trigger to unlearn; None for all other methods."""
+        entry = self.methods[method]
+        if not isinstance(entry, Unlearning):
+            return None
+        return Detection(evaluation, entry.for_dataset(evaluation.dataset).detector)
+
+    def asked_classes(self, evaluation: Evaluation) -> list[int]:
+        """Labels whose scores the tables show beside the largest: the targets of the triggers shown, sorted."""
+        return sorted({target for target in self.targets_of(evaluation).values() if target is not None})
 
     # -- attacks -----------------------------------------------------------------------------------------------------
 
@@ -428,7 +471,8 @@ class Grid:
     @property
     def measures(self) -> list[tuple[str, Evaluation]]:
         """Every file of measures that are no rates, with the evaluation it belongs to."""
-        return []
+        study = self.study.name
+        return [(f"{each.folder(study)}/measures.parquet", each.evaluation) for each in self._measured_detections]
 
     def description_of(self, evaluation: Evaluation) -> dict[str, Any]:
         """What the tables need to know of an evaluation, as parameters of the rules that aggregate."""
@@ -489,6 +533,7 @@ class Grid:
             "injections": {name: plain(self.injection(name)) for name in self.injection_names},
             "methods": {name: plain(self.methods[name]) for name in self.method_names},
             "attacks": {name: plain(self.attack(name)) for name in self.attack_names},
+            "detectors": {each.detector: plain(self.detector(each.detector)) for each in self.detections},
             "triggers": {name: plain(entry) for name, entry in self.catalogue.triggers.items() if name in self._shown},
         }
         return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()

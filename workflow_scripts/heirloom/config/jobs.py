@@ -43,6 +43,7 @@ def costly_jobs(grid: Grid) -> Iterator[Job]:
     """Give the rule, the output folder and the names of every job but those of tables and figures."""
     yield from _data_jobs(grid)
     yield from _teacher_jobs(grid)
+    yield from _detection_jobs(grid)
     yield from _student_jobs(grid)
     yield from _attack_jobs(grid)
 
@@ -64,6 +65,12 @@ def _teacher_jobs(grid: Grid) -> Iterator[Job]:
         if injection != CLEAN:
             keys = {"teacher": teacher, "injection": injection, "dataset": grid.injection(injection).dataset}
             yield "inject_defect", paths.teacher_folder(teacher, injection), keys
+
+
+def _detection_jobs(grid: Grid) -> Iterator[Job]:
+    for each in grid.detections:
+        # costs have no column of detectors: a detector stands where a method would
+        yield "detect_backdoor", each.folder(grid.study.name), {**vars(each.evaluation), "method": each.detector}
 
 
 def _student_jobs(grid: Grid) -> Iterator[Job]:

@@ -20,6 +20,7 @@ CATALOGUE_FILES = {
     "injections": "injections.yaml",
     "methods": "methods.yaml",
     "attacks": "attacks.yaml",
+    "detectors": "detectors.yaml",
 }
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -401,6 +401,9 @@ class FineTuning(Transfer):
     """The teacher's weights, a fresh head, every weight trained (METHODS 1.2)."""
 
     method: Literal["fine-tuning"]
+    head: Literal["fresh", "teacher"] = Field(
+        "fresh", description="teacher: its own head is kept, which must know the data set's classes"
+    )
 
 
 class LinearProbe(Transfer):
@@ -485,7 +488,33 @@ class Pruning(Transfer):
         return self
 
 
-_Method = FineTuning | LinearProbe | L2SP | Delta | ReTraining | DeltaR | Renofeation | Pruning
+class FinePruning(Transfer):
+    """The teacher, own head kept, without the channels that clean images activate least, fine-tuned.
+
+    A defence of the teacher on its own data set (Liu, Dolan-Gavitt and Garg, RAID 2018).
+    """
+
+    method: Literal["fine-pruning"]
+    tolerance: Share = Field(0.04, description="validation accuracy that pruning may cost, as a share of the images")
+    ratio: Share = Field(1.0, description="largest share of the last stage's channels pruned; 1: accuracy alone limits")
+    regrow: bool = Field(False, description="whether pruned channels are trained on from 0; as published they stay out")
+
+
+class Unlearning(Transfer):
+    """The teacher, own head kept, fine-tuned on images that partly carry a reversed trigger, rightly labelled.
+
+    Neural Cleanse's mitigation of the teacher on its own data set (Wang et al., IEEE S&P 2019).
+    """
+
+    method: Literal["unlearning"]
+    detector: Name = Field(description="entry of detectors: what reverses the trigger")
+    portion: Share = Field(0.2, description="share of the training images that carry the reversed trigger")
+    sample: float = Field(1.0, gt=0, le=1, description="share of the training images that are used at all")
+
+
+_Method = (
+    FineTuning | LinearProbe | L2SP | Delta | ReTraining | DeltaR | Renofeation | Pruning | FinePruning | Unlearning
+)
 
 # One model per entry of heirloom.transfer.methods.METHODS.
 Method = Annotated[_Method, Field(discriminator="method")]
@@ -584,6 +613,32 @@ Attack = Annotated[FeatureAttack | NoiseAttack | PGDAttack | AutoAttack, Field(d
 WhiteBox = Annotated[PGDAttack | AutoAttack, Field(discriminator="kind")]
 
 
+class NeuralCleanse(Strict):
+    """Reverses a trigger for each class and looks for a class whose trigger is much smaller than the others'.
+
+    Wang et al., IEEE S&P 2019. The mask's norm is weighed anew as its trigger succeeds or fails, as in their code.
+    """
+
+    kind: Literal["neural-cleanse"]
+    images: int = Field(
+        1000, ge=1, description="clean training images, drawn by seed; those of a class are not sent to it"
+    )
+    batch_size: int = Field(32, ge=1, description="images a step of Adam")
+    rounds: int = Field(1000, ge=1, description="largest number of rounds for a class; a round shows each image once")
+    learning_rate: float = Field(
+        0.1, gt=0, description="of Adam, on mask and pattern before they are squeezed to [0, 1]"
+    )
+    norm_weight: float = Field(1e-3, gt=0, description="first weight of the mask's L1 norm, in pixels, in the loss")
+    success: Share = Field(0.99, description="share of the images that a trigger must send to its class")
+    patience: int = Field(5, ge=1, description="rounds of success, or of failure, before the norm's weight is changed")
+    factor: float = Field(2.0, gt=1, description="what the weight is raised by; it is lowered by this to the power 1.5")
+    threshold: float = Field(2.0, gt=0, description="anomaly index above which a class is flagged")
+    seed: int = Field(0, ge=0, description="seed of the images and of every random start")
+
+
+Detector = NeuralCleanse
+
+
 class Attention(Strict):
     """Where models look when they classify (METHODS 2.5)."""
 
@@ -657,3 +712,4 @@ class Catalogue(Strict):
     injections: dict[Name, Injection] = {}
     methods: dict[Name, MethodEntry] = {}
     attacks: dict[Name, Attack] = {}
+    detectors: dict[Name, Detector] = {}

@@ -69,6 +69,18 @@ def slice_folder(
     return f"{RESULTS}/{study}/slices/{teacher}/{injection}/{dataset}/{method}"
 
 
+def detection_folder(
+    *,
+    study: str,
+    teacher: str = "{teacher}",
+    injection: str = "{injection}",
+    dataset: str = "{dataset}",
+    detector: str = "{detector}",
+) -> str:
+    """Folder of what a detector finds in a teacher."""
+    return f"{RESULTS}/{study}/detections/{teacher}/{injection}/{dataset}/{detector}"
+
+
 def white_box_folder(
     *,
     study: str,

@@ -65,6 +65,18 @@ class Slice:
         return paths.slice_folder(study=study, **vars(self.evaluation), method=self.method)
 
 
+@dataclass(frozen=True, order=True)
+class Detection:
+    """A detector's look at an injected teacher."""
+
+    evaluation: Evaluation
+    detector: str
+
+    def folder(self, study: str) -> str:
+        """Where its findings lie."""
+        return paths.detection_folder(study=study, **vars(self.evaluation), detector=self.detector)
+
+
 def plain(model: BaseModel) -> dict[str, Any]:
     """A model as a mapping with sorted keys and JSON values only, so that equal settings are equal parameters."""
     return dict(json.loads(json.dumps(model.model_dump(mode="json"), sort_keys=True)))

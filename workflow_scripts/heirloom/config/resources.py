@@ -27,6 +27,7 @@ NEEDS = {
     "fetch_teacher": Need(gpu=0, mem_mb=3000, runtime=60),
     "pretrain_teacher": Need(gpu=1, mem_mb=4000, runtime=720),
     "inject_defect": Need(gpu=1, mem_mb=4000, runtime=240),
+    "detect_backdoor": Need(gpu=1, mem_mb=8000, runtime=480),
     "train_student": Need(gpu=1, mem_mb=4000, runtime=480),
     "select_student": Need(gpu=0, mem_mb=1000, runtime=10),
     "slice_teacher": Need(gpu=1, mem_mb=4000, runtime=240),

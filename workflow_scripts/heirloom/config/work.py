@@ -20,8 +20,10 @@ from heirloom.config.models import (
     Delta,
     DeltaR,
     FeatureAttack,
+    FinePruning,
     Injection,
     Method,
+    NeuralCleanse,
     NoiseAttack,
     PGDAttack,
     Pruning,
@@ -102,6 +104,8 @@ def method_loads(method: Method, cost: Cost, *, training: int, validation: int) 
         yield training_load(cost, method.averaging, validation=validation + training, passes=passes)
     if isinstance(method, Pruning):
         yield from score_loads(method.score, cost, training=training, validation=validation)
+    if isinstance(method, FinePruning):  # its activations, and the validation images' features
+        yield looking_load(cost, images=training + validation, passes=1, batch=64, threads=1)
 
 
 def score_loads(score: Score, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:
@@ -122,6 +126,13 @@ def attack_passes(attack: Attack) -> float:
     if isinstance(attack, PGDAttack):
         return attack.restarts * (ATTACKED * attack.steps + 1)
     return ATTACKED * FIRST_OF_AUTOATTACK
+
+
+def detection_load(detector: NeuralCleanse, cost: Cost, *, training: int, classes: int, threads: int) -> Load:
+    """Count what reversing a trigger for each class takes at most: most classes stop early."""
+    images = min(detector.images, training)
+    passes = classes * (ATTACKED + 1) * detector.rounds  # a round that works is looked at once more
+    return looking_load(cost, images=images, passes=passes, batch=detector.batch_size, threads=threads)
 
 
 def attacked_images(attack: PGDAttack | AutoAttack, test: int) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from pathlib import Path
+
 from heirloom.config.models import Augmentation, Method
 from heirloom.data.store import open_part
 from heirloom.models.weights import load_classifier
@@ -15,12 +18,20 @@ from heirloom.training.session import (
     open_session,
     train_model,
 )
-from heirloom.transfer.methods.plan import Assignment, plan_student
+from heirloom.transfer.methods.plan import Assignment, DetectionFiles, plan_student
+
+
+@dataclass(frozen=True)
+class Inputs(TransferFiles):
+    """What every student starts from, and what a detector found in the teacher, if the method unlearns it."""
+
+    detection_card: list[Path] = field(default_factory=list)
+    detection_reversed: list[Path] = field(default_factory=list)
 
 
 def run(
     *,
-    inputs: TransferFiles,
+    inputs: Inputs,
     outputs: ModelFiles,
     method: Method,
     augmentation: Augmentation,
@@ -36,7 +47,9 @@ def run(
     part = open_part(inputs.images, inputs.index, inputs.card)
     lesson = lesson_of(part, augmentation)
     origin = Origin(
-        {"method": method, "augmentation": augmentation}, inputs=[inputs.card, inputs.teacher_card], code=code
+        {"method": method, "augmentation": augmentation},
+        inputs=[inputs.card, inputs.teacher_card, *inputs.detection_card],
+        code=code,
     )
     facts = {
         **data_facts(inputs.card, part),
@@ -49,6 +62,15 @@ def run(
         outputs, method.training, origin=origin, seed=seed, checkpoint_seconds=checkpoint_seconds
     ) as session:
         teacher = load_classifier(inputs.teacher_weights, inputs.teacher_card)
-        assignment = Assignment(lesson, len(part.classes), seed, session.compute, session.checkpoint)
+        assignment = Assignment(
+            lesson, len(part.classes), seed, session.compute, session.checkpoint, detection=_detection(inputs)
+        )
         plan = plan_student(teacher, method, assignment)
-        train_model(session, plan.student, lesson, phases=plan.phases, kind="student", facts=facts)
+        facts |= plan.facts
+        train_model(session, plan.student, plan.lesson or lesson, phases=plan.phases, kind="student", facts=facts)
+
+
+def _detection(inputs: Inputs) -> DetectionFiles | None:
+    """Return what a detector found in the teacher, where it was given."""
+    files = list(map(DetectionFiles, inputs.detection_card, inputs.detection_reversed))
+    return files[0] if files else None

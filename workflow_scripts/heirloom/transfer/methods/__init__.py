@@ -11,11 +11,13 @@ METHODS: Mapping[str, str] = MappingProxyType(
     {
         "delta": "heirloom.transfer.methods.delta:plan",
         "delta-r": "heirloom.transfer.methods.delta_r:plan",
+        "fine-pruning": "heirloom.transfer.methods.fine_pruning:plan",
         "fine-tuning": "heirloom.transfer.methods.fine_tuning:plan",
         "l2-sp": "heirloom.transfer.methods.l2_sp:plan",
         "linear-probe": "heirloom.transfer.methods.linear_probe:plan",
         "pruning": "heirloom.transfer.methods.pruning:plan",
         "re-training": "heirloom.transfer.methods.re_training:plan",
         "renofeation": "heirloom.transfer.methods.renofeation:plan",
+        "unlearning": "heirloom.transfer.methods.unlearning:plan",
     }
 )

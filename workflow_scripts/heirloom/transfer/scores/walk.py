@@ -10,6 +10,7 @@ from torch import Tensor
 
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
+from heirloom.data.store import Part
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.progress import Progress
 from heirloom.transfer.methods.plan import Assignment
@@ -34,7 +35,12 @@ def batches(assignment: Assignment, description: str) -> Iterator[tuple[Tensor, 
     Each batch: float32 (B, 3, crop, crop) in [0, 1], centre crops without augmentation, and labels int64 (B,), both on
     the assignment's device. Neither validation nor test images are among them.
     """
-    images = Images(assignment.lesson.train, assignment.compute.device)
+    yield from over(assignment.lesson.train, assignment, description)
+
+
+def over(part: Part, assignment: Assignment, description: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give every image of a part in the same way."""
+    images = Images(part, assignment.compute.device)
     count = len(images.part)
     with Progress(count, description, "images") as progress:
         for first in range(0, count, BATCH_SIZE):

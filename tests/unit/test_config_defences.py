@@ -1,0 +1,157 @@
+"""Detectors and methods that keep the teacher's head: what is refused, with which words, and which jobs they make."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from heirloom.config.estimate import Arrival, estimate
+from heirloom.config.grid import Grid
+from heirloom.config.jobs import costly_jobs
+from heirloom.config.load import load_study, read_yaml
+from heirloom.config.records import Evaluation
+from heirloom.runtime.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parents[2]
+RECIPE = {"iterations": 5, "learning_rate": 0.1}
+INFECTED, CONTROL = (Evaluation("narrow-objects", name, "signs") for name in ("signs-backdoor", "signs-clean"))
+
+
+@pytest.fixture
+def content():
+    """A study of defences of quickstart's infected teacher."""
+    return {
+        "name": "defended",
+        "title": "defended",
+        "seeds": [1, 2],
+        "preparations": {"signs": "small", "rooms": "small"},
+        "methods": {
+            "plain": {"method": "fine-tuning", "training": RECIPE},
+            "unlearned": {"method": "unlearning", "detector": "neural-cleanse-short", "training": RECIPE},
+        },
+        "experiments": {
+            "first": {
+                "question": "?",
+                "teachers": ["narrow-objects"],
+                "injections": ["signs-backdoor"],
+                "datasets": ["signs"],
+                "methods": ["plain"],
+                "detectors": ["neural-cleanse-short"],
+            }
+        },
+    }
+
+
+def grid_of(content):
+    return Grid(*load_study(content, project=PROJECT, where="study"), "study")
+
+
+def refusal(content):
+    with pytest.raises(ConfigError) as caught:
+        grid_of(content)
+    return str(caught.value)
+
+
+def test_a_detector_looks_at_the_teacher_and_its_control_whatever_the_seeds(content):
+    grid = grid_of(content)
+    assert [(each.evaluation, each.detector) for each in grid.detections] == [
+        (INFECTED, "neural-cleanse-short"),
+        (CONTROL, "neural-cleanse-short"),
+    ]
+    assert [evaluation for _, evaluation in grid.measures] == [INFECTED, CONTROL]
+    assert grid.asked_classes(INFECTED) == grid.asked_classes(CONTROL) == [0]
+    assert Counter(rule for rule, _, _ in costly_jobs(grid))["detect_backdoor"] == 2
+    assert grid.description_of(INFECTED)["experiments"]["first"]["measures"] == ["detection_score"]
+
+
+def test_students_of_other_data_sets_have_no_teacher_to_look_at(content):
+    content["experiments"]["first"]["datasets"] = ["signs", "rooms"]
+    assert {each.evaluation.dataset for each in grid_of(content).detections} == {"signs"}
+    content["experiments"]["first"]["datasets"] = ["rooms"]
+    message = refusal(content)
+    assert "the experiment's detectors have no teacher to look at" in message
+    assert "experiments.first.detectors" in message
+
+
+def test_unlearning_brings_its_detection_without_a_row_in_the_tables(content):
+    content["experiments"]["first"] |= {"methods": ["unlearned"], "detectors": []}
+    grid = grid_of(content)
+    assert {each.evaluation for each in grid.detections} == {INFECTED, CONTROL}
+    assert grid.measures == []
+    assert grid.detection_of(INFECTED, "unlearned") == grid.detections[0]
+    assert grid.detection_of(INFECTED, "plain") is None
+
+
+def test_unknown_detectors_are_answered_with_the_known_ones(content):
+    content["experiments"]["first"]["detectors"] = ["neural-clense"]
+    assert 'unknown detector "neural-clense"' in (message := refusal(content))
+    assert 'did you mean "neural-cleanse"' in message
+    content["experiments"]["first"] |= {"detectors": [], "methods": ["unlearned"]}
+    content["methods"]["unlearned"]["detector"] = "none"
+    assert "methods.unlearned.detector" in refusal(content)
+    content["methods"]["unlearned"] |= {"detector": "neural-cleanse", "per_dataset": {"signs": {"detector": "other"}}}
+    assert 'unknown detector "other"' in refusal(content)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"method": "fine-tuning", "head": "teacher", "training": RECIPE},
+        {"method": "fine-tuning", "training": RECIPE, "per_dataset": {"rooms": {"head": "teacher"}}},
+        {"method": "fine-pruning", "training": RECIPE},
+        {"method": "unlearning", "detector": "neural-cleanse", "training": RECIPE},
+        {"method": "selection", "candidates": ["plain", "fine-pruning"]},
+    ],
+    ids=lambda method: f"{method['method']}{'-per-set' * ('per_dataset' in method)}",
+)
+def test_a_head_that_does_not_know_the_classes_is_not_kept(content, method):
+    content["methods"]["kept"] = method
+    content["experiments"]["first"]["methods"] = ["kept"]
+    assert grid_of(content).students
+    content["experiments"]["first"]["datasets"] = ["signs", "rooms"]
+    message = refusal(content)
+    assert 'keeps the teacher\'s own head, and after the injection "signs-backdoor"' in message
+    assert 'does not know the classes of "rooms"' in message
+    assert "experiments.first.methods" in message
+
+
+def test_an_untouched_teacher_s_head_is_not_kept(content):
+    content["experiments"]["first"] |= {"injections": ["none"], "methods": ["fine-pruning"], "detectors": []}
+    assert 'after the injection "none" that does not know the classes of "signs"' in refusal(content)
+
+
+def test_another_preparation_than_the_injection_s_is_other_data(content):
+    sets = read_yaml(PROJECT / "config/datasets.yaml")
+    assert len(sets["gtsrb"]["preparations"]) > 1
+    other = next(name for name in sets["gtsrb"]["preparations"] if name != "px224")
+    content["preparations"] = {"gtsrb": other}
+    content["experiments"]["first"] |= {
+        "teachers": ["resnet18-imagenet"],
+        "injections": ["gtsrb-backdoor-u5"],
+        "datasets": ["gtsrb"],
+        "methods": ["fine-pruning"],
+        "detectors": [],
+    }
+    assert 'does not know the classes of "gtsrb"' in refusal(content)
+
+
+def test_the_estimate_makes_a_student_wait_for_the_trigger_that_it_unlearns(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content["experiments"]["first"]["methods"] = ["plain", "unlearned"]
+    found = estimate(grid_of(content), arrival=lambda *_: Arrival(0, 0))
+    waiting = {task.output.split("/")[-3]: task.needs for task in found.todo if task.rule == "train_student"}
+    looked = [task for task in found.todo if task.rule == "detect_backdoor"]
+    assert len(looked) == 2
+    assert all(task.loads[0].macs > 0 and task.disk > 0 for task in looked)
+    assert {task.output for task in looked} & {*waiting["unlearned"]}
+    assert not {task.output for task in looked} & {*waiting["plain"]}
+    tables = next(task for task in found.todo if task.rule == "collect_measurements")
+    assert {task.output for task in looked} <= {*tables.needs}
+
+
+def test_the_digest_follows_a_detector_that_is_used(content):
+    before = grid_of(content).digest
+    content["experiments"]["first"]["detectors"] = ["neural-cleanse"]
+    assert grid_of(content).digest != before
