@@ -5,6 +5,7 @@ No training depends on them, so they stand apart from the registry of bodies, wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,6 +50,17 @@ def cost_of(body: Body) -> Cost:
     return COSTS[body.name](body.options)
 
 
+def stage_positions(body: Body, side: int) -> tuple[int, ...]:
+    """Return along how many positions each stage of a body sees images of a side, first stage first.
+
+    Every layer that halves the side rounds up. Raises ConfigError for a body that nobody counted.
+    """
+    if body.name not in STRIDES:
+        raise ConfigError(f"the body {body.name} has no strides", mend="add it to STRIDES in heirloom/config/costs.py")
+    stem = body.options.get("stem_stride", 1)
+    return tuple(math.ceil(side / (stride * stem)) for stride in STRIDES[body.name])
+
+
 def _fixed(macs: float, activations: float, parameters: int, features: int) -> CostOf:
     return lambda _options: Cost(macs, activations, parameters, features)
 
@@ -83,5 +95,15 @@ COSTS: Mapping[str, CostOf] = MappingProxyType(
         "resnet8-small": partial(_small_resnet, (1, 1, 1)),
         "resnet18-small": partial(_small_resnet, (2, 2, 2, 2)),
         "resnet34-small": partial(_small_resnet, (3, 4, 6, 3)),
+    }
+)
+
+# Pixels from one position of a stage to the next, without the option `stem_stride`.
+STRIDES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101"), (4, 8, 16, 32)),
+        "mobilenet_v2": (4, 8, 16, 32, 32),
+        "resnet8-small": (1, 2, 4),
+        **dict.fromkeys(("resnet18-small", "resnet34-small"), (1, 2, 4, 8)),
     }
 )
