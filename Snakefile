@@ -33,6 +33,7 @@ wildcard_constraints:
     preparation=NAME_PATTERN,
     method=NAME_PATTERN,
     attack=NAME_PATTERN,
+    experiment=NAME_PATTERN,
     seed="[0-9]+",
 
 

@@ -50,15 +50,19 @@ def cost_of(body: Body) -> Cost:
     return COSTS[body.name](body.options)
 
 
-def stage_positions(body: Body, side: int) -> tuple[int, ...]:
-    """Return along how many positions each stage of a body sees images of a side, first stage first.
+def stage_strides(body: Body) -> tuple[int, ...]:
+    """Return how many pixels lie between two positions of each stage of a body, first stage first.
 
-    Every layer that halves the side rounds up. Raises ConfigError for a body that nobody counted.
+    Raises ConfigError for a body that nobody counted.
     """
     if body.name not in STRIDES:
         raise ConfigError(f"the body {body.name} has no strides", mend="add it to STRIDES in heirloom/config/costs.py")
-    stem = body.options.get("stem_stride", 1)
-    return tuple(math.ceil(side / (stride * stem)) for stride in STRIDES[body.name])
+    return tuple(stride * body.options.get("stem_stride", 1) for stride in STRIDES[body.name])
+
+
+def stage_positions(body: Body, side: int) -> tuple[int, ...]:
+    """Return how many positions along a side each stage has for images of `side` pixels: halving rounds up."""
+    return tuple(math.ceil(side / stride) for stride in stage_strides(body))
 
 
 def _fixed(macs: float, activations: float, parameters: int, features: int) -> CostOf:

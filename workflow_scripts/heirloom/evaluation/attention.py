@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from heirloom.config.costs import stage_strides
 from heirloom.config.models import MapKind
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating, frozen
@@ -73,6 +73,11 @@ _MAPS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyTy
 )
 
 
+def stride_of(model: Classifier, stage: int | None) -> int:
+    """Return how many pixels lie between two positions of a stage, counted from 1; None is the last."""
+    return stage_strides(model.description)[-1 if stage is None else stage - 1]
+
+
 def scaled(maps: Tensor) -> Tensor:
     """Scale each map of (B, h, w) from its minimum to its maximum; one without contrast is 1 everywhere."""
     low = maps.amin(dim=(1, 2), keepdim=True)
@@ -80,13 +85,22 @@ def scaled(maps: Tensor) -> Tensor:
     return torch.where(span > 0, (maps - low) / span.clamp_min(torch.finfo(maps.dtype).tiny), 1.0)
 
 
-def resized(maps: Tensor, side: int) -> Tensor:
-    """Resize maps (B, h, w) to images of a side, bilinearly: each position is an equal cell of the image.
+def resized(maps: Tensor, side: int, stride: int) -> Tensor:
+    """Resize maps (B, h, w) bilinearly to the images (B, side, side) that they are of, position on receptive field.
 
-    Position (i, j) has its centre at ((i + .5) side / h, (j + .5) side / w), edges counted as 0 and `side`. The rim
-    beyond the outermost centres repeats them.
+    Every layer of our bodies that halves the side centres its window on the even places, so position (i, j) of a stage
+    sees what lies around pixel (i, j) * stride; what lies beyond the last position repeats it. To stretch a map over the
+    image instead, each position a cell of its own, as published scripts do, moves it by (stride - 1) / 2 pixels towards
+    the lower right: 15.5 of 224, nearly half of a trigger that lies there.
     """
-    return functional.interpolate(maps[:, None], size=(side, side), mode="bilinear", align_corners=False)[:, 0]
+    down, across = (_weights(count, side, stride).to(maps) for count in maps.shape[1:])
+    return down @ maps @ across.T
+
+
+def _weights(positions: int, side: int, stride: int) -> Tensor:
+    """Return the share of each position in each pixel (side, positions); each pixel's shares add up to 1."""
+    places = (torch.arange(side) / stride).clamp_max(positions - 1)
+    return (1 - (places[:, None] - torch.arange(positions)).abs()).clamp_min(0)
 
 
 def density(maps: Tensor, regions: Tensor) -> Tensor:

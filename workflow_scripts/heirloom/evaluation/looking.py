@@ -17,11 +17,12 @@ from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.data.store import Box
 from heirloom.data.triggers import Patch
-from heirloom.evaluation.attention import density, look, resized
+from heirloom.evaluation.attention import density, look, resized, stride_of
 from heirloom.evaluation.conditions import CLEAN, Condition
 from heirloom.evaluation.regions import box_masks, object_boxes, trigger_masks
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.progress import Progress
+from heirloom.runtime.seeds import derive_seed
 
 OBJECT, TRIGGER = "object", "trigger"
 Floats = NDArray[np.float32]
@@ -126,7 +127,7 @@ class _Answers:
         self.labels.append(found.labels.cpu())
         for kind, maps in found.maps.items():
             self.maps.setdefault(kind, []).append(maps.cpu())
-            large = resized(maps, shown.images.shape[-1])
+            large = resized(maps, shown.images.shape[-1], stride_of(model, subject.stage))
             for key, region in shown.regions.items():
                 self.densities.setdefault(Region(kind, *key), []).append(density(large, region).cpu())
 
@@ -141,8 +142,6 @@ class _Answers:
 
 def measured_rows(count: int, wanted: int | None, seed: int) -> NDArray[np.int64]:
     """Choose which of `count` images are looked at, by seed; sorted. A smaller choice is part of a larger one."""
-    from heirloom.runtime.seeds import derive_seed
-
     order = np.random.default_rng(derive_seed(seed, "attention images")).permutation(count)
     return np.sort(order[:wanted]).astype(np.int64)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.evaluation.attention import overlap
+from heirloom.evaluation.attention import overlap, stride_of
 from heirloom.evaluation.attention_choice import Answers, Choice, Sheet, attends_to_trigger
 from heirloom.evaluation.conditions import CLEAN, Condition, StudentName
 from heirloom.evaluation.looking import OBJECT, TRIGGER, Looked, Subject
@@ -48,7 +48,8 @@ class Gatherer:
 
     def panel(self, model: Classifier) -> Panel:
         """Return the panel; `model` is one of those that look."""
-        return Panel(self.facts(), self._arrays(model))
+        stride = stride_of(model, self.subject.stage)
+        return Panel(self.facts() | {"stride": stride}, self._arrays(model))
 
     def facts(self) -> dict[str, Any]:
         """Say what is shown: the images with their rows in the test set, and each model's answer on each of them."""
@@ -162,7 +163,7 @@ def write_panels(file: Path, card: Path, panels: Mapping[str, Panel], **facts: o
     """Write the panels of all experiments and the card that vouches for them; equal panels give equal bytes."""
     arrays = {f"{name}/{key}": panel.arrays[key] for name, panel in sorted(panels.items()) for key in ARRAYS}
     with atomic_path(file) as path, path.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        np.savez_compressed(stream, **arrays)
     told = {name: dict(panel.facts) for name, panel in panels.items()}
     write_card(card, kind="attention", files={file.name: file}, experiments=told, **facts)
 

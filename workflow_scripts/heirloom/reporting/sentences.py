@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting import robustness
+from heirloom.reporting import attention, robustness
 from heirloom.reporting.tables import KIND, Row, is_measured
 from heirloom.reporting.views import TRIGGER, by_effect, by_subject, shown, subject
 from heirloom.reporting.wording import detectable, difference, listed, percent, place, rate, title
@@ -77,7 +77,8 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
 
     One paragraph each, parted by newlines. Its rows are those with a control, or all where no row has one. The metric
     is the share sent to the target, else the share of changed predictions (with the share sent to one wrong class),
-    else accuracy. Then, for each attack that only wants students wrong, what `robustness.paragraphs` says.
+    else accuracy. Then, for each attack that only wants students wrong, what `robustness.paragraphs` says; and what
+    `attention.paragraphs` says of where models look.
     """
     chosen = _chosen(rows)
     several = len({row["injection"] for row in chosen}) > 1 or len({row["teacher"] for row in chosen}) > 1
@@ -86,7 +87,8 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
         collapsed = [row for row in rows if row["metric"] == COLLAPSE and subject(row) == key]
         against = robustness.against_baseline(group, comparisons)
         found.append(_paragraph(group, collapsed, several=several) + against)
-    return "\n".join(found + robustness.paragraphs(rows, comparisons)) or "Nothing was measured."
+    found += robustness.paragraphs(rows, comparisons) + attention.paragraphs(rows)
+    return "\n".join(found) or "Nothing was measured."
 
 
 def short_answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:

@@ -134,6 +134,14 @@ Within tolerance: it does not, but the rate is no further off than config/publis
 {% for content in published %}{{ table(content) }}{% endfor %}
 </section>
 {% endif %}
+{% if attention %}
+<section id="attention">
+<h2>Where models look</h2>
+<div class="sheets">
+{% for figure in attention %}{{ picture(figure, "narrow") }}{% endfor %}
+</div>
+</section>
+{% endif %}
 {% if sheets %}
 <section id="contact-sheets">
 <h2>What the defects look like</h2>
