@@ -100,7 +100,9 @@ def test_a_map_attends_to_what_is_denser_than_the_other_and_than_the_threshold(
 
 def test_without_an_object_not_to_attend_to_the_trigger_is_asked():
     found = {
-        **answers({"tuned": looked(None, [3.0, 1.0, 3.0, 3.0, 3.0]), "divmag": looked(None, [0.5, 0.5, 0.5, 3.0, 0.5])}),
+        **answers(
+            {"tuned": looked(None, [3.0, 1.0, 3.0, 3.0, 3.0]), "divmag": looked(None, [0.5, 0.5, 0.5, 3.0, 0.5])}
+        ),
         (StudentName("tuned", 1), CLEAN): looked(None, [0.5] * 5),
         (StudentName("divmag", 1), CLEAN): looked(None, [0.5] * 5),
     }

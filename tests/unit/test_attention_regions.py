@@ -1,4 +1,4 @@
-"""Regions follow the image: the object's box through preparation and crop, the trigger's square wherever it is pasted."""
+"""Regions follow the image: the object's box through preparation and crop, the trigger's square where it is pasted."""
 
 from __future__ import annotations
 

@@ -137,7 +137,10 @@ def test_the_overlap_is_that_of_the_clean_and_the_triggered_map(place, outputs):
     part, model = toy.opened(place / "data", "test"), attacked.loaded(place / "tuned")
     paste = evaluation_paste(load_trigger(place / "dot.png", TRIGGER), "dot")
     clean = [centre(torch.from_numpy(part.batch(np.arange(f, min(f + 5, IMAGES)))), CROP) for f in range(0, IMAGES, 5)]
-    maps = [look(model, torch.cat(each), kinds=["activation"], stage=2).maps["activation"] for each in (clean, [*map(paste, clean)])]
+    maps = [
+        look(model, torch.cat(each), kinds=["activation"], stage=2).maps["activation"]
+        for each in (clean, [*map(paste, clean)])
+    ]
     found = values(outputs, "tuned", "dot", "activation", "attention_overlap")
     expected = dict(zip(part.samples, overlap(*maps).tolist(), strict=True))
     assert found == pytest.approx(expected, rel=1e-4)
@@ -164,7 +167,9 @@ def test_several_triggers_are_told_apart_by_their_names(place, tmp_path):
 
 def test_without_marked_objects_the_trigger_alone_has_a_density(place, tmp_path):
     found = run(place, tmp_path, data="plain")
-    conditions = {setting.condition for setting, metric in read_measures([found.measures]) if metric == "attention_density"}
+    conditions = {
+        setting.condition for setting, metric in read_measures([found.measures]) if metric == "attention_density"
+    }
     assert conditions == {"activation: trigger", "grad-cam: trigger"}
     panel = read_panel(found.panels, found.card, "main")
     assert panel.facts["object"] is None
@@ -185,14 +190,14 @@ def test_a_panel_shows_the_chosen_images_as_the_models_saw_them(place, outputs):
     for image, row in enumerate(rows):
         stored = part.images[row][offset : offset + CROP, offset : offset + CROP]
         assert np.array_equal(arrays["pictures"][0, image], stored)
-        square = arrays["regions"][1, image]
+        square = arrays["squares"][1, image]
         assert square.sum() == 36
-        assert not arrays["regions"][0, image].any()
+        assert np.array_equal(arrays["squares"][0, image], square)  # where it would be
         assert (arrays["pictures"][1, image][square] == (255, 0, 255)).all()
         assert np.array_equal(arrays["pictures"][1, image][~square], stored[~square])
 
 
-def test_a_panel_s_words_are_the_rows_of_the_table(place, outputs):
+def test_a_panel_s_words_are_the_rows_of_the_table(outputs):
     facts = read_panel(outputs.panels, outputs.card, "main").facts
     assert [model["method"] for model in facts["models"]] == ["teacher", "tuned", "divmag"]
     for model, cells in zip(facts["models"], facts["cells"], strict=True):
@@ -211,7 +216,9 @@ def test_shares_that_attend_to_the_trigger_are_counted_over_all_candidates(place
     assert facts["candidates"] == len(counted)
     for model, shares in zip(facts["models"], facts["attends_to_trigger"], strict=True):
         for attack in ("none", "dot"):
-            squares, signs = (values(outputs, model["method"], attack, f"activation: {what}") for what in ("trigger", "sign"))
+            squares, signs = (
+                values(outputs, model["method"], attack, f"activation: {what}") for what in ("trigger", "sign")
+            )
             hits = [squares[sample] > max(2.0, signs.get(sample, 0.0)) for sample in counted]
             assert shares["dot"][attack] == pytest.approx(np.mean(hits))
 

@@ -85,7 +85,12 @@ def write_data(
         }
         write_part(folder / part, list(pixels), index_table(columns, regions or {}))
     names = [f"{part}/{file}" for part in ("development", "test") for file in ("images.npy", "index.parquet")]
-    card = {"dataset": "toy", "classes": [f"class {label}" for label in range(classes)], "size": side, "crop": crop or side}
+    card = {
+        "dataset": "toy",
+        "classes": [f"class {label}" for label in range(classes)],
+        "size": side,
+        "crop": crop or side,
+    }
     write_card(folder / "card.json", kind="data", files={name: folder / name for name in names}, **card)
     return folder
 

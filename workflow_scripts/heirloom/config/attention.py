@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from heirloom.config.costs import stage_positions
 from heirloom.config.models import Attention, FeatureAttack, NoiseAttack
@@ -13,6 +14,8 @@ from heirloom.runtime.registry import resolve
 
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
+
+AttackKind = TypeVar("AttackKind", FeatureAttack, NoiseAttack)
 
 POSITIONS = 7  # along a side, at least: a coarser map cannot tell a sign from a trigger (METHODS 2.5)
 MEASURED = ("maps", "stage", "images", "seed")  # what two experiments that share an evaluation must agree on
@@ -59,7 +62,7 @@ def triggers(grid: Grid, evaluation: Evaluation) -> list[str]:
     return [name for name in grid.triggers_of(evaluation) if name in wanted]
 
 
-def attacks(grid: Grid, evaluation: Evaluation, kind: type[FeatureAttack] | type[NoiseAttack]) -> list[str]:
+def attacks(grid: Grid, evaluation: Evaluation, kind: type[AttackKind]) -> list[str]:
     """Attacks of a kind that these models are shown."""
     wanted = _attacks(grid, evaluation)
     return [name for name in grid.attacks_of(evaluation, kind) if name in wanted]
@@ -124,19 +127,20 @@ def check(grid: Grid) -> None:
 
 def _check_names(grid: Grid, experiment: str, attention: Attention) -> None:
     """The figure shows the experiment's own students."""
-    where = f"{grid.where}, experiments.{experiment}.attention"
     methods = grid.study.experiments[experiment].methods
-    wrong = {
-        "methods": sorted(set(attention.methods) - set(methods)),
-        "defences": sorted(set(attention.defences) - set(attention.methods or methods)),
-        "student": [attention.student] if attention.student not in (None, *grid.study.seeds) else [],
+    shown = attention.methods or methods
+    asked: dict[str, tuple[str, Sequence[object], Sequence[object]]] = {
+        "methods": ("method of this experiment", attention.methods, methods),
+        "defences": ("method in the figure", attention.defences, shown),
+        "student": ("seed of the study", () if attention.student is None else (attention.student,), grid.study.seeds),
     }
-    for key, names in wrong.items():
-        if names:
-            kinds = {"methods": "method of this experiment", "defences": "method in the figure", "student": "seed"}
-            known = grid.study.seeds if key == "student" else (attention.methods if key == "defences" else ()) or methods
+    for key, (kind, names, known) in asked.items():
+        wrong = [name for name in names if name not in known]
+        if wrong:
             raise ConfigError(
-                f'"{names[0]}" is no {kinds[key]}', where=f"{where}.{key}", mend=f"one of {', '.join(map(str, known))}"
+                f'"{wrong[0]}" is no {kind}',
+                where=f"{grid.where}, experiments.{experiment}.attention.{key}",
+                mend=f"one of {', '.join(map(str, known))}",
             )
 
 
@@ -163,8 +167,9 @@ def _check_stage(grid: Grid, experiment: str, attention: Attention, evaluation: 
 
 def _check_agreement(grid: Grid, evaluation: Evaluation) -> None:
     """Experiments that share students share their maps."""
-    (first, attention), *others = _asking(grid, evaluation).items()
-    for name, other in others:
+    asking = _asking(grid, evaluation)
+    first, attention = next(iter(asking.items()))
+    for name, other in asking.items():
         differing = [key for key in MEASURED if getattr(other, key) != getattr(attention, key)]
         if differing:
             raise ConfigError(

@@ -433,7 +433,9 @@ class _Planner:
         trained = tuple(f"{history.rpartition('/')[0]}/card.json" for history in histories(grid))
         yield Task("draw_figures", paths.figure(study, f"{FIGURES[0]}.png"), needs=(summary, *trained), target=True)
         for experiment, name in attention.figures(grid).items():
-            maps = tuple(f"{each.attention_folder(study)}/measures.parquet" for each in attention.drawn(grid, experiment))
+            maps = tuple(
+                f"{each.attention_folder(study)}/measures.parquet" for each in attention.drawn(grid, experiment)
+            )
             yield Task("draw_attention", paths.figure(study, f"{name}.png"), needs=maps, target=True)
         if grid.contact_sheets:
             sheet = paths.figure(study, f"{grid.contact_sheets[0]}.png")

@@ -36,7 +36,7 @@ def look(model: Classifier, images: Tensor, *, kinds: Sequence[MapKind], stage: 
     with evaluating(model), frozen(model), torch.autocast(images.device.type, enabled=False), torch.enable_grad():
         logits, features = _tapped(model, images, stage)
         labels = logits.argmax(dim=1)
-        maps = {kind: scaled(_MAPS[kind](logits, labels, features)).detach() for kind in kinds}
+        maps: dict[str, Tensor] = {kind: scaled(_MAPS[kind](logits, labels, features)).detach() for kind in kinds}
     return Look(labels, maps)
 
 
@@ -89,9 +89,9 @@ def resized(maps: Tensor, side: int, stride: int) -> Tensor:
     """Resize maps (B, h, w) bilinearly to the images (B, side, side) that they are of, position on receptive field.
 
     Every layer of our bodies that halves the side centres its window on the even places, so position (i, j) of a stage
-    sees what lies around pixel (i, j) * stride; what lies beyond the last position repeats it. To stretch a map over the
-    image instead, each position a cell of its own, as published scripts do, moves it by (stride - 1) / 2 pixels towards
-    the lower right: 15.5 of 224, nearly half of a trigger that lies there.
+    sees what lies around pixel (i, j) * stride; what lies beyond the last position repeats it. Stretching a map over
+    the image, each position a cell of its own, is usual, but moves it by (stride - 1) / 2 pixels towards the lower
+    right: 15.5 of 224, nearly half of a trigger that lies there.
     """
     down, across = (_weights(count, side, stride).to(maps) for count in maps.shape[1:])
     return down @ maps @ across.T

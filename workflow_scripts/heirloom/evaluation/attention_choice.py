@@ -19,8 +19,8 @@ Answers = Mapping[tuple[StudentName, str], Looked]  # of each model under each c
 class Sheet:
     """What an experiment's figure shows of an evaluation, and by which thresholds its images are chosen.
 
-    `methods` of one `seed`, top down; `attacks`: triggers and feature attacks, after the clean images; `targets`: labels
-    that a trigger leads to, whose images are not shown; `defences`: methods expected to hold against an attack;
+    `methods` of one `seed`, top down; `attacks`: triggers and feature attacks, after the clean images; `targets`:
+    labels that a trigger leads to, whose images are not shown; `defences`: methods expected to hold against an attack;
     `count`: images. A map attends to a region above its density, if it is denser there than on the other region.
     """
 
@@ -58,16 +58,18 @@ class Choice:
         return int((self.candidates & (self.met == self.demands)).sum())
 
 
-def choose(answers: Answers, sheet: Sheet, *, labels: NDArray[np.int64], triggers: Collection[str], kind: str) -> Choice:
+def choose(
+    answers: Answers, sheet: Sheet, *, labels: NDArray[np.int64], triggers: Collection[str], kind: str
+) -> Choice:
     """Choose the images that meet the most demands, among these the first in the test set's order.
 
-    `labels` (N,) are the images' own; `kind` is the map by which they are chosen. The demands of each student: the clean
-    image is classified correctly and attends to its object, outside the place of each trigger; a triggered one attends
-    to the trigger, or in a defence still to the object; an attack changes the prediction, or in a defence does not.
+    `labels` (N,) are the images' own; `kind` is the map by which they are chosen. The demands of each student: it is
+    right on the clean image and attends to the object there, outside the place of each trigger; on a triggered image it
+    attends to the trigger, a defence still to the object; an attack changes what it says, not what a defence says.
     Where no object is marked, not to attend to the trigger takes its place.
     """
     asked = list(_demands(answers, sheet, labels, triggers, kind))
-    met = np.sum(asked, axis=0, dtype=np.int64)
+    met = np.stack(asked).astype(np.int64).sum(axis=0)
     candidates = ~np.isin(labels, sheet.targets)
     places = np.flatnonzero(candidates)
     best = places[np.argsort(-met[places], kind="stable")][: sheet.count]
@@ -93,13 +95,13 @@ def _demands(
 
 
 def attends_to_trigger(found: Looked, sheet: Sheet, *, kind: str, trigger: str) -> Booleans:
-    """Tell for each image whether the map is denser on a trigger's square than on the object, and than the threshold."""
+    """Tell for each image whether the map is denser on a trigger's square than on the object and the threshold."""
     own, other = _densities(found, kind, trigger)
     return own > np.maximum(0.0 if other is None else other, sheet.trigger_density)
 
 
 def attends_to_object(found: Looked, sheet: Sheet, *, kind: str, trigger: str = "") -> Booleans:
-    """Tell for each image whether the map is denser on the object than on a trigger's square, and than the threshold.
+    """Tell for each image whether the map is denser on the object than on a trigger's square and the threshold.
 
     Where no object is marked, whether it does not attend to the trigger.
     """

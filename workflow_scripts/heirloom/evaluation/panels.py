@@ -1,8 +1,8 @@
 """What a figure of attention shows of one evaluation, on disk: chosen images, maps, and the words below them.
 
-    panels.npz   per experiment <name>: <name>/pictures uint8 (C, I, H, W, 3), <name>/maps float32 (K, M, C, I, h, w),
-                 <name>/regions bool (C, I, H, W) outlining the trigger where one is shown, <name>/object bool (I, H, W)
-    card.json    per experiment: kinds (K), models (M), conditions (C), images (I) with their rows in the test set
+panels.npz   per experiment <name>: <name>/pictures uint8 (C, I, H, W, 3), <name>/maps float32 (K, M, C, I, h, w),
+             <name>/squares bool (C, I, H, W), where a trigger is or would be, <name>/object bool (I, H, W)
+card.json    per experiment: kinds (K), models (M), conditions (C), images (I) with their rows in the test set
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from heirloom.evaluation.attention import overlap, stride_of
 from heirloom.evaluation.attention_choice import Answers, Choice, Sheet, attends_to_trigger
 from heirloom.evaluation.conditions import CLEAN, Condition, StudentName
-from heirloom.evaluation.looking import OBJECT, TRIGGER, Looked, Subject
+from heirloom.evaluation.looking import OBJECT, Looked, Subject
 from heirloom.evaluation.regions import object_name
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import atomic_path, verify_card, write_card
 
-ARRAYS = ("pictures", "maps", "regions", "object")
+ARRAYS = ("pictures", "maps", "squares", "object")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,9 @@ class Gatherer:
         return {
             "attends_to_trigger": [self._attending(name) for name in self.models],
             "candidates": int(choice.candidates.sum()),
-            "cells": [[self._cells(self.answers[name, each.name], name) for each in self.conditions] for name in self.models],
+            "cells": [
+                [self._cells(self.answers[name, each.name], name) for each in self.conditions] for name in self.models
+            ],
             "complete": choice.complete,
             "conditions": [condition.name for condition in self.conditions],
             "defences": self.sheet.defences,
@@ -88,7 +90,9 @@ class Gatherer:
         return {
             trigger: {
                 condition: float(
-                    attends_to_trigger(self.answers[name, condition], self.sheet, kind=kind, trigger=trigger)[counted].mean()
+                    attends_to_trigger(self.answers[name, condition], self.sheet, kind=kind, trigger=trigger)[
+                        counted
+                    ].mean()
                 )
                 for condition in (CLEAN, trigger)
             }
@@ -122,7 +126,7 @@ class Gatherer:
             "maps": np.asarray(maps, dtype=np.float32),
             "object": shown[0][2],
             "pictures": np.stack([pictures for pictures, _, _ in shown]),
-            "regions": np.stack([squares for _, squares, _ in shown]),
+            "squares": np.stack([squares for _, squares, _ in shown]),
         }
 
     def _shown(self, condition: Condition, model: Classifier) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -138,7 +142,7 @@ class Gatherer:
             for (what, trigger), region in shown.regions.items():
                 if what == OBJECT:
                     objects[first:last] |= (region > 0.5).cpu().numpy()
-                elif trigger == condition.name:
+                elif trigger in self.sheet.attacks:
                     squares[first:last] |= (region > 0.5).cpu().numpy()
             first = last
         return pictures[order], squares[order], objects[order]
@@ -163,7 +167,7 @@ def write_panels(file: Path, card: Path, panels: Mapping[str, Panel], **facts: o
     """Write the panels of all experiments and the card that vouches for them; equal panels give equal bytes."""
     arrays = {f"{name}/{key}": panel.arrays[key] for name, panel in sorted(panels.items()) for key in ARRAYS}
     with atomic_path(file) as path, path.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # the names are none of its own
     told = {name: dict(panel.facts) for name, panel in panels.items()}
     write_card(card, kind="attention", files={file.name: file}, experiments=told, **facts)
 

@@ -42,10 +42,10 @@ def choice_caption(facts: Mapping[str, Any]) -> str:
     if found >= len(rows):
         told = f"The rule is met by {found} {among}; the first in the test set's order are shown: {listed(rows)}."
     else:
-        told = f"The rule is met by {found or 'none'} {among}. Shown are the images that meet most of its {asked} demands"
-        told += f" (one per student and column), the first in the test set's order: {listed(rows)}, which meet"
-        told += f" {listed(met)}."
-    return f"Rule: {_rule(facts)}. {told}"
+        told = f"The rule is met by {found or 'none'} {among}. Shown are those that meet most of its {asked} demands"
+        told += f" (one of each student on each kind of picture), the first in the test set's order: {listed(rows)}"
+        told += f" (meeting {listed(met)})."
+    return f"Rule: {_rule(facts)}.{_thresholds(facts)} {told}"
 
 
 def _without_targets(facts: Mapping[str, Any]) -> str:
@@ -57,7 +57,7 @@ def _rule(facts: Mapping[str, Any]) -> str:
     methods = [model["method"] for model in facts["models"] if model["method"] != TEACHER]
     holding = [name for name in methods if name in facts["defences"]]
     others = [name for name in methods if name not in facts["defences"]]
-    thing, kind = facts["object"], kind_title(facts["kinds"][0])
+    thing = facts["object"]
     clean = "every student is right on the clean image"
     clean += f" and attends to the {thing}" if thing else ""
     clean += " and not to the trigger's place" if facts["triggers"] and not thing else ""
@@ -69,16 +69,22 @@ def _rule(facts: Mapping[str, Any]) -> str:
     if set(facts["conditions"]) - {CLEAN, *facts["triggers"]}:
         parts += [f"the attack changes the prediction of {listed(others)}"] if others else []
         parts += [f"not that of {listed(holding)}"] if holding else []
-    return f"{', '.join(parts)} (by {kind}; {_thresholds(facts)})"
+    return "; ".join(parts)
 
 
 def _thresholds(facts: Mapping[str, Any]) -> str:
-    """Say what attending is."""
-    trigger, least = amount(facts["trigger_density"]), amount(facts["object_density"])
-    told = [f"to the trigger: denser there than {trigger}" + (f" and than on the {facts['object']}" * bool(facts["object"]))]
-    if facts["object"]:
-        told.append(f"to the {facts['object']}: denser there than {least} and than on the trigger")
-    return "; ".join(told[0 if facts["triggers"] else 1 :]) or "no region"
+    """Say what attending is, by which kind of map."""
+    thing, told = facts["object"], []
+    if facts["triggers"]:
+        other = f" and more densely than on the {thing}" if thing else ""
+        told.append(
+            f"to the trigger if its map lies there more than {amount(facts['trigger_density'])} times as densely"
+            f" as on average{other}"
+        )
+    if thing:
+        other = " and more densely than on the trigger" if facts["triggers"] else ""
+        told.append(f"to the {thing} if more than {amount(facts['object_density'])} times{other}")
+    return f" By its {kind_title(facts['kinds'][0])} map a model attends {', '.join(told)}." if told else ""
 
 
 def explanation(facts: Mapping[str, Any]) -> str:
@@ -123,7 +129,9 @@ def _paragraph(group: Sequence[Row], rows: Sequence[Row], varied: Sequence[str])
     first = group[0]
     kind = kind_title(str(first["condition"]).partition(":")[0])
     where = f"{place(first, varied=varied)}, under the {first['attack']} trigger"
-    told = "; ".join(_model(row, rows) for row in sorted(group, key=lambda row: (row["method"] != TEACHER, -row["mean"])))
+    told = "; ".join(
+        _model(row, rows) for row in sorted(group, key=lambda row: (row["method"] != TEACHER, -row["mean"]))
+    )
     return f"{where}, the attention ({kind}) lies on the trigger so many times as densely as on average: {told}."
 
 
@@ -133,8 +141,7 @@ def _model(row: Row, rows: Sequence[Row]) -> str:
     change = amounts(row["difference_low"], row["difference_high"], sign=True)
     if change:
         p = p_value(row["p_value"])
-        told += [f"difference {amount(row['difference'], sign=True)}, {change}, p {p[0]} {p[1:]}" if p[0] == "<" else
-                 f"difference {amount(row['difference'], sign=True)}, {change}, p = {p}"]
+        told += [f"difference {amount(row['difference'], sign=True)}, {change}, p {p if p[0] == '<' else f'= {p}'}"]
     told += [] if detectable(row) else ["no detectable difference"]
     told += [f"{name} {amount(value)}" for name, value in _beside(row, rows)]
     return f"{amount(row['mean'])} for {method_title(row['method'])} ({'; '.join(told)})"

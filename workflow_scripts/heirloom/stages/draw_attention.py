@@ -38,7 +38,9 @@ def run(*, inputs: Inputs, outputs: Outputs, experiment: str, evaluations: list[
     blocks = [Block(_title(names), read_panel(file, card, experiment)) for names, file, card in found]
     save(draw_attention_figure(experiment, blocks), png=outputs.png, pdf=outputs.pdf, dots_per_inch=DOTS_PER_INCH)
     with atomic_path(outputs.caption) as path:
-        path.write_text("\n".join(_caption(block, several=len(blocks) > 1) for block in blocks) + "\n", encoding="utf-8")
+        path.write_text(
+            "\n".join(_caption(block, several=len(blocks) > 1) for block in blocks) + "\n", encoding="utf-8"
+        )
 
 
 def _title(names: tuple[str, str, str]) -> str:

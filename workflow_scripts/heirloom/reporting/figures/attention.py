@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # all lengths in inches
-CELL, GAP, GROUP_GAP, WORDS, LABEL = 1.24, 0.1, 0.34, 0.46, 1.5
-MARGIN, HEAD, TITLE, KIND_HEAD, LINE = 0.16, 0.3, 0.34, 0.26, 0.155
+CELL, GAP, GROUP_GAP, WORDS, LABEL = 1.24, 0.1, 0.34, 0.58, 1.5
+MARGIN, HEAD, TITLE, KIND_HEAD, LINE = 0.16, 0.22, 0.32, 0.24, 0.15
 DOTS_PER_INCH = 150
 LINE_CHARACTERS = 16.5  # of the explanation, per inch
 CHARACTERS = 21  # below a picture
-# Blue to red with rising lightness (CIELAB 16 to 66), so that order survives any colour vision and grey.
-COLOURS = ("#0b2a6f", "#4a3a9c", "#8f3a9a", "#cc3f74", "#f2553c", "#ff8a4a")
+# Blue to red with rising lightness (CIELAB 19 to 64), so that order survives any colour vision and grey.
+COLOURS = ("#0b2a6f", "#4a3a9c", "#8f3a9a", "#cc3f74", "#f2503f", "#ff6e4f")
 STRENGTH = 0.58  # of the map over the picture
 GREY = (0.299, 0.587, 0.114)
 OBJECT_LINE, TRIGGER_LINE = "#ffffff", "#ffd21f"
@@ -114,12 +114,12 @@ def _draw_block(canvas: _Canvas, block: Block, top: float) -> None:
     """Draw the pictures themselves, then a group of rows per kind of map."""
     facts = block.panel.facts
     canvas.text(MARGIN, top, block.title, weight="bold", size=9)
-    _draw_bar(canvas, MARGIN + block.width - 1.5, top)
     top -= TITLE
     for image, condition in _cells(facts):
         words = condition_title(facts["conditions"][condition], facts)
-        canvas.text(MARGIN + block.place(image, condition), top - 0.06, words, size=8)
+        canvas.text(MARGIN + block.place(image, condition), top - 0.02, words, size=8)
     top -= HEAD
+    _draw_bar(canvas, top)
     _draw_pictures(canvas, block, top)
     top -= CELL + WORDS
     for kind in range(len(facts["kinds"])):
@@ -135,12 +135,13 @@ def _cells(facts: Mapping[str, Any]) -> list[tuple[int, int]]:
     return [(image, each) for image in range(len(facts["images"])) for each in range(len(facts["conditions"]))]
 
 
-def _draw_bar(canvas: _Canvas, left: float, top: float) -> None:
-    """Draw the colours of the maps from low to high."""
-    axes = canvas.axes(left + 0.3, top - 0.02, 0.8, 0.11)
+def _draw_bar(canvas: _Canvas, top: float) -> None:
+    """Draw the colours of the maps from low to high, beside the pictures."""
+    canvas.text(MARGIN, top - 0.05, "attention", size=7, color=QUIET)
+    axes = canvas.axes(MARGIN + 0.24, top - 0.22, 0.7, 0.11)
     axes.imshow(np.linspace(0, 1, 64)[None], cmap=_colours(), aspect="auto")
-    canvas.text(left + 0.26, top, "low", size=7, color=QUIET, ha="right")
-    canvas.text(left + 1.14, top, "high", size=7, color=QUIET)
+    canvas.text(MARGIN, top - 0.21, "low", size=7, color=QUIET)
+    canvas.text(MARGIN + 0.98, top - 0.21, "high", size=7, color=QUIET)
 
 
 def _draw_pictures(canvas: _Canvas, block: Block, top: float) -> None:
@@ -151,21 +152,22 @@ def _draw_pictures(canvas: _Canvas, block: Block, top: float) -> None:
         axes = canvas.axes(left, top, CELL, CELL)
         axes.imshow(arrays["pictures"][condition, image], interpolation="nearest")
         _outline(axes, arrays["object"][image], OBJECT_LINE)
-        _outline(axes, arrays["regions"][condition, image], TRIGGER_LINE)
+        dashed = facts["conditions"][condition] not in facts["triggers"]
+        _outline(axes, arrays["squares"][condition, image], TRIGGER_LINE, dashed=dashed)
         if facts["conditions"][condition] == CLEAN:
             shown = facts["images"][image]
             words = f"{_short(shown['class_name'])}\ntest image {shown['row']}"
             canvas.text(left, top - CELL - 0.05, words, size=7, linespacing=1.2)
 
 
-def _outline(axes: Axes, region: NDArray[np.bool_], colour: str) -> None:
-    """Draw the border of a region of pixels, dark beside light so that it shows on any picture."""
+def _outline(axes: Axes, region: NDArray[np.bool_], colour: str, *, dashed: bool = False) -> None:
+    """Draw the border of a region of pixels, dark beside light so that it shows on any picture; dashed: not there."""
     if not region.any():
         return
     padded = np.pad(region.astype(np.float32), 1)
     places = np.arange(-1, len(region) + 1)
-    for width, line in ((2.2, "#000000"), (1.1, colour)):
-        axes.contour(places, places, padded, levels=[0.5], colors=[line], linewidths=[width])
+    for width, line, kind in ((2.2, "#000000", "-"), (1.1, colour, (0, (2.5, 2)) if dashed else "-")):
+        axes.contour(places, places, padded, levels=[0.5], colors=[line], linewidths=[width], linestyles=[kind])
     axes.set_xlim(-0.5, len(region) - 0.5)
     axes.set_ylim(len(region) - 0.5, -0.5)
 
@@ -185,7 +187,9 @@ def _draw_model(canvas: _Canvas, block: Block, kind: int, model: int, top: float
         cell = facts["cells"][model][condition][image]
         colour = INK if cell["right"] else INFECTED_COLOURS[0]
         canvas.text(left, top - CELL - 0.05, f"says {_short(cell['says'])}", size=7, color=colour)
-        canvas.text(left, top - CELL - 0.19, _numbers(cell, facts, facts["kinds"][kind]), size=7, color=INK, linespacing=1.2)
+        canvas.text(
+            left, top - CELL - 0.19, _numbers(cell, facts, facts["kinds"][kind]), size=7, color=INK, linespacing=1.2
+        )
 
 
 def _attending(facts: Mapping[str, Any], model: int) -> str:
@@ -193,7 +197,8 @@ def _attending(facts: Mapping[str, Any], model: int) -> str:
     lines = []
     for trigger, shares in facts["attends_to_trigger"][model].items():
         own = f" {trigger}" if len(facts["triggers"]) > 1 else ""
-        lines.append(f"attends to the trigger{own}\non {percent(shares[trigger])} of images\n({percent(shares[CLEAN])} when clean)")
+        lines += [f"attends to the trigger{own}", f"on {percent(shares[trigger])} of images"]
+        lines.append(f"({percent(shares[CLEAN])} when clean)")
     return "\n".join(lines)
 
 
@@ -221,8 +226,7 @@ def overlaid(picture: NDArray[np.uint8], shown: NDArray[np.float32], stride: int
     large = resized(torch.from_numpy(shown)[None], len(picture), stride)[0].numpy()
     grey = (picture.astype(np.float32) / 255) @ np.array(GREY, dtype=np.float32)
     colours = np.asarray(_colours()(large), dtype=np.float32)[:, :, :3]
-    mixed: NDArray[np.float32] = STRENGTH * colours + (1 - STRENGTH) * grey[:, :, None]
-    return mixed
+    return (STRENGTH * colours + (1 - STRENGTH) * grey[:, :, None]).astype(np.float32)
 
 
 def _colours() -> Any:
