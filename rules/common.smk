@@ -145,9 +145,7 @@ def crafted_attacks(wildcards, chosen=Grid.attacks_of):
 
 def attacks_of(kind, chosen=Grid.attacks_of):
     """Parameter function: attacks of one kind that the students of an evaluation see, by name."""
-    return lambda wildcards: {
-        name: GRID.attack_recipe(name) for name in chosen(GRID, evaluation_of(wildcards), kind)
-    }
+    return lambda wildcards: {name: GRID.attack_recipe(name) for name in chosen(GRID, evaluation_of(wildcards), kind)}
 
 
 def named(students):

@@ -9,7 +9,7 @@ from typing import Any
 from heirloom.evaluation.metrics import CLEAN, TEACHER
 from heirloom.reporting.tables import KIND, Row
 from heirloom.reporting.views import TRIGGER, measures
-from heirloom.reporting.wording import amount, amounts, detectable, listed, method_title, p_value, place
+from heirloom.reporting.wording import amount, amounts, detectable, listed, method_title, p_told, place
 
 DENSITY = "attention_density"
 KINDS = {"activation": "activation", "grad-cam": "Grad-CAM"}
@@ -140,8 +140,7 @@ def _model(row: Row, rows: Sequence[Row]) -> str:
     told = [f"the same from the clean teacher {amount(row['control'])}"]
     change = amounts(row["difference_low"], row["difference_high"], sign=True)
     if change:
-        p = p_value(row["p_value"])
-        told += [f"difference {amount(row['difference'], sign=True)}, {change}, p {p if p[0] == '<' else f'= {p}'}"]
+        told += [f"difference {amount(row['difference'], sign=True)}, {change}, {p_told(row['p_value'])}"]
     told += [] if detectable(row) else ["no detectable difference"]
     told += [f"{name} {amount(value)}" for name, value in _beside(row, rows)]
     return f"{amount(row['mean'])} for {method_title(row['method'])} ({'; '.join(told)})"
