@@ -147,6 +147,16 @@ def test_a_hot_spot_is_red_where_it_lies_and_the_picture_shows_through():
     assert mixed.max() <= 1
 
 
+def test_a_map_without_contrast_leaves_the_picture_grey_and_says_so():
+    picture = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    mixed = overlaid(picture, np.ones((6, 6), dtype=np.float32), 4)
+    assert (mixed == mixed[:, :, :1]).all()
+    flat = panel()
+    flat.arrays["maps"][0, 1, 0, 0] = 1.0
+    figure = draw_attention_figure("experiment", [Block("signs", flat)])
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no contrast"]
+
+
 # -- sentences ---------------------------------------------------------------------------------------------------------
 
 

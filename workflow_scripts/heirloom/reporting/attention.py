@@ -74,17 +74,11 @@ def _rule(facts: Mapping[str, Any]) -> str:
 
 def _thresholds(facts: Mapping[str, Any]) -> str:
     """Say what attending is, by which kind of map."""
-    thing, told = facts["object"], []
-    if facts["triggers"]:
-        other = f" and more densely than on the {thing}" if thing else ""
-        told.append(
-            f"to the trigger if its map lies there more than {amount(facts['trigger_density'])} times as densely"
-            f" as on average{other}"
-        )
-    if thing:
-        other = " and more densely than on the trigger" if facts["triggers"] else ""
-        told.append(f"to the {thing} if more than {amount(facts['object_density'])} times{other}")
-    return f" By its {kind_title(facts['kinds'][0])} map a model attends {', '.join(told)}." if told else ""
+    regions = {facts["object"]: facts["object_density"]} if facts["object"] else {}
+    regions |= {TRIGGER: facts["trigger_density"]} if facts["triggers"] else {}
+    told = [f"to the {name} where it is denser there than {least:g}" for name, least in regions.items()]
+    other = " and than on the other" if len(regions) > 1 else ""
+    return f" By its {kind_title(facts['kinds'][0])} map a model attends {listed(told)}{other}." if told else ""
 
 
 def explanation(facts: Mapping[str, Any]) -> str:
@@ -93,7 +87,7 @@ def explanation(facts: Mapping[str, Any]) -> str:
     told = "Maps from the least (blue) to the most (red) of each image, over the picture in grey."
     if regions:
         told += f" Numbers: how many times as densely as on average the map lies on the {listed(regions)}"
-        told += ", outlined above" + (" (on clean images where the trigger would be)." if facts["triggers"] else ".")
+        told += ", outlined on top" + (" (dashed: where it would be)." if facts["triggers"] else ".")
     if len(facts["conditions"]) > 1:
         told += " Overlap: the mass that the map shares with that of the clean image."
     return told
@@ -154,7 +148,7 @@ def _beside(row: Row, rows: Sequence[Row]) -> Iterator[tuple[str, float]]:
     mine = [other for other in measures(rows) if other["metric"] == DENSITY and all(other[k] == row[k] for k in keys)]
     for other in mine:
         own, _, what = str(other["condition"]).partition(": ")
-        if own != kind or what.removesuffix(suffix) == "" or not what.endswith(suffix):
+        if own != kind or not what.endswith(suffix):
             continue
         if other["attack"] == row["attack"] and what != region:
             yield f"on the {what.removesuffix(suffix)}", other["mean"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.evaluation.panels import Panel
 from heirloom.reporting.attention import choice_caption, condition_title, explanation, kind_title
-from heirloom.reporting.figures.style import INFECTED_COLOURS, INK, QUIET, note, style
+from heirloom.reporting.figures.style import HALO, INFECTED_COLOURS, INK, QUIET, note, style
 from heirloom.reporting.wording import NOTHING, amount, method_title, percent
 
 if TYPE_CHECKING:
@@ -183,7 +183,9 @@ def _draw_model(canvas: _Canvas, block: Block, kind: int, model: int, top: float
         left = MARGIN + block.place(image, condition)
         axes = canvas.axes(left, top, CELL, CELL)
         picture, shown = arrays["pictures"][condition, image], arrays["maps"][kind, model, condition, image]
-        axes.imshow(overlaid(picture, shown, facts["stride"]), interpolation="nearest")
+        axes.imshow(overlaid(picture, shown, facts["stride"]), interpolation="nearest", vmin=0, vmax=1)
+        if not np.ptp(shown):
+            axes.text(0.5, 0.04, "no contrast", ha="center", va="bottom", size=7, transform=axes.transAxes, bbox=HALO)
         cell = facts["cells"][model][condition][image]
         colour = INK if cell["right"] else INFECTED_COLOURS[0]
         canvas.text(left, top - CELL - 0.05, f"says {_short(cell['says'])}", size=7, color=colour)
@@ -218,7 +220,10 @@ def _numbers(cell: Mapping[str, Any], facts: Mapping[str, Any], kind: str) -> st
 
 
 def overlaid(picture: NDArray[np.uint8], shown: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
-    """Return a picture (H, W, 3) in grey below the colours of its map (h, w), float (H, W, 3) in [0, 1]."""
+    """Return a picture (H, W, 3) in grey below the colours of its map (h, w), float (H, W, 3) in [0, 1].
+
+    A map without contrast has no colours.
+    """
     import torch
 
     from heirloom.evaluation.attention import resized
@@ -226,7 +231,8 @@ def overlaid(picture: NDArray[np.uint8], shown: NDArray[np.float32], stride: int
     large = resized(torch.from_numpy(shown)[None], len(picture), stride)[0].numpy()
     grey = (picture.astype(np.float32) / 255) @ np.array(GREY, dtype=np.float32)
     colours = np.asarray(_colours()(large), dtype=np.float32)[:, :, :3]
-    return (STRENGTH * colours + (1 - STRENGTH) * grey[:, :, None]).astype(np.float32)
+    strength = STRENGTH if np.ptp(shown) else 0.0
+    return (strength * colours + (1 - strength) * grey[:, :, None]).astype(np.float32)
 
 
 def _colours() -> Any:

@@ -36,6 +36,7 @@ figure { margin: 1.2rem 0 1.8rem; }
 .sheets figure { max-width: 100%; }
 .sheets figcaption { width: 0; min-width: 100%; } .narrow { width: fit-content; max-width: 100%; }
 .narrow img { width: auto; max-width: 100%; max-height: 70rem; }
+.tall { width: fit-content; max-width: 100%; } .tall img { width: auto; max-width: 100%; }
 figcaption { margin-top: .5rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: .6rem 0; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
@@ -138,7 +139,7 @@ Within tolerance: it does not, but the rate is no further off than config/publis
 <section id="attention">
 <h2>Where models look</h2>
 <div class="sheets">
-{% for figure in attention %}{{ picture(figure, "narrow") }}{% endfor %}
+{% for figure in attention %}{{ picture(figure, "tall") }}{% endfor %}
 </div>
 </section>
 {% endif %}
