@@ -34,6 +34,7 @@ wildcard_constraints:
     method=NAME_PATTERN,
     attack=NAME_PATTERN,
     detector=NAME_PATTERN,
+    experiment=NAME_PATTERN,
     seed="[0-9]+",
 
 

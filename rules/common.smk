@@ -8,6 +8,8 @@ OUTPUTS:    none
 import os
 from importlib.metadata import version
 
+from heirloom.config import attention
+from heirloom.config.grid import Grid
 from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, Pruning
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Evaluation, Student, plain
@@ -145,10 +147,10 @@ def libraries_of(attacks):
     return {name: version(name) for name in names}
 
 
-def crafted_attacks(wildcards):
-    """Inputs: the attacks that were crafted once for all students of an evaluation."""
+def crafted_attacks(wildcards, chosen=Grid.attacks_of):
+    """Inputs: the attacks that were crafted once for all students of an evaluation, as far as they are chosen."""
     evaluation = evaluation_of(wildcards)
-    names = GRID.attacks_of(evaluation, FeatureAttack)
+    names = chosen(GRID, evaluation, FeatureAttack)
     folders = [paths.attack_folder(study=STUDY, **vars(evaluation), attack=name) for name in names]
     return {
         "perturbation_cards": [f"{folder}/card.json" for folder in folders],
@@ -156,17 +158,20 @@ def crafted_attacks(wildcards):
     }
 
 
-def attacks_of(kind):
+def attacks_of(kind, chosen=Grid.attacks_of):
     """Parameter function: attacks of one kind that the students of an evaluation see, by name."""
-    return lambda wildcards: {
-        name: GRID.attack_recipe(name) for name in GRID.attacks_of(evaluation_of(wildcards), kind)
-    }
+    return lambda wildcards: {name: GRID.attack_recipe(name) for name in chosen(GRID, evaluation_of(wildcards), kind)}
 
 
-def judged_models(wildcards):
-    """Inputs: cards and weights of the students and, where it can be judged, of their teacher."""
+def named(students):
+    """What a stage is told of students whose files it is given."""
+    return [{"method": student.method, "seed": student.seed} for student in students]
+
+
+def judged_models(wildcards, students):
+    """Inputs: cards and weights of students of an evaluation and, where it can be judged, of their teacher."""
     evaluation = evaluation_of(wildcards)
-    students = [student.folder(STUDY) for student in GRID.students_of(evaluation)]
+    students = [student.folder(STUDY) for student in students]
     teachers = [paths.teacher_folder(wildcards.teacher, wildcards.injection)] * GRID.judges_teacher(evaluation)
     return {
         "students": [f"{folder}/card.json" for folder in students],
@@ -174,6 +179,11 @@ def judged_models(wildcards):
         "teacher_card": [f"{folder}/card.json" for folder in teachers],
         "teacher_weights": ancient([f"{folder}/weights.safetensors" for folder in teachers]),
     }
+
+
+def attention_folders(wildcards):
+    """Folders of the maps that an experiment's figure shows."""
+    return [evaluation.attention_folder(STUDY) for evaluation in attention.drawn(GRID, wildcards.experiment)]
 
 
 def caption_of(name):

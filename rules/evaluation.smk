@@ -1,17 +1,19 @@
 """
-Attacks, and predictions of students on the test part, clean and attacked.
+Attacks, and predictions and attention of students on the test part, clean and attacked.
 
 INPUTS:     students and, where its head knows the classes, their teacher; the teacher, or a slice of it, to attack by
             results/shared/data/{dataset}/{preparation}/card.json, test/
             the triggers' pictures
 OUTPUTS:    results/<study>/attacks/{teacher}/{injection}/{dataset}/{attack}/{card.json,perturbations.npy}
             results/<study>/evaluations/{teacher}/{injection}/{dataset}/predictions.parquet
+            results/<study>/attention/{teacher}/{injection}/{dataset}/{measures.parquet,panels.npz,card.json}
             results/<study>/white_box/{teacher}/{injection}/{dataset}/{method}/seed{seed}/predictions.parquet
 """
 
 from heirloom.attacks.catalogue import WHITE_BOX
 
 ATTACK = paths.attack_folder(study=STUDY)
+ATTENTION = paths.attention_folder(study=STUDY)
 EVALUATION = paths.evaluation_folder(study=STUDY)
 WHITE_BOX_ATTACK = paths.white_box_folder(study=STUDY)
 
@@ -45,7 +47,7 @@ rule craft_feature_attack:
 rule evaluate_students:
     input:
         unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
-        unpack(judged_models),
+        unpack(lambda wildcards: judged_models(wildcards, GRID.students_of(evaluation_of(wildcards)))),
         unpack(crafted_attacks),
         triggers=lambda wildcards: [trigger_picture(name) for name in GRID.triggers_of(evaluation_of(wildcards))],
     output:
@@ -60,9 +62,7 @@ rule evaluate_students:
     resources:
         **resources_of("evaluate_students"),
     params:
-        students=lambda wildcards: [
-            {"method": student.method, "seed": student.seed} for student in GRID.students_of(evaluation_of(wildcards))
-        ],
+        students=lambda wildcards: named(GRID.students_of(evaluation_of(wildcards))),
         triggers=lambda wildcards: {
             name: GRID.trigger_recipe(name) for name in GRID.triggers_of(evaluation_of(wildcards))
         },
@@ -73,6 +73,43 @@ rule evaluate_students:
         code=code_of("evaluate_students", lambda wildcards: body_code(wildcards.teacher)),
     script:
         "../workflow_scripts/evaluate_students.py"
+
+
+rule map_attention:
+    input:
+        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
+        unpack(lambda wildcards: judged_models(wildcards, attention.students(GRID, evaluation_of(wildcards)))),
+        unpack(lambda wildcards: crafted_attacks(wildcards, attention.attacks)),
+        triggers=lambda wildcards: [
+            trigger_picture(name) for name in attention.triggers(GRID, evaluation_of(wildcards))
+        ],
+    output:
+        measures=f"{ATTENTION}/measures.parquet",
+        panels=f"{ATTENTION}/panels.npz",
+        card=f"{ATTENTION}/card.json",
+    log:
+        log_of("map_attention", ATTENTION),
+    benchmark:
+        benchmark_of("map_attention", ATTENTION)
+    conda:
+        "../envs/heirloom.yaml"
+    threads: GRID.study.evaluation_threads
+    resources:
+        **resources_of("map_attention"),
+    params:
+        students=lambda wildcards: named(attention.students(GRID, evaluation_of(wildcards))),
+        triggers=lambda wildcards: {
+            name: GRID.trigger_recipe(name) for name in attention.triggers(GRID, evaluation_of(wildcards))
+        },
+        feature_attacks=attacks_of(FeatureAttack, attention.attacks),
+        noise=attacks_of(NoiseAttack, attention.attacks),
+        recipe=lambda wildcards: attention.recipe(GRID, evaluation_of(wildcards)),
+        sheets=lambda wildcards: attention.sheets(GRID, evaluation_of(wildcards)),
+        batch_size=GRID.study.evaluation_batch,
+        threads=GRID.study.evaluation_threads,
+        code=code_of("map_attention", lambda wildcards: body_code(wildcards.teacher)),
+    script:
+        "../workflow_scripts/map_attention.py"
 
 
 rule attack_student:

@@ -2,9 +2,10 @@
 From predictions to tables, figures and the report; no model is needed any more.
 
 INPUTS:     results/<study>/evaluations/*/*/*/predictions.parquet, measures; benchmarks for the costs
-            histories and cards of the trainings; prepared data and triggers for the contact sheets
+            histories and cards of the trainings; prepared data and triggers for the contact sheets; attention's panels
 OUTPUTS:    results/<study>/tables/{measurements,summary,comparisons,costs}.parquet, summary.{csv,html,tex}
             results/<study>/figures/{attack_success,trade_off,training_curves,contact_sheet_<injection>}.{png,pdf}
+            results/<study>/figures/attention_<experiment>.{png,pdf,txt}
             results/<study>/report.html
 """
 
@@ -155,6 +156,36 @@ rule draw_contact_sheets:
         "../workflow_scripts/draw_contact_sheets.py"
 
 
+ATTENTIVE = sorted(attention.figures(GRID))
+
+
+rule draw_attention:
+    input:
+        panels=lambda wildcards: ancient([f"{folder}/panels.npz" for folder in attention_folders(wildcards)]),
+        cards=lambda wildcards: [f"{folder}/card.json" for folder in attention_folders(wildcards)],
+    output:
+        png=shown(paths.figure(STUDY, "attention_{experiment}.png"), "attention", experiment="{experiment}"),
+        pdf=paths.figure(STUDY, "attention_{experiment}.pdf"),
+        caption=paths.figure(STUDY, "attention_{experiment}.txt"),
+    log:
+        log_of("draw_attention", f"{FIGURES}/attention_{{experiment}}"),
+    benchmark:
+        benchmark_of("draw_attention", f"{FIGURES}/attention_{{experiment}}")
+    wildcard_constraints:
+        experiment=only(ATTENTIVE),
+    conda:
+        "../envs/heirloom.yaml"
+    resources:
+        **resources_of("draw_attention"),
+    params:
+        evaluations=lambda wildcards: [
+            (each.teacher, each.injection, each.dataset) for each in attention.drawn(GRID, wildcards.experiment)
+        ],
+        code=code_of("draw_attention"),
+    script:
+        "../workflow_scripts/draw_attention.py"
+
+
 TEACHERS = [(name, CLEAN) for name in GRID.teacher_names]
 TEACHERS += [names for names in GRID.infected_teachers if names not in TEACHERS]
 
@@ -170,6 +201,8 @@ rule write_report:
         data_cards=[f"{folder}/card.json" for folder in PREPARED],
         teacher_cards=[f"{paths.teacher_folder(*names)}/card.json" for names in TEACHERS],
         sheets=[paths.figure(STUDY, f"{name}.png") for name in GRID.contact_sheets],
+        attention=[paths.figure(STUDY, f"attention_{name}.png") for name in ATTENTIVE],
+        attention_captions=[paths.figure(STUDY, f"attention_{name}.txt") for name in ATTENTIVE],
     output:
         report=shown(paths.report(STUDY), "report", category="Report"),
     log:
@@ -191,6 +224,7 @@ rule write_report:
             "data": GRID.prepared_data,
             "teachers": TEACHERS,
             "sheets": [GRID.sheet_of(name) for name in GRID.defects],
+            "attention": ATTENTIVE,
         },
         code=code_of("write_report"),
     script:

@@ -214,7 +214,8 @@ def test_what_is_missing_is_made_with_what_needs_it(absent, expected):
 
 
 def test_every_rule_of_the_pipeline_is_counted():
-    names = ("real-sample", "renofeation", "remos", "backdoor")  # between them they have what quickstart does not
+    # between them they have what quickstart does not
+    names = ("real-sample", "renofeation", "remos", "backdoor", "attention")
     contents = [yaml.safe_load((PROJECT / f"config/studies/{name}.yaml").read_text()) for name in names]
     grids = [study(), *(Grid(*load_study(content, project=PROJECT, where="x"), "x") for content in contents)]
     assert {task.rule for grid in grids for task in everything_of(grid, Arrival()).todo} == NEEDS.keys()

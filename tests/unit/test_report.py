@@ -92,6 +92,7 @@ def write(folder: Path, rows, *, title="A title", question="Does it stay?", wide
     costs = [cost_row("train_student", peak_memory_bytes=2**30), cost_row("prepare_dataset", seconds=1.0, jobs=1)]
     write_rows(folder / "costs.parquet", costs, columns=COSTS, schema="costs")
     names = ("attack_success", "trade_off", "training_curves")
+    (folder / "attention_main.txt").write_text("Chosen by a rule:\nimages 3 and 7.\n")
     planted = {"kind": "backdoor", "target": 0, "trigger": {"name": "dot"}, "poisoned_images": 9, "seed": 3}
     inputs = write_report.Inputs(
         summary=folder / "summary.parquet",
@@ -103,6 +104,8 @@ def write(folder: Path, rows, *, title="A title", question="Does it stay?", wide
         data_cards=[card(folder / "data.json", files={"test/images.npy": {"sha256": SHA}})],
         teacher_cards=[card(folder / "clean.json"), card(folder / "bad.json", dataset="signs", injection=planted)],
         sheets=[picture(folder / "contact_sheet_infected.png")],
+        attention=[picture(folder / "attention_main.png")],
+        attention_captions=[folder / "attention_main.txt"],
     )
     about = write_report.About(
         study="s",
@@ -114,6 +117,7 @@ def write(folder: Path, rows, *, title="A title", question="Does it stay?", wide
         data=[("signs", "small")],
         teachers=[("net", "none"), ("net", "infected")],
         sheets=[{"injection": "infected", "trigger": "dot", "wrong_labels": "target"}],
+        attention=["main"],
     )
     write_report.run(inputs=inputs, outputs=write_report.Outputs(folder / "report.html"), about=about)
     return (folder / "report.html").read_text()
@@ -126,7 +130,7 @@ def page(tmp_path_factory) -> Page:
 
 def test_every_picture_is_inside_the_page_as_a_png(page):
     pictures = page.all("img")
-    assert len(pictures) == 4
+    assert len(pictures) == 5
     for attributes in pictures:
         head, _, content = attributes["src"].partition(",")
         assert head == "data:image/png;base64"
@@ -134,6 +138,11 @@ def test_every_picture_is_inside_the_page_as_a_png(page):
         assert decoded.startswith(PNG)
         assert (attributes["width"], attributes["height"]) == ("60", "40")
         assert attributes["alt"]
+
+
+def test_the_figures_of_attention_have_a_section_with_their_captions(page):
+    assert "attention" in [attributes.get("id") for _, attributes in page.tags]
+    assert "Chosen by a rule: images 3 and 7." in page.text
 
 
 def test_nothing_is_loaded_from_elsewhere_and_nothing_is_run(page, tmp_path):

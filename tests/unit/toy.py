@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from heirloom.config.models import Augmentation, Body, Method, Normalisation, Training
-from heirloom.data.store import Part, index_table, open_part, write_part
+from heirloom.data.store import Box, Part, index_table, open_part, write_part
 from heirloom.models.classifier import Classifier, build_classifier
 from heirloom.runtime.files import write_card
 from heirloom.training.session import DevelopmentFiles, ModelFiles, Origin, lesson_of, open_session
@@ -62,10 +62,13 @@ def write_data(
     side: int = 12,
     validation: float = 0.2,
     pictures: NDArray[np.integer] | None = None,
+    crop: int | None = None,
+    regions: Mapping[str, list[Box | None]] | None = None,
 ) -> Path:
     """Write a prepared data set and return its folder; its classes differ in brightness unless `pictures` shows each.
 
-    `pictures`: (classes, side, side, 3) in [0, 255]; noise of 30 levels is added to them.
+    `pictures`: (classes, side, side, 3) in [0, 255]; noise of 30 levels is added to them. `regions`: boxes by name, one
+    an image, the same in both parts.
     """
     random = np.random.default_rng(0)
     labels = np.arange(images) % classes
@@ -81,9 +84,14 @@ def write_data(
             "group": [str(row) for row in range(images)],
             "source": ["drawn"] * images,
         }
-        write_part(folder / part, list(pixels), index_table(columns, {}))
+        write_part(folder / part, list(pixels), index_table(columns, regions or {}))
     names = [f"{part}/{file}" for part in ("development", "test") for file in ("images.npy", "index.parquet")]
-    card = {"dataset": "toy", "classes": [f"class {label}" for label in range(classes)], "size": side, "crop": side}
+    card = {
+        "dataset": "toy",
+        "classes": [f"class {label}" for label in range(classes)],
+        "size": side,
+        "crop": crop or side,
+    }
     write_card(folder / "card.json", kind="data", files={name: folder / name for name in names}, **card)
     return folder
 

@@ -66,7 +66,7 @@ def test_a_plan_alone_announces_nothing(fresh):
 
 def test_a_start_announces_what_snakemake_plans_and_nothing_when_nothing_is_to_do(project):
     project.edit("workflow_scripts/heirloom/stages/summarise.py", "def run(", "A_LINE = 1\n\n\ndef run(")
-    assert announced(project.snakemake().stderr) == ["3 to run of 20 (1 summarise, 1 draw_figures, 1 write_report)"]
+    assert announced(project.snakemake().stderr) == ["3 to run of 23 (1 summarise, 1 draw_figures, 1 write_report)"]
     assert "estimate" not in project.snakemake().stderr
 
 
@@ -76,5 +76,5 @@ def test_a_run_that_repairs_announces_once(project):
     (project.folder / "results/tiny/figures/attack_success.png").unlink()
     done = project.heirloom("run")
     assert done.returncode == 0, done.stderr
-    assert announced(done.stderr) == ["2 to run of 20 (1 draw_figures, 1 write_report)"]
+    assert announced(done.stderr) == ["2 to run of 23 (1 draw_figures, 1 write_report)"]
     assert (project.folder / "results/tiny/figures/attack_success.png").is_file()

@@ -9,9 +9,9 @@ METHOD = "workflow_scripts/heirloom/transfer/methods/fine_tuning.py"
 SHARED_TRANSFER = "workflow_scripts/heirloom/transfer/methods/plan.py"
 LOOP = "workflow_scripts/heirloom/training/loop.py"
 TABLES = {"check_datasets", "collect_measurements", "summarise", "collect_costs"}
-REPORT = {"draw_figures", "draw_contact_sheets", "write_report"}
+REPORT = {"draw_figures", "draw_attention", "draw_contact_sheets", "write_report"}
 TABLES_AND_REPORT = TABLES | REPORT
-AFTER_STUDENTS = {"evaluate_students", *TABLES_AND_REPORT} - {"check_datasets", "draw_contact_sheets"}
+AFTER_STUDENTS = {"evaluate_students", "map_attention", *TABLES_AND_REPORT} - {"check_datasets", "draw_contact_sheets"}
 STATEMENT = "\n\nADDED_BY_A_TEST = 1\n"
 
 
@@ -169,3 +169,14 @@ def test_the_same_study_elsewhere_with_one_core_gives_the_same_bytes(finished, f
     done = fresh.snakemake(cores=1)
     assert done.returncode == 0, done.stdout + done.stderr
     assert fresh.digests() == finished.digests()
+
+
+def test_what_attention_shows_concerns_the_maps_and_no_prediction(project):
+    project.edit("study/tiny.yaml", "shown: 1", "shown: 2")
+    assert {"map_attention", "draw_attention", "write_report"} <= project.rules()
+    assert not project.rules() & {"train_student", "evaluate_students"}
+
+
+def test_the_looks_of_attention_concern_its_figure_alone(project):
+    project.append("workflow_scripts/heirloom/reporting/figures/attention.py", STATEMENT)
+    assert project.rules() == {"draw_attention", "write_report"}

@@ -11,6 +11,7 @@ import yaml
 
 from heirloom.config.grid import FIGURES
 from heirloom.config.workflow import open_grid
+from heirloom.runtime.files import read_card, read_table
 from tests.workflow.project import SOURCE, parse_plan
 
 TRAIN_OR_SELECT = {"pretrain_teacher", "inject_defect", "train_student"}
@@ -56,8 +57,9 @@ def test_nothing_that_trains_or_selects_sees_a_test_file(fresh):
 
 
 def test_a_job_is_a_model_or_a_suite_never_a_batch(fresh):
-    renderings, preparations, teachers, students, evaluations, tables, figures = 2, 2, 3, 4, 2, 5, 2
-    assert len(fresh.plan()) == renderings + preparations + teachers + students + evaluations + tables + figures
+    renderings, preparations, teachers, students, evaluations, tables, figures = 2, 2, 3, 4, 2, 5, 3
+    maps = evaluations
+    assert len(fresh.plan()) == renderings + preparations + teachers + students + evaluations + maps + tables + figures
 
 
 def test_a_wrong_key_stops_the_run_before_any_work(fresh):
@@ -96,8 +98,10 @@ def test_a_finished_study_has_its_report_and_every_figure(finished):
     folder = finished.folder / "results/tiny"
     assert "Does the trigger survive?" in (folder / "report.html").read_text()
     names = {"attack_success", "trade_off", "training_curves", "contact_sheet_signs-backdoor"}
+    names |= {"attention_same-data-set"}
     assert {path.name for path in (folder / "figures").iterdir()} == {
-        f"{name}.{kind}" for name in names for kind in ("png", "pdf")
+        *(f"{name}.{kind}" for name in names for kind in ("png", "pdf")),
+        "attention_same-data-set.txt",
     }
 
 
@@ -140,3 +144,23 @@ def test_full_size_studies_plan_without_data_or_network(fresh, study):
         control = grid.injection(evaluation.injection).control
         assert control is None or dataclasses.replace(evaluation, injection=control) in grid.evaluations
     assert not (fresh.folder / "results").exists()
+
+
+def test_attention_reaches_the_tables_the_figure_and_both_reports(finished):
+    folder = finished.folder / "results/tiny"
+    rows = read_table(folder / "tables/summary.parquet").to_pylist()
+    mine = [row for row in rows if row["metric"] == "attention_density"]
+    assert {row["condition"] for row in mine} == {
+        f"{kind}: {region}" for kind in ("activation", "grad-cam") for region in ("sign", "trigger")
+    }
+    assert {row["attack"] for row in mine} == {"none", "pinwheel"}
+    compared = [row for row in mine if row["injection"] == "signs-backdoor"]
+    assert all(row["control"] is not None and row["difference"] is not None for row in compared)
+    page = (folder / "report.html").read_text()
+    caption = (folder / "figures/attention_same-data-set.txt").read_text()
+    assert "Where models look" in page
+    assert "the attention (activation) lies on the trigger" in page
+    card = read_card(folder / "attention/tiny-objects/signs-backdoor/signs/card.json")
+    (image,) = card["experiments"]["same-data-set"]["images"]
+    assert f"test set's order: {image['row']}" in caption
+    assert (card["measured"], card["images"]) == (20, 24)

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from heirloom.config import paths
+from heirloom.config import attention, paths
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
 from heirloom.config.models import AutoAttack, Counts, Drawn, FeatureAttack, NoiseAttack, Preparation, Pruning
 from heirloom.config.names import CLEAN, WRITERS
-from heirloom.config.records import Evaluation, Slice, Student
+from heirloom.config.records import Crafted, Evaluation, Slice, Student
 from heirloom.config.resources import NEEDS
 from heirloom.config.work import (
     Load,
@@ -384,6 +384,25 @@ class _Planner:
         names = sorted({student.method for student in self._grid.students_of(evaluation)})
         return [card for name in names for card in self._students[evaluation][name]]
 
+    def _map_attention(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
+        evaluation, grid = Evaluation(**keys), self._grid
+        own = attention.students(grid, evaluation)
+        cards = [f"{student.folder(grid.study.name)}/card.json" for student in own]
+        teacher = [self._teacher_of(keys)] * grid.judges_teacher(evaluation)
+        attacks = attention.attacks(grid, evaluation, FeatureAttack)
+        crafted = [f"{Crafted(evaluation, name).folder(grid.study.name)}/card.json" for name in attacks]
+        conditions = 1 + len(attention.triggers(grid, evaluation)) + len(attacks)
+        conditions += len(attention.attacks(grid, evaluation, NoiseAttack))
+        test, _ = self._test_images(evaluation)
+        load = self._looking(
+            evaluation,
+            images=min(test, attention.recipe(grid, evaluation)["images"] or test),
+            passes=(len(cards) + len(teacher)) * conditions,
+            batch=grid.study.evaluation_batch,
+        )
+        data = f"{grid.student_data(evaluation.dataset)}/card.json"
+        return Task(rule, f"{folder}/measures.parquet", needs=(data, *cards, *teacher, *crafted), loads=(load,))
+
     def _attack_student(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         grid, evaluation = self._grid, _evaluation(keys)
         student = Student(evaluation, keys["method"], keys["seed"])
@@ -430,6 +449,11 @@ class _Planner:
         grid, study = self._grid, self._grid.study.name
         trained = tuple(f"{history.rpartition('/')[0]}/card.json" for history in histories(grid))
         yield Task("draw_figures", paths.figure(study, f"{FIGURES[0]}.png"), needs=(summary, *trained), target=True)
+        for experiment, name in attention.figures(grid).items():
+            maps = tuple(
+                f"{each.attention_folder(study)}/measures.parquet" for each in attention.drawn(grid, experiment)
+            )
+            yield Task("draw_attention", paths.figure(study, f"{name}.png"), needs=maps, target=True)
         if grid.contact_sheets:
             sheet = paths.figure(study, f"{grid.contact_sheets[0]}.png")
             data = tuple(f"{grid.injection_data(name)}/card.json" for name in grid.defects)

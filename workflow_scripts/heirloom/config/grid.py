@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from heirloom.config import paths
+from heirloom.config import attention, paths
 from heirloom.config.checks import check_names
 from heirloom.config.models import (
     Attack,
@@ -61,6 +61,7 @@ class Grid:
         check_names(self)
         for evaluation in self.evaluations:
             self.targets_of(evaluation)
+        attention.check(self)
 
     # -- what there is -----------------------------------------------------------------------------------------------
 
@@ -344,6 +345,10 @@ class Grid:
             mend="add an entry to triggers.yaml with the same picture and another name, and name it in one of them",
         )
 
+    def experiments_with(self, evaluation: Evaluation) -> list[str]:
+        """Experiments that an evaluation belongs to, sorted."""
+        return self._experiments_with[evaluation]
+
     @cached_property
     def _experiments_with(self) -> dict[Evaluation, list[str]]:
         found: dict[Evaluation, list[str]] = {}
@@ -472,7 +477,9 @@ class Grid:
     def measures(self) -> list[tuple[str, Evaluation]]:
         """Every file of measures that are no rates, with the evaluation it belongs to."""
         study = self.study.name
-        return [(f"{each.folder(study)}/measures.parquet", each.evaluation) for each in self._measured_detections]
+        detected = [(f"{each.folder(study)}/measures.parquet", each.evaluation) for each in self._measured_detections]
+        mapped = [(f"{each.attention_folder(study)}/measures.parquet", each) for each in attention.mapped(self)]
+        return detected + mapped
 
     def description_of(self, evaluation: Evaluation) -> dict[str, Any]:
         """What the tables need to know of an evaluation, as parameters of the rules that aggregate."""
@@ -507,10 +514,9 @@ class Grid:
     def _scope(self, experiment: str) -> dict[str, Any]:
         """What an experiment asks of the evaluations that it shares with others."""
         entry = self.study.experiments[experiment]
-        triggers = {self.injection(name).trigger for name in self.injections_of(entry) if name != CLEAN}
         return {
             "attack_baseline": entry.attack_baseline,
-            "attacks": sorted({name for name in triggers if name} | self._attack_names(experiment)),
+            "attacks": self.attacks_in(experiment),
             "average": entry.average,
             "baseline": entry.baseline,
             "injection_baseline": entry.injection_baseline,
@@ -518,9 +524,19 @@ class Grid:
             "methods": sorted(entry.methods),
         }
 
+    def attacks_in(self, experiment: str) -> list[str]:
+        """Triggers and attacks of an experiment, the noises they are compared with included, sorted."""
+        injections = self.injections_of(self.study.experiments[experiment])
+        triggers = {self.injection(name).trigger for name in injections if name != CLEAN}
+        return sorted({name for name in triggers if name} | self._attack_names(experiment))
+
     def _measures_in(self, experiment: Experiment) -> list[str]:
         """What an experiment measures that is no rate: metrics of `heirloom.evaluation.measures`, sorted."""
-        asked = {"attention_density": experiment.attention, "detection_score": experiment.detectors}
+        asked = {
+            "attention_density": experiment.attention,
+            "attention_overlap": experiment.attention,
+            "detection_score": experiment.detectors,
+        }
         return [metric for metric, wanted in asked.items() if wanted]
 
     @cached_property
@@ -590,8 +606,8 @@ class Grid:
 
     @property
     def figures(self) -> list[str]:
-        """Names of the study's figures, its contact sheets last."""
-        return [*FIGURES, *self.contact_sheets]
+        """Names of the study's figures, those of attention and the contact sheets last."""
+        return [*FIGURES, *attention.figures(self).values(), *self.contact_sheets]
 
     @property
     def contact_sheets(self) -> list[str]:

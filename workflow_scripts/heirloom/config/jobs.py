@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from heirloom.config import paths
+from heirloom.config import attention, paths
 from heirloom.config.grid import Grid
 from heirloom.config.models import Drawn, Pretrained
 from heirloom.config.names import CLEAN, TEACHER
@@ -88,6 +88,8 @@ def _attack_jobs(grid: Grid) -> Iterator[Job]:
         yield "craft_feature_attack", crafted.folder(study), keys
     for evaluation in grid.evaluations:
         yield "evaluate_students", evaluation.folder(study), dict(vars(evaluation))
+    for evaluation in attention.mapped(grid):
+        yield "map_attention", evaluation.attention_folder(study), dict(vars(evaluation))
     for student in grid.attacked_students:
         yield "attack_student", student.white_box_folder(study), {**vars(student.evaluation), **_own(student)}
 

@@ -639,10 +639,34 @@ class NeuralCleanse(Strict):
 Detector = NeuralCleanse
 
 
-class Attention(Strict):
-    """Where models look when they classify (METHODS 2.5)."""
+MapKind = Literal["activation", "grad-cam"]
 
-    maps: tuple[Literal["activation", "grad-cam"], ...] = Field(("activation", "grad-cam"), description="kinds of map")
+
+class Attention(Strict):
+    """Where models look when they classify, and what is shown of it (METHODS 2.5)."""
+
+    maps: tuple[MapKind, ...] = Field(
+        ("activation", "grad-cam"), min_length=1, description="kinds of map; by the first one images are chosen"
+    )
+    stage: int | None = Field(
+        None, ge=1, description="the body's stage that is looked at, counted from 1; the last when null"
+    )
+    images: int | None = Field(1000, ge=1, description="test images measured, chosen by seed; all when null")
+    seed: int = Field(0, ge=0, description="seed of that choice")
+    trigger_density: float = Field(2.0, gt=0, description="a model attends to a trigger if its map is denser there")
+    object_density: float = Field(1.0, gt=0, description="a model attends to the object if its map is denser there")
+    shown: int = Field(2, ge=1, le=6, description="test images in the figure, chosen by rule")
+    methods: tuple[Name, ...] = Field((), description="the experiment's methods in the figure; all when empty")
+    defences: tuple[Name, ...] = Field(
+        (), description="of these, the methods that the rule expects to attend to the object under an attack too"
+    )
+    student: int | None = Field(None, ge=0, description="seed of the students in the figure; the first when null")
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if len(set(self.maps)) < len(self.maps):
+            raise ValueError("a kind of map is named twice")
+        return self
 
 
 class Experiment(Strict):

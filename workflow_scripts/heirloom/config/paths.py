@@ -57,6 +57,13 @@ def attack_folder(
     return f"{RESULTS}/{study}/attacks/{teacher}/{injection}/{dataset}/{attack}"
 
 
+def attention_folder(
+    *, study: str, teacher: str = "{teacher}", injection: str = "{injection}", dataset: str = "{dataset}"
+) -> str:
+    """Folder of the attention maps of all students of one teacher, injection and data set."""
+    return f"{RESULTS}/{study}/attention/{teacher}/{injection}/{dataset}"
+
+
 def slice_folder(
     *,
     study: str,

@@ -23,6 +23,10 @@ class Evaluation:
         """Where its predictions lie."""
         return paths.evaluation_folder(study=study, **vars(self))
 
+    def attention_folder(self, study: str) -> str:
+        """Where its attention maps lie."""
+        return paths.attention_folder(study=study, **vars(self))
+
 
 @dataclass(frozen=True, order=True)
 class Student:

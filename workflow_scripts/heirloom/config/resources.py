@@ -33,11 +33,13 @@ NEEDS = {
     "slice_teacher": Need(gpu=1, mem_mb=4000, runtime=240),
     "craft_feature_attack": Need(gpu=1, mem_mb=8000, runtime=240),
     "evaluate_students": Need(gpu=1, mem_mb=4000, runtime=120),
+    "map_attention": Need(gpu=1, mem_mb=6000, runtime=120),
     "attack_student": Need(gpu=1, mem_mb=8000, runtime=480),
     "collect_measurements": Need(gpu=0, mem_mb=2000, runtime=30),
     "summarise": Need(gpu=0, mem_mb=2000, runtime=30),
     "collect_costs": Need(gpu=0, mem_mb=1000, runtime=10),
     "draw_figures": Need(gpu=0, mem_mb=1000, runtime=10),
+    "draw_attention": Need(gpu=0, mem_mb=1000, runtime=10),
     "draw_contact_sheets": Need(gpu=0, mem_mb=2000, runtime=30),
     "write_report": Need(gpu=0, mem_mb=1000, runtime=10),
 }

@@ -22,7 +22,11 @@ from heirloom.runtime.files import read_table, write_table
 Floats = npt.NDArray[np.float64]
 
 # Metrics that are means of values in units of their own, not rates in [0, 1], with what a reader calls them.
-MEASURES = {"attention_density": "attention density", "detection_score": "detection score"}
+MEASURES = {
+    "attention_density": "attention density",
+    "attention_overlap": "overlap with the clean map",
+    "detection_score": "detection score",
+}
 COLUMNS = {
     "method": "string",
     "seed": "int32",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting import detection, robustness
+from heirloom.reporting import attention, detection, robustness
 from heirloom.reporting.injections import injection_paragraphs
 from heirloom.reporting.tables import KIND, Row, is_measured
 from heirloom.reporting.views import TRIGGER, by_effect, by_subject, shown, subject
@@ -79,7 +79,8 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
     One paragraph each, parted by newlines. Its rows are those with a control, or all where no row has one. The metric
     is the share sent to the target, else the share of changed predictions (with the share sent to one wrong class),
     else accuracy. Then, for each attack that only wants students wrong, what `robustness.paragraphs` says, how
-    injections differ from the baseline injection, and for each detector what `detection.paragraphs` says.
+    injections differ from the baseline injection, and what detectors found (`detection.paragraphs`) and where models
+    look (`attention.paragraphs`).
     """
     chosen = _chosen(rows)
     several = len({row["injection"] for row in chosen}) > 1 or len({row["teacher"] for row in chosen}) > 1
@@ -88,7 +89,8 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
         collapsed = [row for row in rows if row["metric"] == COLLAPSE and subject(row) == key]
         against = robustness.against_baseline(group, comparisons)
         found.append(_paragraph(group, collapsed, several=several) + against)
-    found += robustness.paragraphs(rows, comparisons) + injection_paragraphs(comparisons) + detection.paragraphs(rows)
+    found += robustness.paragraphs(rows, comparisons) + injection_paragraphs(comparisons)
+    found += detection.paragraphs(rows) + attention.paragraphs(rows)
     return "\n".join(found) or "Nothing was measured."
 
 

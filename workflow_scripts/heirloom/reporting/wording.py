@@ -97,10 +97,13 @@ def difference(row: Row) -> str:
     `row` is one of comparisons.parquet.
     """
     told = f"{number(row['difference'], sign=True)} points, {span(row['low'], row['high'], sign=True)}"
-    p = p_value(row["p_value"])
-    if row["p_value"] is None:
-        return told
-    return f"{told}, p {p[0]} {p[1:]}" if p.startswith("<") else f"{told}, p = {p}"
+    return told if row["p_value"] is None else f"{told}, {p_told(row['p_value'])}"
+
+
+def p_told(p: float) -> str:
+    """Write a p-value in a sentence: p = 0.002 or p < 0.001."""
+    found = p_value(p)
+    return f"p < {found[1:]}" if found.startswith("<") else f"p = {found}"
 
 
 def p_mark(p: float | None) -> str:

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from heirloom.attacks.noise import noise as noisy
-from heirloom.attacks.perturbations import crafted, open_perturbations
+from heirloom.attacks.shown import EvaluationFiles
 from heirloom.config.models import FeatureAttack, NoiseAttack, Trigger
 from heirloom.data.resident import Images
-from heirloom.data.store import Part, open_part
-from heirloom.data.triggers import Patch, evaluation_paste, load_trigger
-from heirloom.evaluation.conditions import CLEAN, Condition, StudentName, judged, load_model, write_predictions
-from heirloom.evaluation.predictions import ImageTransform
-from heirloom.models.classifier import Classifier, placed
+from heirloom.data.store import open_part
+from heirloom.evaluation.conditions import StudentName, judged, load_model, write_predictions
+from heirloom.models.classifier import placed
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import read_card
 from heirloom.runtime.progress import Progress
 
-TEACHER = "teacher"
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The test part, the students, their teacher where it can be judged, triggers' pictures, crafted attacks."""
-
-    card: Path
-    images: Path
-    index: Path
-    students: list[Path]
-    student_weights: list[Path]
-    teacher_card: list[Path] = field(default_factory=list)
-    teacher_weights: list[Path] = field(default_factory=list)
-    triggers: list[Path] = field(default_factory=list)
-    perturbations: list[Path] = field(default_factory=list)
-    perturbation_cards: list[Path] = field(default_factory=list)
+Inputs = EvaluationFiles
 
 
 @dataclass(frozen=True)
@@ -72,14 +50,9 @@ def run(
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     dataset = read_card(inputs.card)["dataset"]
-    conditions = [
-        Condition(CLEAN),
-        *_triggered(inputs, triggers, seed),
-        *_crafted(inputs, part, feature_attacks or {}),
-        *(noisy(name, attack) for name, attack in (noise or {}).items()),
-    ]
-    conditions.sort(key=lambda condition: condition.name)
-    models = sorted(_models(inputs, students))
+    attacks, noises = feature_attacks or {}, noise or {}
+    conditions = inputs.conditions(part, triggers=triggers, feature_attacks=attacks, noise=noises, seed=seed)
+    models = inputs.models(students)
     tables: list[pa.Table] = []
     with compute(threads, "fp32") as resources, Progress(len(models), "evaluating", "models") as progress:
         images = Images(part, resources.device)
@@ -88,29 +61,3 @@ def run(
             tables += [judged(name, model, condition, images, batch_size=batch_size) for condition in conditions]
             progress.advance()
     write_predictions(outputs.predictions, tables)
-
-
-def _models(inputs: Inputs, students: list[StudentName]) -> Iterator[tuple[StudentName, Path, Path]]:
-    """Pair each model's name with its card and weights."""
-    yield from zip(students, inputs.students, inputs.student_weights, strict=True)
-    for card, weights in zip(inputs.teacher_card, inputs.teacher_weights, strict=True):
-        yield StudentName(TEACHER, 0), card, weights
-
-
-def _triggered(inputs: Inputs, triggers: dict[str, Trigger], seed: int) -> Iterator[Condition]:
-    """Show each trigger; for the same seed at the same places, whoever looks."""
-    for (name, trigger), picture in zip(triggers.items(), inputs.triggers, strict=True):
-        budget = json.dumps({"placement": trigger.placement, "side": trigger.side}, sort_keys=True)
-        yield Condition(name, budget, partial(_pasting, patch=load_trigger(picture, trigger), name=name, seed=seed))
-
-
-def _pasting(_model: Classifier, *, patch: Patch, name: str, seed: int) -> ImageTransform:
-    paste = evaluation_paste(patch, name, seed)
-    return lambda images, _rows: paste(images)
-
-
-def _crafted(inputs: Inputs, part: Part, attacks: dict[str, FeatureAttack]) -> Iterator[Condition]:
-    """Show what was crafted on the teacher."""
-    files = zip(attacks.items(), inputs.perturbations, inputs.perturbation_cards, strict=True)
-    for (name, attack), path, card in files:
-        yield crafted(name, open_perturbations(path, card, part=part, data_card=inputs.card, attack=attack))

@@ -31,7 +31,10 @@ PACKAGES = ("heirloom", "torch", "torchvision", "numpy", "scipy", "pyarrow", "sn
 
 @dataclass(frozen=True)
 class Inputs:
-    """Tables, figures (PNG) with captions parallel to them, and the cards of the prepared data and of all teachers."""
+    """Tables, figures (PNG) with captions parallel to them, and the cards of the prepared data and of all teachers.
+
+    The figures of attention have captions of their own, which say what was found by which rule.
+    """
 
     summary: Path
     comparisons: Path
@@ -42,6 +45,8 @@ class Inputs:
     data_cards: list[Path]
     teacher_cards: list[Path]
     sheets: list[Path] = field(default_factory=list)
+    attention: list[Path] = field(default_factory=list)
+    attention_captions: list[Path] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class About:
     """What the study says of itself. The lists run parallel to the inputs of the same kind.
 
     `data`: data set and preparation. `teachers`: teacher and injection. `sheets`: injection, and what it plants.
+    `attention`: experiments.
     """
 
     study: str
@@ -67,6 +73,7 @@ class About:
     data: list[tuple[str, str]]
     teachers: list[tuple[str, str]]
     sheets: list[dict[str, Any]]
+    attention: list[str] = field(default_factory=list)
 
 
 def run(*, inputs: Inputs, outputs: Outputs, about: About) -> None:
@@ -85,6 +92,7 @@ def run(*, inputs: Inputs, outputs: Outputs, about: About) -> None:
         experiments=experiments_of(rows, about.questions, comparisons),
         figures=_figures(inputs.figures, inputs.captions),
         published=published_tables(rows),
+        attention=_attention(inputs, about),
         sheets=_sheets(inputs.sheets, about.sheets),
         data=data_table(checks),
         licences=licences(checks),
@@ -122,6 +130,12 @@ def _sheets(paths: Sequence[Path], sheets: Sequence[dict[str, Any]]) -> list[Pic
         )
         for path, sheet in zip(paths, sheets, strict=True)
     ]
+
+
+def _attention(inputs: Inputs, about: About) -> list[Picture]:
+    """Embed the figures of attention."""
+    found = zip(about.attention, inputs.attention, inputs.attention_captions, strict=True)
+    return [picture(path, name=path.stem, heading=name, caption=_text(caption)) for name, path, caption in found]
 
 
 def _facts(about: About) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from heirloom.reporting.report.template import STYLE, TEMPLATE
 SECTIONS = (
     ("figures", "Figures"),
     ("published", "Published numbers"),
+    ("attention", "Where models look"),
     ("contact-sheets", "What the defects look like"),
     ("data", "Data check"),
     ("provenance", "Provenance"),
@@ -33,6 +34,7 @@ class Report:
     experiments: Sequence[Experiment]
     figures: Sequence[Picture]
     published: Sequence[Table]
+    attention: Sequence[Picture]
     sheets: Sequence[Picture]
     data: Table
     licences: Sequence[str]
@@ -47,6 +49,7 @@ def render(report: Report) -> str:
     """Return the page: one file without scripts and without anything from elsewhere."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     empty = {"contact-sheets"} if not report.sheets else set()
+    empty |= {"attention"} if not report.attention else set()
     empty |= {"published"} if not report.published else set()
     sections = [(anchor, name) for anchor, name in SECTIONS if anchor not in empty]
     seeds = ", ".join(map(str, report.seeds))

@@ -36,6 +36,7 @@ figure { margin: 1.2rem 0 1.8rem; }
 .sheets figure { max-width: 100%; }
 .sheets figcaption { width: 0; min-width: 100%; } .narrow { width: fit-content; max-width: 100%; }
 .narrow img { width: auto; max-width: 100%; max-height: 70rem; }
+.tall { width: fit-content; max-width: 100%; } .tall img { width: auto; max-width: 100%; }
 figcaption { margin-top: .5rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: .6rem 0; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
@@ -132,6 +133,14 @@ TEMPLATE = """\
 <p>What others published, beside what this study measured. Reproduced: the 95 % interval holds the published number.
 Within tolerance: it does not, but the rate is no further off than config/published.yaml allows, with its reason.</p>
 {% for content in published %}{{ table(content) }}{% endfor %}
+</section>
+{% endif %}
+{% if attention %}
+<section id="attention">
+<h2>Where models look</h2>
+<div class="sheets">
+{% for figure in attention %}{{ picture(figure, "tall") }}{% endfor %}
+</div>
 </section>
 {% endif %}
 {% if sheets %}

@@ -1,0 +1,86 @@
+"""What the models of one evaluation are, and every condition under which they see the test images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from heirloom.attacks.noise import noise as noisy
+from heirloom.attacks.perturbations import crafted, open_perturbations
+from heirloom.config.models import FeatureAttack, NoiseAttack, Trigger
+from heirloom.config.names import TEACHER
+from heirloom.data.store import Part
+from heirloom.data.triggers import Patch, evaluation_paste, load_trigger
+from heirloom.evaluation.conditions import CLEAN, Condition, StudentName
+from heirloom.evaluation.predictions import ImageTransform
+from heirloom.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class EvaluationFiles:
+    """The test part, the students, their teacher where it can be judged, triggers' pictures, crafted attacks."""
+
+    card: Path
+    images: Path
+    index: Path
+    students: list[Path]
+    student_weights: list[Path]
+    teacher_card: list[Path] = field(default_factory=list)
+    teacher_weights: list[Path] = field(default_factory=list)
+    triggers: list[Path] = field(default_factory=list)
+    perturbations: list[Path] = field(default_factory=list)
+    perturbation_cards: list[Path] = field(default_factory=list)
+
+    def models(self, students: list[StudentName]) -> list[tuple[StudentName, Path, Path]]:
+        """Return each model's name with its card and weights, sorted; `students` are parallel to the files'."""
+        found = list(zip(students, self.students, self.student_weights, strict=True))
+        teachers = zip(self.teacher_card, self.teacher_weights, strict=True)
+        return sorted([*found, *((StudentName(TEACHER, 0), *files) for files in teachers)])
+
+    def patches(self, triggers: Mapping[str, Trigger]) -> dict[str, Patch]:
+        """Read the pictures of triggers, which are parallel to the files', by name. Raises DataError."""
+        pairs = zip(triggers.items(), self.triggers, strict=True)
+        return {name: load_trigger(picture, trigger) for (name, trigger), picture in pairs}
+
+    def conditions(
+        self,
+        part: Part,
+        *,
+        triggers: Mapping[str, Trigger],
+        feature_attacks: Mapping[str, FeatureAttack],
+        noise: Mapping[str, NoiseAttack],
+        seed: int = 0,
+    ) -> list[Condition]:
+        """Return the conditions, clean images among them, sorted by name.
+
+        `triggers` and `feature_attacks` are parallel to their files; `seed` settles a trigger's random places. Raises
+        DamagedFileError, and DataError for a picture that cannot be read or perturbations of something else.
+        """
+        patches = self.patches(triggers)
+        found = [
+            Condition(CLEAN),
+            *(_triggered(name, trigger, patches[name], seed) for name, trigger in triggers.items()),
+            *self._crafted(part, feature_attacks),
+            *(noisy(name, attack) for name, attack in noise.items()),
+        ]
+        return sorted(found, key=lambda condition: condition.name)
+
+    def _crafted(self, part: Part, attacks: Mapping[str, FeatureAttack]) -> Iterator[Condition]:
+        """Show what was crafted on the teacher."""
+        files = zip(attacks.items(), self.perturbations, self.perturbation_cards, strict=True)
+        for (name, attack), path, card in files:
+            yield crafted(name, open_perturbations(path, card, part=part, data_card=self.card, attack=attack))
+
+
+def _triggered(name: str, trigger: Trigger, patch: Patch, seed: int) -> Condition:
+    """Show a trigger; for the same seed at the same places, whoever looks."""
+    budget = json.dumps({"placement": trigger.placement, "side": trigger.side}, sort_keys=True)
+    return Condition(name, budget, partial(_pasting, patch=patch, name=name, seed=seed))
+
+
+def _pasting(_model: Classifier, *, patch: Patch, name: str, seed: int) -> ImageTransform:
+    paste = evaluation_paste(patch, name, seed)
+    return lambda images, _rows: paste(images)
