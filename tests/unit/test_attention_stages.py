@@ -223,6 +223,21 @@ def test_shares_that_attend_to_the_trigger_are_counted_over_all_candidates(place
             assert shares["dot"][attack] == pytest.approx(np.mean(hits))
 
 
+def test_maps_without_contrast_are_counted(place, outputs):
+    assert read_panel(outputs.panels, outputs.card, "main").facts["flat"]["activation"] == 0
+    found = read_panel(outputs.panels, outputs.card, "main").facts["flat"]["grad-cam"]
+    part, models = toy.opened(place / "data", "test"), ("teacher", "tuned", "divmag")
+    paste = evaluation_paste(load_trigger(place / "dot.png", TRIGGER), "dot")
+    clean = [centre(torch.from_numpy(part.batch(np.arange(f, min(f + 5, IMAGES)))), CROP) for f in range(0, IMAGES, 5)]
+    shown = torch.cat([*clean, *map(paste, clean)])
+    flat = [
+        (each.amax() == each.amin()).item()
+        for name in models
+        for each in look(attacked.loaded(place / name), shown, kinds=["grad-cam"], stage=2).maps["grad-cam"]
+    ]
+    assert found == pytest.approx(np.mean(flat))
+
+
 def test_equal_inputs_give_equal_bytes(place, outputs, tmp_path):
     again = run(place, tmp_path)
     for name in ("measures", "panels", "card"):

@@ -28,6 +28,7 @@ def facts(**changed):
         "conditions": ["none", "dot"],
         "defences": ["divmag"],
         "demands": 4,
+        "flat": {"activation": 0.0},
         "images": [{"class_name": "stop", "demands_met": 4, "row": 17, "sample": "a"}],
         "kinds": ["activation"],
         "models": [{"method": "tuned", "seed": 1}, {"method": "divmag", "seed": 1}],
@@ -89,6 +90,12 @@ def test_a_caption_of_triggers_without_objects_asks_the_defence_not_to_attend():
     told = choice_caption(facts(object=None))
     assert "divmag not to the trigger" in told
     assert "sign" not in told.replace("signs", "")
+
+
+def test_maps_without_contrast_are_told_where_there_are_any():
+    assert "contrast" not in explanation(facts())
+    told = explanation(facts(flat={"activation": 0.0, "grad-cam": 0.125}))
+    assert told.endswith("Without contrast, and counted as even: 12.5 % of the Grad-CAM maps.")
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------

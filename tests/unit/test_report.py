@@ -198,7 +198,7 @@ def test_a_users_words_are_never_markup(tmp_path):
     text = write(tmp_path, twins(rows_of(experiment="main")), title=EVIL, question=EVIL)
     found = Page(text)
     assert not found.all("script")
-    assert len(found.all("img")) == 4
+    assert len(found.all("img")) == 5
     assert EVIL in markup.unescape(text)
     assert found.text.count("<script>alert(1)</script>") >= 3  # title, question, licence
 
@@ -343,7 +343,7 @@ def test_the_probe_notices_what_is_wrong(tmp_path, report):
 @needs_browser
 def test_every_image_loads_and_the_console_is_silent(tmp_path, report):
     found, console = probed(tmp_path, report, "--window-size=1280,900")
-    assert (found["images"], found["empty"]) == (4, 0)
+    assert (found["images"], found["empty"]) == (5, 0)
     assert found["problems"] == found["fetched"] == []
     assert not console
 

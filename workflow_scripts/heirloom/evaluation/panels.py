@@ -73,6 +73,7 @@ class Gatherer:
             "conditions": [condition.name for condition in self.conditions],
             "defences": self.sheet.defences,
             "demands": choice.demands,
+            "flat": {kind: self._flat(kind) for kind in self.subject.kinds},
             "images": images,
             "kinds": list(self.subject.kinds),
             "models": [vars(name) for name in self.models],
@@ -81,6 +82,11 @@ class Gatherer:
             "trigger_density": self.sheet.trigger_density,
             "triggers": [name for name in self.sheet.attacks if name in self.subject.patches],
         }
+
+    def _flat(self, kind: str) -> float:
+        """Return the share of all maps of the models shown that have no contrast."""
+        maps = [self.answers[name, each.name].maps[kind] for name in self.models for each in self.conditions]
+        return float(np.mean([np.ptp(each, axis=(1, 2)) == 0 for each in maps]))
 
     def _attending(self, name: StudentName) -> dict[str, dict[str, float]]:
         """Return the share of all candidates on which a model attends to each trigger, by condition."""

@@ -9,7 +9,7 @@ from typing import Any
 from heirloom.evaluation.metrics import CLEAN, TEACHER
 from heirloom.reporting.tables import KIND, Row
 from heirloom.reporting.views import TRIGGER, measures
-from heirloom.reporting.wording import amount, amounts, detectable, listed, method_title, p_told, place
+from heirloom.reporting.wording import amount, amounts, detectable, listed, method_title, p_told, percent, place
 
 DENSITY = "attention_density"
 KINDS = {"activation": "activation", "grad-cam": "Grad-CAM"}
@@ -90,7 +90,8 @@ def explanation(facts: Mapping[str, Any]) -> str:
         told += ", outlined on top" + (" (dashed: where it would be)." if facts["triggers"] else ".")
     if len(facts["conditions"]) > 1:
         told += " Overlap: the mass that the map shares with that of the clean image."
-    return told
+    flat = [f"{percent(share)} of the {kind_title(kind)} maps" for kind, share in facts["flat"].items() if share]
+    return told + (f" Without contrast, and counted as even: {listed(flat)}." if flat else "")
 
 
 # -- sentences ---------------------------------------------------------------------------------------------------------
