@@ -313,3 +313,14 @@ def test_nothing_to_show_is_said(place, tmp_path):
     drawn = draw(found, tmp_path)
     assert "No image is shown" in drawn.caption.read_text()
     assert drawn.png.stat().st_size > 1000
+
+
+def test_clean_images_alone_can_be_mapped_and_shown(place, tmp_path):
+    found = run(place, tmp_path, triggers=(), sheets={"main": sheet(attacks=[], targets=[], defences=[])})
+    settings = {(setting.attack, setting.condition) for setting, _ in read_measures([found.measures])}
+    assert settings == {("none", "activation: sign"), ("none", "grad-cam: sign")}
+    panel, caption = read_panel(found.panels, found.card, "main"), draw(found, tmp_path).caption.read_text()
+    assert panel.arrays["object"].any()
+    assert panel.facts["demands"] == 2
+    assert "every student is right on the clean image and attends to the sign." in caption
+    assert "trigger" not in caption
