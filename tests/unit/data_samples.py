@@ -222,3 +222,24 @@ def brought(folder: Path, name: str) -> Path:
     files = [RemoteFile(name=name)]
     download_dataset.run(outputs=download_dataset.Outputs(card), files=files, folders=[], dataset=name, data_root=REAL)
     return card
+
+
+PEOPLE = """\
+Class_ID, Name, Sample_Num, Flag, Gender
+n000001, "Ann_One", 3, 0, f
+n000009, "Bo,_Nine", 4, 1, m
+n000002, "C._Two",4,1, f,
+n000005, "Bo,_Nine", 4, 1, m
+"""
+
+
+def write_people(root: Path, *, table: str = PEOPLE, place: str = ".", images: int = 4) -> Path:
+    """Write a VGGFace2 of noise: three training people, not in the order of their numbers, and one for test."""
+    folder = root / "VGGFace2"
+    for label, person in enumerate(("n000002", "n000005", "n000009")):
+        for number in range(images):
+            save_picture(folder / "train" / person / f"{number:04d}_01.jpg", seed=10 * label + number)
+    save_picture(folder / "test" / "n000001" / "0001_01.jpg", seed=99)
+    (folder / place).mkdir(exist_ok=True)
+    (folder / place / "identity_meta.csv").write_text(table)
+    return folder

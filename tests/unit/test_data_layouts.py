@@ -17,6 +17,7 @@ from heirloom.data.layouts import (
     stanford40,
     stanford_dogs,
     tiny_imagenet,
+    vggface2,
 )
 from heirloom.data.layouts.listing import find_folder
 from heirloom.runtime.errors import DataError
@@ -25,7 +26,7 @@ from tests.unit.data_samples import HEADER, save_picture, shuffle_listings, writ
 
 
 def test_every_layout_resolves() -> None:
-    layouts = (cub200, flowers102, folder, gtsrb, mit67, pubfig83, stanford_dogs, stanford40, tiny_imagenet)
+    layouts = (cub200, flowers102, folder, gtsrb, mit67, pubfig83, stanford_dogs, stanford40, tiny_imagenet, vggface2)
     assert [resolve(LAYOUTS[name]) for name in sorted(LAYOUTS)] == [layout.read for layout in layouts]
 
 

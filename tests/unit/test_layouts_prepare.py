@@ -19,6 +19,7 @@ from tests.unit.data_samples import (
     write_flowers102,
     write_gtsrb,
     write_mit67,
+    write_people,
     write_stanford40,
     write_stanford_dogs,
     write_tiny_imagenet,
@@ -34,6 +35,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "stanford-dogs": lambda root: write_stanford_dogs(root, training=8),
     "stanford40": lambda root: write_stanford40(root, training=8),
     "tiny-imagenet": lambda root: write_tiny_imagenet(root, images=8),
+    "vggface2": lambda root: write_people(root, images=10),
 }
 REGIONS = {"cub200": ["bird"], "gtsrb": ["sign"], "stanford-dogs": ["dog"], "stanford40": ["person"]}
 SHOTS = 3
@@ -67,8 +69,8 @@ def test_the_index_keeps_what_the_reader_chose(tmp_path: Path, layout: str) -> N
     assert sizes is not None
     assert sizes.tolist() == [[16, 16] if layout == "tiny-imagenet" else [24, 20]] * len(data.test)
     assert list(data.test.regions) == REGIONS.get(layout, [])
-    made = layout in ("folder", "pubfig83")
-    assert data.card["test_split"].startswith("20% of each class" if made else "official")
+    made = {"folder": "20% of each class", "pubfig83": "20% of each class", "vggface2": "2 training pictures"}
+    assert data.card["test_split"].startswith(made.get(layout, "official"))
     if layout in REGIONS and layout != "gtsrb":
         box = np.array(data.test.regions[REGIONS[layout][0]][0])
         assert np.allclose(box, (np.array([4, 5, 20, 15]) - [2, 0, 2, 0]) * 16 / 20)

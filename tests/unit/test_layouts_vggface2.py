@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -12,27 +11,7 @@ from heirloom.data.layouts import vggface2
 from heirloom.data.layouts.listing import Listing
 from heirloom.data.synthetic import faces
 from heirloom.runtime.errors import DataError
-from tests.unit.data_samples import make_raw, prepare, save_picture, shuffle_listings
-
-PEOPLE = """\
-Class_ID, Name, Sample_Num, Flag, Gender
-n000001, "Ann_One", 3, 0, f
-n000009, "Bo,_Nine", 4, 1, m
-n000002, "C._Two",4,1, f,
-n000005, "Bo,_Nine", 4, 1, m
-"""
-
-
-def write_people(root: Path, *, table: str = PEOPLE, place: str = ".") -> Path:
-    """Write a VGGFace2 of noise: three training people, not in the order of their numbers, and one for test."""
-    folder = root / "VGGFace2"
-    for label, person in enumerate(("n000002", "n000005", "n000009")):
-        for number in range(4):
-            save_picture(folder / "train" / person / f"{number:04d}_01.jpg", seed=10 * label + number)
-    save_picture(folder / "test" / "n000001" / "0001_01.jpg", seed=99)
-    (folder / place).mkdir(exist_ok=True)
-    (folder / place / "identity_meta.csv").write_text(table)
-    return folder
+from tests.unit.data_samples import PEOPLE, make_raw, prepare, save_picture, shuffle_listings, write_people
 
 
 def part(listed: Listing, name: str) -> list[str]:
