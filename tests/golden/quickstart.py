@@ -26,11 +26,10 @@ DEVIATIONS, LEAST = 3.0, 0.01
 
 
 def numbers(summary: Path) -> dict[str, float]:
-    """Every mean of a summary by "dataset/method/injection/attack/metric"; one that experiments share, once."""
-    return {
-        "/".join(row[key] for key in ("dataset", "method", "injection", "attack", "metric")): row["mean"]
-        for row in read_table(summary).to_pylist()
-    }
+    """Every mean of a summary by "dataset/method/injection/attack/metric", a condition last; what is shared, once."""
+    keys = ("dataset", "method", "injection", "attack", "metric", "condition")
+    rows = read_table(summary).to_pylist()
+    return {"/".join(row[key] for key in keys if row[key]): row["mean"] for row in rows}
 
 
 def shift_seeds(project: Project, by: int) -> None:
