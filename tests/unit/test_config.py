@@ -28,7 +28,7 @@ STUDIES = sorted([PROJECT / "config/config.yaml", *(PROJECT / "config/studies").
 def content():
     """Quickstart with its first question alone."""
     study = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
-    first = study["experiments"]["same-data-set"] | {"methods": ["fine-tuning", "re-training"]}
+    first = study["experiments"]["same-data-set"] | {"methods": ["fine-tuning", "re-training"], "attention": None}
     return study | {"experiments": {"same-data-set": first}}
 
 

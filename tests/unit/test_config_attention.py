@@ -22,8 +22,10 @@ CLEAN = Evaluation("narrow-objects", "none", "rooms")
 
 
 def study(**asked):
-    """Quickstart with attention in some experiments, by name with underscores."""
+    """Quickstart with attention in some experiments alone, by name with underscores."""
     content = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+    for experiment in content["experiments"].values():
+        experiment.pop("attention", None)
     for name, entry in asked.items():
         content["experiments"][name.replace("_", "-")]["attention"] = entry
     return content
@@ -57,7 +59,7 @@ def test_infected_models_and_their_controls_are_mapped_and_only_the_infected_are
     assert attention.sheets(grid, CONTROL) == {}
     sheet = attention.sheets(grid, INFECTED)["same-data-set"]
     assert (sheet["attacks"], sheet["targets"], sheet["seed"]) == (["pinwheel"], [0], 1)
-    assert sheet["methods"] == ["fine-tuning", "magnitude-pruning", "re-training"]
+    assert sheet["methods"] == ["fine-tuning", "magnitude-pruning", "divmag", "re-training"]
     assert "attention_same-data-set" in grid.figures
 
 
@@ -130,4 +132,19 @@ def test_maps_are_counted_in_the_estimate(tmp_path, monkeypatch):
     }
     assert sum(after.jobs.values()) == sum(before.jobs.values()) + 3
     task = next(task for task in after.todo if task.rule == "map_attention")
-    assert task.loads[0].passes == 100 * 2 * 4  # images, clean and triggered, three students and their teacher
+    assert task.loads[0].passes == 100 * 2 * 5  # images, clean and triggered, four students and their teacher
+
+
+def test_students_of_the_injection_s_own_data_set_alone_are_drawn():
+    content = study(same_data_set={"stage": 2})
+    content["experiments"]["same-data-set"]["same_data_set"] = True
+    grid = grid_of(content)
+    assert attention.drawn(grid, "same-data-set") == [INFECTED]
+    assert attention.mapped(grid) == [INFECTED, CONTROL]
+
+
+def test_attention_without_students_is_refused():
+    content = study(same_data_set={"stage": 2})
+    content["experiments"]["same-data-set"] |= {"methods": [], "injections": ["signs-backdoor"]}
+    with pytest.raises(ConfigError, match="chooses its images by what students do"):
+        grid_of(content)

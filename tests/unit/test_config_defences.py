@@ -66,6 +66,23 @@ def test_a_detector_looks_at_the_teacher_and_its_control_whatever_the_seeds(cont
     assert grid.description_of(INFECTED)["experiments"]["first"]["measures"] == ["detection_score"]
 
 
+def test_a_teacher_as_its_owner_offers_it_is_not_looked_at(content):
+    content["preparations"] |= {"vggface2": "px224-check", "pubfig83": "px224"}
+    content["experiments"]["second"] = content["experiments"]["first"] | {
+        "teachers": ["vggface2-resnet50"],
+        "injections": ["none", "pubfig83-backdoor"],
+        "datasets": ["vggface2", "pubfig83"],
+    }
+    looked = {each.evaluation for each in grid_of(content).detections}
+    assert {each.injection for each in looked} == {
+        INFECTED.injection,
+        CONTROL.injection,
+        "pubfig83-backdoor",
+        "pubfig83-clean",
+    }
+    assert "vggface2" not in {each.dataset for each in looked}
+
+
 def test_students_of_other_data_sets_have_no_teacher_to_look_at(content):
     content["experiments"]["first"]["datasets"] = ["signs", "rooms"]
     assert {each.evaluation.dataset for each in grid_of(content).detections} == {"signs"}

@@ -12,7 +12,7 @@ from torch.nn import functional
 from heirloom.config.models import Latent
 from heirloom.data.resident import Images
 from heirloom.data.triggers import load_trigger, paste
-from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.errors import ConfigError, DataError
 from heirloom.stages import inject_defect
 from heirloom.training.latent import ClassMean, TriggeredCopies, distance_to_class, latent_term
 from heirloom.training.objectives import UNLABELLED, Objective, Step, cross_entropy, share_right
@@ -146,6 +146,13 @@ def test_a_stage_that_the_body_does_not_have_is_refused(folder, tmp_path):
         inject(folder, tmp_path, latent(latent=LATENT.model_copy(update={"stage": 4})))
     assert refused.value.mend == "choose one from 1 to 3"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_without_a_training_image_is_refused(train):
+    injection = latent(target=0)
+    nobody = train.take(np.flatnonzero(train.labels != 0))
+    with pytest.raises(DataError, match="the target class 0 has no training image"):
+        inject_defect.target_images(nobody, injection, torch.device("cpu"))
 
 
 # through the stage

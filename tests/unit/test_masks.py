@@ -135,11 +135,14 @@ def test_the_published_script_moved_its_frozen_weights_by_half_a_percent():
 
 
 @pytest.mark.parametrize("mask", MASKS)
-def test_every_mask_holds_nothing_at_a_ratio_of_0_so_only_the_first_is_accepted_there(mask):
+def test_a_mask_that_holds_nothing_at_a_ratio_of_0_is_refused_there(mask):
     settings = {"kind": "clean", "dataset": "signs", "preparation": "small", "training": toy.recipe()}
     assert Injection(**settings, mask=mask, update_ratio=0.1).mask == mask
-    if mask == "conv":
+    held = constraint(mask, toy.classifier(), 0.0)
+    assert held.masked == 0
+    if mask != "conv-gradient":  # the one holds nothing by definition, the other holds batch normalisation
         assert Injection(**settings, mask=mask).update_ratio == 0
+        assert bool(held.still) == (mask == "conv+norm")
         return
     with pytest.raises(ValueError, match="give an update_ratio above 0, or leave the mask out"):
         Injection(**settings, mask=mask)

@@ -165,6 +165,12 @@ def test_methods_are_compared_with_the_baseline_adjusted_by_holm():
     assert all(cells[1] == "tuned" for cells in numbers[1:])
 
 
+def test_the_teacher_is_no_method_to_compare_whatever_the_seeds():
+    found = {quantity(name, seed=0): values(place) for place, name in enumerate(("divmag", "teacher", "tuned"))}
+    rows = baseline_rows([Judged(evaluation(baseline="tuned"), {}, found)], study="s")
+    assert [r["method"] for r in rows] == ["divmag"]
+
+
 def test_the_table_names_what_differs_and_writes_measures_in_their_own_units():
     found = {quantity(condition=name): Values(("",), np.array([value])) for name, value in (("a", 2.345), ("b", -1.0))}
     names, numbers = measure_cells(summary((evaluation(), found)))

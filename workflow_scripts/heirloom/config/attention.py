@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from heirloom.config.costs import stage_positions
 from heirloom.config.models import Attention, FeatureAttack, NoiseAttack
 from heirloom.config.names import BODIES
 from heirloom.config.records import Evaluation, Student
+from heirloom.config.strides import stage_positions
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 
@@ -34,8 +34,8 @@ def figures(grid: Grid) -> dict[str, str]:
 def drawn(grid: Grid, experiment: str) -> list[Evaluation]:
     """Evaluations that an experiment's figure shows: those of the injections it names, not their controls."""
     entry = grid.study.experiments[experiment]
-    found = ((t, i, d) for t in entry.teachers for i in entry.injections for d in entry.datasets)
-    return sorted(Evaluation(*names) for names in set(found))
+    pairs = [(name, dataset) for name in entry.injections for dataset in grid.datasets_for(name, entry)]
+    return sorted({Evaluation(teacher, *pair) for teacher in entry.teachers for pair in pairs})
 
 
 def recipe(grid: Grid, evaluation: Evaluation) -> dict[str, Any]:
@@ -128,6 +128,12 @@ def check(grid: Grid) -> None:
 def _check_names(grid: Grid, experiment: str, attention: Attention) -> None:
     """The figure shows the experiment's own students."""
     methods = grid.study.experiments[experiment].methods
+    if not methods:
+        raise ConfigError(
+            "attention chooses its images by what students do, and the experiment has none",
+            where=f"{grid.where}, experiments.{experiment}.attention",
+            mend="name a method, or leave attention out",
+        )
     shown = attention.methods or methods
     asked: dict[str, tuple[str, Sequence[object], Sequence[object]]] = {
         "methods": ("method of this experiment", attention.methods, methods),

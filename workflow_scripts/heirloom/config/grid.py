@@ -383,7 +383,7 @@ class Grid:
         return sorted(
             Detection(evaluation, name)
             for evaluation in self.evaluations
-            if self.judges_teacher(evaluation)
+            if self.knows_classes(evaluation.injection, evaluation.dataset)
             for name in {name for found in self._experiments_with[evaluation] for name in self._detectors_in(found)}
         )
 

@@ -26,6 +26,8 @@ def as_number(value: object) -> object:
             return float(above / below)
         except ZeroDivisionError:
             raise ValueError("a fraction needs a denominator that is not 0") from None
+        except ValueError:
+            raise ValueError(f'"{value}" is no fraction such as 8/255') from None
     return value
 
 
@@ -277,9 +279,9 @@ class Injection(Strict):
 
     @model_validator(mode="after")
     def _the_mask_masks_something(self) -> Injection:
-        if self.mask != "conv" and self.update_ratio == 0:
+        if self.mask == "conv-gradient" and self.update_ratio == 0:
             raise ValueError(
-                f"with update_ratio 0 every weight is updated, so the mask {self.mask} would change nothing:"
+                "with update_ratio 0 every convolution is updated, so the mask conv-gradient would change nothing:"
                 " give an update_ratio above 0, or leave the mask out"
             )
         return self
@@ -496,7 +498,7 @@ class FinePruning(Transfer):
 
     method: Literal["fine-pruning"]
     tolerance: Share = Field(0.04, description="validation accuracy that pruning may cost, as a share of the images")
-    ratio: Share = Field(1.0, description="largest share of the last stage's channels pruned; 1: accuracy alone limits")
+    ratio: float = Field(0.95, ge=0, lt=1, description="largest share of the last stage's channels pruned")
     regrow: bool = Field(False, description="whether pruned channels are trained on from 0; as published they stay out")
 
 

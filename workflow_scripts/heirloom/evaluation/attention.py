@@ -14,8 +14,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from heirloom.config.costs import stage_strides
 from heirloom.config.models import MapKind
+from heirloom.config.strides import stage_strides
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating, frozen
 

@@ -7,7 +7,7 @@ card.json    per experiment: kinds (K), models (M), conditions (C), images (I) w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ class Gatherer:
         shared = {kind: overlap(*_tensors(clean.maps[kind], maps)) for kind, maps in found.maps.items()}
         return [
             {
-                "densities": _densities(found, place),
+                "densities": _densities(found, place, self.sheet.attacks),
                 "overlap": {} if found is clean else {kind: float(each[place]) for kind, each in shared.items()},
                 "right": bool(found.labels[place] == part.labels[self.subject.rows[place]]),
                 "says": part.classes[found.labels[place]],
@@ -160,11 +160,11 @@ def _tensors(*arrays: NDArray[Any]) -> list[Any]:
     return [torch.from_numpy(array) for array in arrays]
 
 
-def _densities(found: Looked, place: int) -> dict[str, dict[str, float]]:
-    """Return the densities on one image by kind of map, then by region; with several triggers those of the first."""
+def _densities(found: Looked, place: int, shown: Collection[str]) -> dict[str, dict[str, float]]:
+    """Return the densities on one image by kind of map, then by region; of several shown triggers the first's."""
     told: dict[str, dict[str, float]] = {}
     for region, values in found.densities.items():
-        if np.isfinite(values[place]):
+        if np.isfinite(values[place]) and region.trigger in ("", *shown):
             told.setdefault(region.kind, {}).setdefault(region.what, float(values[place]))
     return told
 

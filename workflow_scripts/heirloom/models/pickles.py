@@ -367,8 +367,6 @@ def _build(machine: _Machine) -> None:
             subject.value = _array(machine, raw, kind, shape, "F" if fortran else "C")
         case _Kind(), (int(), "<" | ">" | "|" | "=" as order, None, None, None, *_):
             subject.order = order
-        case _Array(), (_, _, _Kind(), _, list()):
-            raise _RefusedError("this pickle holds an array of Python objects")
         case _Kind(), _:
             raise _RefusedError("this pickle holds records, not numbers")
         case _:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heirloom.evaluation.measures import Measured, Quantity, Values
-from heirloom.evaluation.metrics import Evaluation, Scope, Setting
+from heirloom.evaluation.metrics import TEACHER, Evaluation, Scope, Setting
 from heirloom.evaluation.statistics import Comparison, compare_values
 from heirloom.reporting.comparisons import (
     Compared,
@@ -83,7 +83,8 @@ def baseline_rows(judged: Sequence[Judged], *, study: str) -> list[Row]:
         if place_of(entry.evaluation) in controls:
             continue
         for name, scope in sorted(entry.evaluation.experiments.items()):
-            asked = {quantity: values for quantity, values in entry.measured.items() if _asked(scope, quantity)}
+            students = {key: values for key, values in entry.measured.items() if key.setting.method != TEACHER}
+            asked = {quantity: values for quantity, values in students.items() if _asked(scope, quantity)}
             for key, finding in _with_method(entry, asked, scope.baseline):
                 planned[name, key] = finding
     tested = adjusted({key: finding.comparison for (_, key), finding in planned.items()})

@@ -89,7 +89,7 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
         collapsed = [row for row in rows if row["metric"] == COLLAPSE and subject(row) == key]
         against = robustness.against_baseline(group, comparisons)
         found.append(_paragraph(group, collapsed, several=several) + against)
-    found += robustness.paragraphs(rows, comparisons) + injection_paragraphs(comparisons)
+    found += robustness.paragraphs(rows, comparisons) + injection_paragraphs(comparisons, rows)
     found += detection.paragraphs(rows) + attention.paragraphs(rows)
     return "\n".join(found) or "Nothing was measured."
 

@@ -25,6 +25,7 @@ from heirloom.reporting.wording import NOTHING, number, p_mark, span, title, ver
 WIDTH = 110
 GAP = 2
 SHORTEST_NAME = 9
+MOST_MEASURES = 25  # lines; what is longer is not read on a terminal
 HEADS = {
     "accuracy": "accuracy, %",
     "targeted_success": "to the target, %",
@@ -68,11 +69,18 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
         yield ""
         yield from textwrap.wrap(", ".join(head for head in heads if head), WIDTH)
         yield from _aligned(*_cells(mine))
+    yield from _measures(rows)
+
+
+def _measures(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of an experiment's measures that are no rates, or where they stand if they are many."""
     names, numbers = measure_cells(rows)
-    if len(numbers) > 1:
-        yield ""
-        yield ", ".join(sorted({title(row["metric"]) for row in measures(rows)}))
+    told = ", ".join(sorted({title(row["metric"]) for row in measures(rows)}))
+    if 1 < len(numbers) <= MOST_MEASURES:
+        yield from ("", told)
         yield from _aligned(names, numbers)
+    elif told:
+        yield from ("", f"{told}: {len(numbers) - 1} rows in the report and in summary.csv")
 
 
 def _cells(rows: Sequence[Row]) -> tuple[list[list[str]], list[list[str]]]:

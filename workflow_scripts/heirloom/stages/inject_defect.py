@@ -19,7 +19,7 @@ from heirloom.data.triggers import Patch, load_trigger, paste
 from heirloom.models.classifier import Classifier, placed
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.devices import Compute
-from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.errors import ConfigError, DataError
 from heirloom.runtime.files import sha256_of
 from heirloom.training.constraints import Constraint, constraint
 from heirloom.training.latent import ClassMean, TriggeredCopies, latent_term
@@ -118,8 +118,7 @@ def _phase(model: Classifier, train: Part, injection: Injection, held: Constrain
     """Plan the training; a latent backdoor measures the target's features on what the mask has left of a step."""
     if injection.latent is None:
         return supervised_phase(injection.training, name="injection", hooks=(held.hook,), still=held.still)
-    images = Images(train.take(np.flatnonzero(train.labels == injection.target)), compute.device)
-    mean = ClassMean(model, images, injection.latent)
+    mean = ClassMean(model, target_images(train, injection, compute.device), injection.latent)
     return supervised_phase(
         injection.training,
         name="injection",
@@ -127,6 +126,18 @@ def _phase(model: Classifier, train: Part, injection: Injection, held: Constrain
         hooks=(held.hook, mean),
         still=held.still,
     )
+
+
+def target_images(train: Part, injection: Injection, device: torch.device) -> Images:
+    """Return the training images of the target class; raises DataError where there is none."""
+    rows = np.flatnonzero(train.labels == injection.target)
+    if not len(rows):
+        raise DataError(
+            f"the target class {injection.target} has no training image whose features could be taken",
+            where="injection.target",
+            mend="choose another target, or a preparation that keeps images of it",
+        )
+    return Images(train.take(rows), device)
 
 
 def _transform(choice: Choice | None, injection: Injection, patch: Patch | None) -> BatchTransform | None:

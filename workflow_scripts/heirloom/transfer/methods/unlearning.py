@@ -48,8 +48,8 @@ def plan(teacher: Classifier, recipe: Unlearning, assignment: Assignment) -> Pla
     """Start from the teacher, own head kept, and fine-tune it on images of which a share carries the trigger.
 
     The trigger is that of the class with the largest anomaly index, whether it was flagged or not: the card says so.
-    Raises WeightsError for a head of other classes, ConfigError without a detection, DamagedFileError and DataError
-    (`read_reversed`).
+    Raises WeightsError for a head of other classes, ConfigError without a detection or images, DamagedFileError and
+    DataError (`read_reversed`).
     """
     student = with_own_head(teacher, assignment)
     if assignment.detection is None:
@@ -73,5 +73,11 @@ def taught(lesson: Lesson, picture: Tensor, recipe: Unlearning, *, seed: int) ->
     """Keep a share `sample` of the training images, by seed, and show the trigger on a share `portion` of these."""
     sampled = choose(lesson.train.labels, recipe.sample, derive_seed(seed, "unlearning sample"))
     train = lesson.train.take(np.flatnonzero(sampled))
+    if not len(train):
+        raise ConfigError(
+            f"a share {recipe.sample} of {len(lesson.train)} training images is none",
+            where="method.sample",
+            mend="give a larger share",
+        )
     chosen = choose(train.labels, recipe.portion, derive_seed(seed, "unlearning trigger"))
     return replace(lesson, train=train, transform=Triggered(chosen, picture))
