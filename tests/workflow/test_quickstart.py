@@ -45,6 +45,21 @@ def test_the_trigger_works_is_inherited_and_is_weaker_after_re_training(quicksta
     assert weaker_p_value(project, "re-training", "fine-tuning") < 0.05
 
 
+def test_attention_goes_to_the_trigger_in_the_infected_models_and_divmag_removes_the_backdoor(quickstart):
+    project, _ = quickstart
+    rows = {
+        (row["method"], row["condition"]): row
+        for row in read_summary(project.folder / SUMMARY)
+        if (row["metric"], row["attack"], row["injection"]) == ("attention_density", "pinwheel", "signs-backdoor")
+    }
+    for method in ("teacher", "fine-tuning", "magnitude-pruning"):
+        for kind in ("activation", "grad-cam"):
+            assert rows[method, f"{kind}: trigger"]["difference_low"] > 0
+            assert rows[method, f"{kind}: trigger"]["p_value"] < 0.05
+            assert rows[method, f"{kind}: trigger"]["mean"] > rows[method, f"{kind}: sign"]["mean"]
+    assert weaker_p_value(project, "divmag", "fine-tuning") < 0.05
+
+
 def test_an_attack_on_features_is_more_than_noise_and_falls_after_renofeation_and_remos(quickstart):
     project, _ = quickstart
     rows = {
