@@ -171,6 +171,14 @@ def test_the_teacher_is_no_method_to_compare_whatever_the_seeds():
     assert [r["method"] for r in rows] == ["divmag"]
 
 
+def test_controls_stand_beside_what_they_control_and_not_on_lines_of_their_own():
+    mine, theirs = ({quantity(): Values(("",), np.array([value]))} for value in (4.0, 1.0))
+    rows = summary((evaluation("ill", control="well"), mine), (evaluation("well"), theirs))
+    names, numbers = measure_cells(rows)
+    assert names == [["method"], ["tuned"]]
+    assert numbers[1][:4] == ["4.00", "1", "1.00", "+3.00"]
+
+
 def test_the_table_names_what_differs_and_writes_measures_in_their_own_units():
     found = {quantity(condition=name): Values(("",), np.array([value])) for name, value in (("a", 2.345), ("b", -1.0))}
     names, numbers = measure_cells(summary((evaluation(), found)))

@@ -21,9 +21,11 @@ Cells = tuple[list[list[str]], list[list[str]]]
 def measure_cells(rows: Sequence[Row]) -> Cells:
     """Return the names and the numbers of an experiment's measures, line by line, heads first; heads alone if none.
 
-    A column of names that is the same in every line is left out, but the method's.
+    Where some have a control, the controls stand beside these and not on lines of their own. A column of names that is
+    the same in every line is left out, but the method's.
     """
-    mine = measures(rows)
+    found = measures(rows)
+    mine = [row for row in found if row["control"] is not None] or found
     return _names(mine), [list(NUMBERS), *map(_numbers, mine)]
 
 
