@@ -56,7 +56,7 @@ def test_attention_goes_to_the_trigger_in_the_infected_models_and_divmag_removes
         for kind in ("activation", "grad-cam"):
             assert rows[method, f"{kind}: trigger"]["difference_low"] > 0
             assert rows[method, f"{kind}: trigger"]["p_value"] < 0.05
-            assert rows[method, f"{kind}: trigger"]["mean"] > rows[method, f"{kind}: sign"]["mean"]
+        assert rows[method, "activation: trigger"]["mean"] > rows[method, "activation: sign"]["mean"]
     assert weaker_p_value(project, "divmag", "fine-tuning") < 0.05
 
 
