@@ -64,6 +64,7 @@ class _Kind:
     order: str = "="
 
     def dtype(self) -> np.dtype[np.generic]:
+        """Return NumPy's type of the same numbers."""
         return np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type]
 
 
