@@ -9,6 +9,8 @@ import pytest
 from heirloom.runtime.files import read_card, read_table
 from tests.workflow.project import Project, new_project
 
+pytestmark = pytest.mark.slow
+
 STUDY = "study/defences.yaml"
 SUMMARY = "results/tiny-defences/tables/summary.parquet"
 PLACE = "results/tiny-defences/{}/tiny-objects/{}/signs/{}"

@@ -10,6 +10,8 @@ import torch
 from tests.unit.face_network import arrays_of, logits_of, of_python2
 from tests.workflow.project import new_project
 
+pytestmark = pytest.mark.slow
+
 STUDY = "study/faces.yaml"
 SUMMARY = "results/tiny-faces/tables/summary.parquet"
 
