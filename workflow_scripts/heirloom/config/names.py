@@ -6,6 +6,7 @@ The registries stand here by reference: config needs none of the code behind the
 from __future__ import annotations
 
 CLEAN = "none"  # the injection of a teacher that nothing was done to, and the attack of a clean image
+UNREPAIRED = "unrepaired"  # the method that the results name for a robust model before any repair
 TEACHER = "teacher"  # the method that the results name for a teacher itself
 MEAN = "mean"  # the data set that the results name for an average over data sets
 

@@ -101,6 +101,40 @@ def white_box_folder(
     return f"{RESULTS}/{study}/white_box/{teacher}/{injection}/{dataset}/{method}/seed{seed}"
 
 
+def robust_folder(model: str = "{model}", seed: str | int = "{seed}") -> str:
+    """Folder of a robust model before any repair; a fetched one has the seed 0."""
+    return f"{SHARED}/robust/{model}/seed{seed}"
+
+
+def corruption_folder(suite: str = "{suite}") -> str:
+    """Folder of corrupted test images."""
+    return f"{SHARED}/corruptions/{suite}"
+
+
+def criticality_folder(*, study: str, model: str = "{model}", seed: str | int = "{seed}") -> str:
+    """Folder of the criticality of a robust model's modules."""
+    return f"{RESULTS}/{study}/criticality/{model}/seed{seed}"
+
+
+def finetuned_folder(
+    *, study: str, model: str = "{model}", repair: str = "{repair}", seed: str | int = "{seed}"
+) -> str:
+    """Folder of what a repair fine-tuned, before any interpolation."""
+    return f"{RESULTS}/{study}/finetuned/{model}/{repair}/seed{seed}"
+
+
+def repaired_folder(*, study: str, model: str = "{model}", repair: str = "{repair}", seed: str | int = "{seed}") -> str:
+    """Folder of a repaired robust model."""
+    return f"{RESULTS}/{study}/repaired/{model}/{repair}/seed{seed}"
+
+
+def robustness_folder(
+    *, study: str, model: str = "{model}", repair: str = "{repair}", seed: str | int = "{seed}"
+) -> str:
+    """Folder of the predictions of one robust model, after a repair or "unrepaired"."""
+    return f"{RESULTS}/{study}/robustness/{model}/{repair}/seed{seed}"
+
+
 def table(study: str, name: str) -> str:
     """A table of a study, file name with its extension."""
     return f"{RESULTS}/{study}/tables/{name}"
