@@ -65,7 +65,7 @@ class Trades(_Objective):
 
 
 class Mart(_Objective):
-    """Boosted cross-entropy of attacked images, and a divergence weighed by misclassification (Wang et al., ICLR 2020)."""
+    """Boosted cross-entropy of attacked images, a divergence weighed by misclassification (Wang et al., ICLR 2020)."""
 
     objective: Literal["mart"]
     beta: float = Field(5.0, gt=0, description="weight of the divergence")
