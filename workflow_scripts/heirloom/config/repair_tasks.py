@@ -1,0 +1,162 @@
+"""What the jobs of robust models take: one method for each rule of rules/rift.smk, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from heirloom.config import paths, repairs
+from heirloom.config.costs import Cost, cost_of
+from heirloom.config.grid import Grid
+from heirloom.config.models import AutoAttack, Counts
+from heirloom.config.names import BODIES, UNREPAIRED
+from heirloom.config.records import Repaired
+from heirloom.config.robust import CorruptedFiles
+from heirloom.config.tasks import BYTES_A_WEIGHT, Task, stored_images, validation_images
+from heirloom.config.work import (
+    attack_passes,
+    attacked_images,
+    chosen_images,
+    criticality_load,
+    judging_passes,
+    looking_load,
+    repair_candidates,
+    robust_load,
+    training_load,
+)
+from heirloom.runtime.registry import resolve
+
+Keys = Mapping[str, Any]
+
+
+class Arriving(Protocol):
+    """Adds to a task what the user's folder or a download brings."""
+
+    def __call__(self, section: str, name: str, task: Task, guess: int | None = None) -> Task:
+        """Return the task with its bytes."""
+
+
+class RepairPlanner:
+    """Turns the robust models of a grid into tasks; `counts`: images of each data set."""
+
+    def __init__(self, grid: Grid, counts: Mapping[str, Counts | None], arriving: Arriving) -> None:
+        self._grid = grid
+        self._counts = counts
+        self._arriving = arriving
+
+    def corrupt_dataset(self, rule: str, folder: str, keys: Keys) -> Task:
+        """Corrupt the test images of a data set, once for all models."""
+        suite = self._grid.catalogue.corruptions[folder.rpartition("/")[2]]
+        counts = self._counts[keys["dataset"]]
+        side = self._grid.dataset(suite.dataset).preparations[suite.preparation].crop
+        images = chosen_images(suite.images, counts.test) if counts else 0
+        raw = [suite.source.dataset] if isinstance(suite.source, CorruptedFiles) else []
+        needs = (_prepared(suite.dataset, suite.preparation), *(f"{paths.raw_folder(name)}/card.json" for name in raw))
+        disk = 3 * side**2 * images * len(suite.kinds) * len(suite.severities)
+        return Task(rule, f"{folder}/card.json", needs=needs, disk=disk)
+
+    def train_robust(self, rule: str, folder: str, keys: Keys) -> Task:
+        """Train a robust model."""
+        task = self._weights(rule, folder, keys)
+        cost, _, validation = self._seen(keys)
+        return replace(
+            task, loads=(robust_load(repairs.training(self._grid, keys["teacher"]), cost, validation=validation),)
+        )
+
+    def fetch_robust(self, rule: str, folder: str, keys: Keys) -> Task:
+        """Fetch a robust model."""
+        task = self._weights(rule, folder, keys)
+        arrived = self._arriving("robust", keys["teacher"], task, guess=task.disk)
+        return replace(arrived, disk=arrived.disk + task.disk)
+
+    def measure_criticality(self, rule: str, folder: str, keys: Keys) -> Task:
+        """Rank the modules of a robust model."""
+        cost, training, _ = self._seen(keys)
+        load = criticality_load(self._grid.study.criticality, cost, training=training)
+        needs = (self._data(keys), self._start(keys))
+        return Task(rule, f"{folder}/criticality.parquet", needs=needs, loads=(load,))
+
+    def finetune_module(self, rule: str, folder: str, keys: Keys) -> Task:
+        """Fine-tune every candidate of a repair."""
+        entry = repairs.repairs(self._grid)[keys["method"]]
+        cost, _, validation = self._seen(keys)
+        loads = (training_load(cost, entry.training, validation=validation),) * self._candidates(keys)
+        ranking = [f"{self._repaired(keys).start.criticality_folder(self._grid.study.name)}/criticality.parquet"]
+        needs = (self._data(keys), self._start(keys), *ranking * repairs.ranks(self._grid, keys["method"]))
+        return Task(rule, f"{folder}/card.json", needs=needs, loads=loads)
+
+    def interpolate_module(self, rule: str, folder: str, keys: Keys) -> Task:
+        """Judge every candidate and alpha of a repair on validation images."""
+        entry = repairs.repairs(self._grid)[keys["method"]]
+        cost, _, validation = self._seen(keys)
+        images = validation + chosen_images(entry.judge.images, validation) * judging_passes(entry.judge)
+        load = looking_load(
+            cost,
+            images=images,
+            passes=len(entry.alphas) * self._candidates(keys),
+            batch=self._grid.study.evaluation_batch,
+            threads=self._grid.study.evaluation_threads,
+        )
+        finetuned = f"{self._repaired(keys).finetuned_folder(self._grid.study.name)}/card.json"
+        task = self._weights(rule, folder, keys)
+        return replace(task, needs=(self._data(keys), self._start(keys), finetuned), loads=(load,))
+
+    def evaluate_robust(self, rule: str, folder: str, keys: Keys) -> Task:
+        """Judge a robust model on test images, clean, attacked and corrupted."""
+        grid, each = self._grid, self._repaired(keys)
+        counts, (cost, _, _) = self._counts[keys["dataset"]], self._seen(keys)
+        test = counts.test if counts else 0
+        suites = [grid.catalogue.corruptions[name] for name in repairs.suites_of(grid, each.start.model)]
+        looks = sum(chosen_images(suite.images, test) * len(suite.kinds) * len(suite.severities) for suite in suites)
+        attacks = repairs.attacks_of(grid, each).values()
+        looks += sum(attacked_images(attack, test) * attack_passes(attack) for attack in attacks)
+        threads = grid.study.evaluation_threads
+        load = looking_load(cost, images=test + looks, passes=1, batch=grid.study.attack_batch, threads=threads)
+        corrupted = [f"{paths.corruption_folder(name)}/card.json" for name in repairs.suites_of(grid, each.start.model)]
+        later = any(isinstance(attack, AutoAttack) for attack in attacks)
+        return Task(
+            rule,
+            f"{folder}/predictions.parquet",
+            needs=(self._data(keys), f"{each.folder(grid.study.name)}/card.json", *corrupted),
+            loads=(load,),
+            unknown="AutoAttack after its first attack (it runs on what that leaves)" if later else "",
+        )
+
+    def _weights(self, rule: str, folder: str, keys: Keys) -> Task:
+        """Write a model with a head for its data set."""
+        counts = self._counts[keys["dataset"]]
+        weights = self._whole(keys).weights(counts.classes if counts else 0)
+        return Task(rule, f"{folder}/card.json", needs=(self._data(keys),), disk=BYTES_A_WEIGHT * weights)
+
+    def _whole(self, keys: Keys) -> Cost:
+        return cost_of(self._grid.catalogue.robust[keys["teacher"]].body)
+
+    def _candidates(self, keys: Keys) -> int:
+        body = self._grid.catalogue.robust[keys["teacher"]].body
+        return repair_candidates(repairs.repairs(self._grid)[keys["method"]], len(resolve(BODIES)[body.name].stages))
+
+    def _seen(self, keys: Keys) -> tuple[Cost, int, int]:
+        """Return what an image costs the model's body, and how many it is trained and validated on."""
+        entry, counts = self._grid.catalogue.robust[keys["teacher"]], self._counts[keys["dataset"]]
+        sizes = self._grid.dataset(entry.dataset).preparations[entry.preparation]
+        cost = self._whole(keys).at(sizes.crop)
+        if counts is None:
+            return cost, 0, 0
+        validation = validation_images(counts, sizes)
+        return cost, stored_images(counts, sizes) - validation - counts.test, validation
+
+    def _repaired(self, keys: Keys) -> Repaired:
+        start = repairs.start(self._grid, keys["teacher"], keys["seed"])
+        return Repaired(start, keys["method"], keys["seed"])
+
+    def _start(self, keys: Keys) -> str:
+        return f"{self._repaired({**keys, 'method': UNREPAIRED}).start.folder}/card.json"
+
+    def _data(self, keys: Keys) -> str:
+        entry = self._grid.catalogue.robust[keys["teacher"]]
+        return _prepared(entry.dataset, entry.preparation)
+
+
+def _prepared(dataset: str, preparation: str) -> str:
+    return f"{paths.data_folder(dataset, preparation)}/card.json"

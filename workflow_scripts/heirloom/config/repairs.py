@@ -1,0 +1,335 @@
+"""What a study asks about robust models: which are trained, repaired and judged, and what each job is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from heirloom.config.load import nearest
+from heirloom.config.models import AutoAttack, PGDAttack
+from heirloom.config.names import BODIES, CLEAN, UNREPAIRED
+from heirloom.config.records import Evaluation, Repaired, Robust, plain
+from heirloom.config.robust import (
+    CorruptedFiles,
+    CorruptionSuite,
+    PublishedModule,
+    RankedModules,
+    Repair,
+    RepairExperiment,
+    RobustFetched,
+    RobustModel,
+    RobustTrained,
+)
+from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.registry import resolve
+
+if TYPE_CHECKING:
+    from heirloom.config.grid import Grid
+
+FIGURES = ("criticality", "interpolation", "robustness")
+
+# -- what there is -----------------------------------------------------------------------------------------------------
+
+
+def repairs(grid: Grid) -> dict[str, Repair]:
+    """Repairs by name: the catalogue's, and the study's own, which take the place of the catalogue's."""
+    return {**grid.catalogue.repairs, **grid.study.repairs}
+
+
+def models(grid: Grid) -> dict[str, RobustModel]:
+    """Robust models of the study by name, sorted."""
+    names = {name for experiment in _experiments(grid) for name in experiment.models}
+    return {name: grid.catalogue.robust[name] for name in sorted(names)}
+
+
+def start(grid: Grid, model: str, seed: int) -> Robust:
+    """The model that a seed of the study begins with: one for all seeds where somebody else trained it."""
+    fetched = isinstance(grid.catalogue.robust[model].source, RobustFetched)
+    return Robust(model, 0 if fetched else seed)
+
+
+def starts(grid: Grid) -> list[Robust]:
+    """Every robust model before any repair, sorted."""
+    return sorted({start(grid, name, seed) for name in models(grid) for seed in grid.study.seeds})
+
+
+def judged(grid: Grid) -> list[Repaired]:
+    """Every robust model that is judged, unrepaired ones among them, each once however many experiments share it."""
+    return sorted(
+        {
+            Repaired(start(grid, model, seed), repair, seed)
+            for experiment in _experiments(grid)
+            for model in experiment.models
+            for repair in (UNREPAIRED, *experiment.repairs)
+            for seed in grid.study.seeds
+        }
+    )
+
+
+def repaired(grid: Grid) -> list[Repaired]:
+    """Every repair of a model, sorted."""
+    return [each for each in judged(grid) if each.repair != UNREPAIRED]
+
+
+def ranked(grid: Grid) -> list[Robust]:
+    """Every robust model whose modules are ranked by criticality: a repair needs it, or an experiment asks for it."""
+    asked = {name for experiment in _experiments(grid) if experiment.criticality for name in experiment.models}
+    needed = {each.start for each in repaired(grid) if ranks(grid, each.repair)}
+    return sorted(needed | {each for each in starts(grid) if each.model in asked})
+
+
+def ranks(grid: Grid, repair: str) -> bool:
+    """Whether a repair chooses its modules by criticality."""
+    return isinstance(repairs(grid)[repair].modules, RankedModules)
+
+
+def suites(grid: Grid) -> dict[str, CorruptionSuite]:
+    """Corruptions of the study by name, sorted."""
+    names = {name for each in judged(grid) for name in suites_of(grid, each.start.model)}
+    return {name: grid.catalogue.corruptions[name] for name in sorted(names)}
+
+
+def suites_of(grid: Grid, model: str) -> list[str]:
+    """Corruptions that a model is judged under: of all its experiments those of its own data, sorted."""
+    entry = grid.catalogue.robust[model]
+    named = {name for experiment in _experiments(grid) if model in experiment.models for name in experiment.corruptions}
+    return sorted(name for name in named if _data(grid.catalogue.corruptions[name]) == _data(entry))
+
+
+def attacks_of(grid: Grid, each: Repaired) -> dict[str, PGDAttack | AutoAttack]:
+    """Attacks on a model itself, by name, sorted."""
+    names = {
+        name
+        for experiment in _experiments(grid)
+        if each.start.model in experiment.models and each.repair in (UNREPAIRED, *experiment.repairs)
+        for name in experiment.attacks
+    }
+    found = {name: grid.attack(name) for name in sorted(names)}
+    return {name: entry for name, entry in found.items() if isinstance(entry, PGDAttack | AutoAttack)}
+
+
+def attack_names(grid: Grid) -> set[str]:
+    """Attacks of all experiments with robust models."""
+    return {name for experiment in _experiments(grid) for name in experiment.attacks}
+
+
+def prepared_data(grid: Grid) -> set[tuple[str, str]]:
+    """Every (data set, preparation) that robust models know."""
+    return {_data(entry) for entry in models(grid).values()}
+
+
+def published_corruptions(grid: Grid) -> set[str]:
+    """Data sets that hold corrupted images of their owner's making."""
+    sources = [suite.source for suite in suites(grid).values()]
+    return {source.dataset for source in sources if isinstance(source, CorruptedFiles)}
+
+
+def _experiments(grid: Grid) -> list[RepairExperiment]:
+    return list(grid.study.repair_experiments.values())
+
+
+def _data(entry: RobustModel | CorruptionSuite) -> tuple[str, str]:
+    return entry.dataset, entry.preparation
+
+
+# -- what a job is given -----------------------------------------------------------------------------------------------
+
+
+def training(grid: Grid, model: str) -> RobustTrained:
+    """The recipe of a robust model that this pipeline trains."""
+    source = grid.catalogue.robust[model].source
+    assert isinstance(source, RobustTrained)
+    return source
+
+
+def fetching(grid: Grid, model: str) -> RobustFetched:
+    """The file of a robust model that somebody else trained."""
+    source = grid.catalogue.robust[model].source
+    assert isinstance(source, RobustFetched)
+    return source
+
+
+def repair_recipe(grid: Grid, model: str, repair: str) -> dict[str, Any]:
+    """How a model is repaired, as parameters: the module that the paper chose for it by its name."""
+    entry = repairs(grid)[repair]
+    recipe = plain(entry)
+    del recipe["title"]
+    if isinstance(entry.modules, PublishedModule):
+        recipe["modules"] = {"kind": "named", "names": [grid.catalogue.robust[model].published_module]}
+    return recipe
+
+
+def suite_recipe(grid: Grid, suite: str) -> dict[str, Any]:
+    """How a data set is corrupted, as parameters."""
+    recipe = plain(grid.catalogue.corruptions[suite])
+    del recipe["title"]
+    return recipe
+
+
+# -- what the tables are given -----------------------------------------------------------------------------------------
+
+
+def evaluation_of(grid: Grid, model: str) -> Evaluation:
+    """The place of a robust model in the tables: it stands where a teacher does."""
+    return Evaluation(model, CLEAN, grid.catalogue.robust[model].dataset)
+
+
+def evaluations(grid: Grid) -> list[Evaluation]:
+    """Places of all robust models in the tables, sorted."""
+    return sorted(evaluation_of(grid, name) for name in models(grid))
+
+
+def predictions(grid: Grid) -> list[tuple[str, Evaluation]]:
+    """Every file of predictions of robust models, with its place."""
+    return [(f"{folder}/predictions.parquet", place) for folder, place in _robustness(grid)]
+
+
+def measures(grid: Grid) -> list[tuple[str, Evaluation]]:
+    """Every file of measures of robust models, with its place."""
+    found = [
+        (f"{each.robustness_folder(grid.study.name)}/measures.parquet", evaluation_of(grid, each.start.model))
+        for each in judged(grid)
+        if suites_of(grid, each.start.model)
+    ]
+    ranking = [(each.criticality_folder(grid.study.name), evaluation_of(grid, each.model)) for each in ranked(grid)]
+    return found + [(f"{folder}/measures.parquet", place) for folder, place in ranking]
+
+
+def _robustness(grid: Grid) -> Iterator[tuple[str, Evaluation]]:
+    for each in judged(grid):
+        yield each.robustness_folder(grid.study.name), evaluation_of(grid, each.start.model)
+
+
+def description_of(grid: Grid, model: str) -> dict[str, Any]:
+    """What the tables need to know of a robust model, as `Grid.description_of` says it of students."""
+    named = {name: entry for name, entry in grid.study.repair_experiments.items() if model in entry.models}
+    attacks = {name for entry in named.values() for name in entry.attacks}
+    return {
+        "attacks": {name: _attack_described(grid, name) for name in sorted(attacks)},
+        "control": None,
+        "dataset": grid.catalogue.robust[model].dataset,
+        "experiments": {name: _scope(grid, model, entry) for name, entry in sorted(named.items())},
+        "injection": CLEAN,
+        "teacher": model,
+    }
+
+
+def _attack_described(grid: Grid, name: str) -> dict[str, Any]:
+    return {"kind": "white-box", "target": None, "control": None, "title": grid.attack(name).title}
+
+
+def _scope(grid: Grid, model: str, entry: RepairExperiment) -> dict[str, Any]:
+    measured = {"corruption_accuracy": bool(suites_of(grid, model)), "criticality": _is_ranked(grid, model)}
+    return {
+        "attack_baseline": None,
+        "attacks": sorted(entry.attacks),
+        "average": entry.average,
+        "baseline": entry.baseline,
+        "injection_baseline": None,
+        "measures": [metric for metric, wanted in measured.items() if wanted],
+        "methods": sorted({UNREPAIRED, *entry.repairs}),
+    }
+
+
+def _is_ranked(grid: Grid, model: str) -> bool:
+    return any(each.model == model for each in ranked(grid))
+
+
+def figures(grid: Grid) -> list[str]:
+    """Names of the figures of robust models."""
+    drawn = {"criticality": ranked(grid), "interpolation": repaired(grid), "robustness": repaired(grid)}
+    return [name for name in FIGURES if drawn[name]]
+
+
+def recipes(grid: Grid) -> dict[str, Any]:
+    """What the study uses of the catalogues, for its digest."""
+    used = {each.repair for each in repaired(grid)}
+    return {
+        "robust": {name: plain(entry) for name, entry in models(grid).items()},
+        "repairs": {name: plain(repairs(grid)[name]) for name in sorted(used)},
+        "corruptions": {name: plain(entry) for name, entry in suites(grid).items()},
+    }
+
+
+# -- checks ------------------------------------------------------------------------------------------------------------
+
+
+def check(grid: Grid) -> None:
+    """Raise ConfigError for a name that is unknown, taken, or does not fit."""
+    if UNREPAIRED in repairs(grid):
+        what = f'"{UNREPAIRED}" has a meaning of its own'
+        raise ConfigError(what, where=f"{grid.where}, repairs", mend="choose another name")
+    for name, experiment in grid.study.repair_experiments.items():
+        _check_experiment(grid, f"repair_experiments.{name}", experiment)
+        _check_corruptions(grid, f"repair_experiments.{name}", experiment)
+    for name, entry in models(grid).items():
+        _check_model(grid, name, entry)
+
+
+def _require(grid: Grid, names: Mapping[str, Any], name: str, kind: str, key: str) -> None:
+    if name not in names:
+        raise ConfigError(f'unknown {kind} "{name}"', where=f"{grid.where}, {key}", mend=nearest(name, names))
+
+
+def _check_experiment(grid: Grid, key: str, experiment: RepairExperiment) -> None:
+    for name in experiment.models:
+        _require(grid, grid.catalogue.robust, name, "robust model", f"{key}.models")
+    for name in experiment.repairs:
+        _require(grid, repairs(grid), name, "repair", f"{key}.repairs")
+        for model in experiment.models:
+            _check_published(grid, key, model, name)
+    for name in experiment.corruptions:
+        _require(grid, grid.catalogue.corruptions, name, "corruption suite", f"{key}.corruptions")
+    for name in experiment.attacks:
+        _require(grid, grid.catalogue.attacks, name, "attack", f"{key}.attacks")
+        if not isinstance(grid.attack(name), PGDAttack | AutoAttack):
+            raise ConfigError(
+                f'"{name}" attacks a teacher\'s features, and a robust model is attacked itself',
+                where=f"{grid.where}, {key}.attacks",
+                mend="name an attack of kind pgd or autoattack",
+            )
+    if experiment.baseline not in (UNREPAIRED, *experiment.repairs):
+        raise ConfigError(
+            f'"{experiment.baseline}" is no repair of this experiment',
+            where=f"{grid.where}, {key}.baseline",
+            mend=f"one of {', '.join((UNREPAIRED, *experiment.repairs))}",
+        )
+
+
+def _check_published(grid: Grid, key: str, model: str, repair: str) -> None:
+    """A repair of the published module needs a model that the paper chose one for."""
+    entry = grid.catalogue.robust[model]
+    if isinstance(repairs(grid)[repair].modules, PublishedModule) and entry.published_module is None:
+        raise ConfigError(
+            f'"{repair}" fine-tunes the published module, and none is known for "{model}"',
+            where=f"{grid.where}, {key}.repairs",
+            mend=f"give robust.{model} its published_module, or choose modules by criticality",
+        )
+
+
+def _check_model(grid: Grid, name: str, entry: RobustModel) -> None:
+    """A robust model is no teacher, and its body and data are known."""
+    if name in grid.catalogue.teachers:
+        raise ConfigError(
+            f'"{name}" is a teacher too, and the tables name both in one column',
+            where=f"catalogues, robust.{name}",
+            mend="give one of them another name",
+        )
+    bodies = resolve(BODIES)
+    _require(grid, bodies, entry.body.name, "body", f"robust.{name}.body.name")
+    _require(grid, grid.catalogue.datasets, entry.dataset, "data set", f"robust.{name}.dataset")
+    known = grid.catalogue.datasets[entry.dataset].preparations
+    _require(grid, known, entry.preparation, f'preparation of "{entry.dataset}"', f"robust.{name}.preparation")
+
+
+def _check_corruptions(grid: Grid, key: str, experiment: RepairExperiment) -> None:
+    """Every suite belongs to the data of one of the models: an idle one would be silent."""
+    data = {_data(grid.catalogue.robust[model]) for model in experiment.models}
+    for name in experiment.corruptions:
+        suite = grid.catalogue.corruptions[name]
+        if _data(suite) not in data:
+            raise ConfigError(
+                f'"{name}" corrupts {suite.dataset} ({suite.preparation}), which no model of the experiment knows',
+                where=f"{grid.where}, {key}.corruptions",
+                mend="name a suite of the models' own data and preparation",
+            )
