@@ -13,12 +13,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from heirloom.config.costs import COSTS, SIDE, cost_of
-from heirloom.config.estimate import Arrival, Task, counts_of, estimate, missing, stored_images
+from heirloom.config.estimate import Arrival, estimate, missing
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
 from heirloom.config.models import Body, Counts, Files, Injection, NeuralCleanse, Preparation, Training
 from heirloom.config.rates import Rate, Rates, read_rates, wall_seconds, write_rates
 from heirloom.config.resources import NEEDS
+from heirloom.config.tasks import Task, counts_of, stored_images
 from heirloom.config.work import (
     TRAINED,
     Load,

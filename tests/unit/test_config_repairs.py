@@ -1,0 +1,214 @@
+"""Robust models in a study: which are trained, ranked, repaired and judged, and what is refused, with which words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from heirloom.config import repairs
+from heirloom.config.estimate import Arrival, estimate
+from heirloom.config.grid import Grid
+from heirloom.config.jobs import costly_jobs, histories
+from heirloom.config.load import load_study
+from heirloom.config.records import Evaluation, Repaired, Robust
+from heirloom.config.robust import CORRUPTIONS
+from heirloom.config.tabled import tabled
+from heirloom.runtime.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parents[2]
+MODEL = "digits-narrow"
+FIRST, SECOND = Robust(MODEL, 1), Robust(MODEL, 2)
+
+
+@pytest.fixture
+def content():
+    """A study of one small robust model, two seeds and two repairs, of which one ranks modules."""
+    recipe = {"iterations": 5, "learning_rate": 0.1}
+    return {
+        "name": "repaired",
+        "title": "repaired",
+        "seeds": [1, 2],
+        "repairs": {
+            "ranked": {"modules": {"kind": "criticality"}, "training": recipe},
+            "head": {"modules": {"kind": "head"}, "training": recipe},
+        },
+        "repair_experiments": {
+            "first": {
+                "question": "?",
+                "models": [MODEL],
+                "repairs": ["ranked", "head"],
+                "attacks": ["pgd"],
+                "corruptions": ["digits-corrupted"],
+            }
+        },
+    }
+
+
+def grid_of(content):
+    return Grid(*load_study(content, project=PROJECT, where="study"), "study")
+
+
+def refusal(content):
+    with pytest.raises(ConfigError) as caught:
+        grid_of(content)
+    return str(caught.value)
+
+
+def test_each_seed_is_trained_ranked_repaired_and_judged_before_and_after(content):
+    grid = grid_of(content)
+    assert repairs.starts(grid) == repairs.ranked(grid) == [FIRST, SECOND]
+    assert repairs.judged(grid) == [
+        Repaired(start, repair, start.seed) for start in (FIRST, SECOND) for repair in ("head", "ranked", "unrepaired")
+    ]
+    assert Counter(rule for rule, _, _ in costly_jobs(grid)) == {
+        "render_dataset": 1,
+        "prepare_dataset": 1,
+        "corrupt_dataset": 1,
+        "train_robust": 2,
+        "measure_criticality": 2,
+        "finetune_module": 4,
+        "interpolate_module": 4,
+        "evaluate_robust": 6,
+    }
+
+
+def test_nothing_is_ranked_unless_a_repair_or_an_experiment_asks(content):
+    content["repair_experiments"]["first"]["repairs"] = ["head"]
+    assert repairs.ranked(grid_of(content)) == []
+    content["repair_experiments"]["first"]["criticality"] = True
+    assert repairs.ranked(grid_of(content)) == [FIRST, SECOND]
+
+
+def test_the_tables_find_robust_models_where_teachers_stand(content):
+    found = tabled(grid_of(content))
+    (description,) = found.descriptions
+    assert (description["teacher"], description["injection"], description["dataset"]) == (MODEL, "none", "digits")
+    scope = description["experiments"]["first"]
+    assert scope["methods"] == ["head", "ranked", "unrepaired"]
+    assert scope["baseline"] == "unrepaired"
+    assert scope["measures"] == ["corruption_accuracy", "criticality"]
+    assert description["attacks"]["pgd"]["kind"] == "white-box"
+    assert len(found.predictions) == 6
+    assert len(found.measures) == 6 + 2
+    assert set(found.files) == set(found.measure_files) == {0}
+
+
+def test_students_and_robust_models_of_one_study_keep_their_places(content):
+    content |= {
+        "preparations": {"rooms": "small"},
+        "methods": {"plain": {"method": "fine-tuning", "training": {"iterations": 5, "learning_rate": 0.1}}},
+        "experiments": {
+            "students": {
+                "question": "?",
+                "teachers": ["narrow-objects"],
+                "injections": ["none"],
+                "datasets": ["rooms"],
+                "methods": ["plain"],
+            }
+        },
+    }
+    grid = grid_of(content)
+    found = tabled(grid)
+    assert [each["teacher"] for each in found.descriptions] == ["narrow-objects", MODEL]
+    assert dict(zip(found.predictions, found.files, strict=True)) == {
+        path: 0 if "/evaluations/" in path else 1 for path in found.predictions
+    }
+    assert list(grid.questions) == ["first", "students"]
+    assert repairs.evaluations(grid) == [Evaluation(MODEL, "none", "digits")]
+
+
+def test_the_estimate_counts_every_robust_job_and_a_longer_ascent_costs_more(content):
+    def estimated():
+        grid = grid_of(content)
+        found = estimate(grid, arrival=lambda *_: Arrival(disk=0, download=0))
+        by_rule = {}
+        for task in found.todo:
+            by_rule[task.rule] = by_rule.get(task.rule, 0) + sum(load.macs for load in task.loads)
+        return found, by_rule
+
+    found, cost = estimated()
+    grid = grid_of(content)
+    outputs = {task.output for task in found.todo}
+    assert {f"{each.robustness_folder('repaired')}/predictions.parquet" for each in repairs.judged(grid)} <= outputs
+    assert cost["measure_criticality"] > 0
+    content["criticality"] = {"epochs": 20}
+    _, longer = estimated()
+    assert 1.5 < longer["measure_criticality"] / cost["measure_criticality"] < 2
+    assert longer["train_robust"] == cost["train_robust"]
+
+
+def test_the_digest_follows_what_the_study_uses(content):
+    digests = [grid_of(content).digest]
+    content["repairs"]["unused"] = content["repairs"]["head"]
+    content["repairs"]["head"] = content["repairs"]["head"] | {"tolerance": 0.01}
+    digests.append(grid_of(content).digest)
+    assert len(set(digests)) == 2
+
+
+def test_histories_of_robust_trainings_are_drawn(content):
+    found = histories(grid_of(content))
+    assert [keys["seed"] for path, keys in found.items() if "/robust/" in path] == [1, 2]
+
+
+def test_the_published_module_reaches_the_job_by_name(content):
+    content["repairs"]["head"]["modules"] = {"kind": "published"}
+    recipe = repairs.repair_recipe(grid_of(content), MODEL, "head")
+    assert recipe["modules"] == {"kind": "named", "names": ["layer2.1.conv2"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"models": ["digits-narow"]}, 'unknown robust model "digits-narow"'),
+        ({"repairs": ["ranke"]}, 'unknown repair "ranke"'),
+        ({"attacks": ["feature-pixel"]}, "attacks a teacher's features"),
+        ({"attacks": ["pgdd"]}, 'unknown attack "pgdd"'),
+        ({"corruptions": ["cifar10-computed"]}, "which no model of the experiment knows"),
+        ({"corruptions": ["digits"]}, 'unknown corruption suite "digits"'),
+        ({"baseline": "rift"}, '"rift" is no repair of this experiment'),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(content, change, words):
+    content["repair_experiments"]["first"] |= change
+    assert words in refusal(content)
+
+
+def test_a_study_without_any_experiment_is_refused(content):
+    del content["repair_experiments"]
+    assert "needs an experiment" in refusal(content)
+
+
+def test_one_name_for_two_experiments_is_refused(content):
+    content["experiments"] = {"first": {"question": "?", "teachers": [], "injections": [], "datasets": []}}
+    assert "first" in refusal(content)
+
+
+def test_a_repair_named_as_no_repair_is_refused(content):
+    content["repairs"]["unrepaired"] = content["repairs"]["head"]
+    assert '"unrepaired" has a meaning of its own' in refusal(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"alphas": [0.0, 0.5]}, "alphas must rise from 0 to 1"),
+        ({"modules": {"kind": "criticality", "of_each_stage": True, "top": 2}}, "leave top out"),
+        ({"training": {"iterations": 5, "learning_rate": 0.1, "milestones": [0.9, 0.5]}}, "milestones must rise"),
+        (
+            {"training": {"iterations": 5, "learning_rate": 0.1, "milestones": [0.5], "schedule": "cosine"}},
+            "milestones are for the schedule steps",
+        ),
+    ],
+)
+def test_recipes_that_contradict_themselves_are_refused(content, change, words):
+    content["repairs"]["head"] |= change
+    assert words in refusal(content)
+
+
+def test_a_corruption_that_nobody_knows_is_refused(tmp_path, content):
+    entry = "bad: {title: b, dataset: digits, preparation: small, source: {kind: computed}, kinds: [rain]}\n"
+    (tmp_path / "corruptions.yaml").write_text(entry)
+    content["catalogues"] = ["config", str(tmp_path)]
+    assert f"there is no corruption rain: one of {', '.join(CORRUPTIONS)}" in refusal(content)
