@@ -1,19 +1,39 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.project import Project, new_project
+from heirloom.runtime.locks import exclusive
+from tests.workflow.project import STUDY, Project, new_project
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """One finished study per session; tests that change anything take a copy."""
-    project = new_project(tmp_path_factory.mktemp("finished") / "project")
-    done = project.snakemake()
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+def finish(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """Return a tiny study that has been run, once for all workers; tests that change anything take a copy."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def finished_study(study: str) -> Project:
+        name = Path(study).stem
+        project = Project(shared / f"finished-{name}", study)
+        done = shared / f"finished-{name}.done"
+        with exclusive(shared / f"finished-{name}.lock", wait=True):
+            if not done.exists():
+                run = new_project(project.folder, study).snakemake()
+                assert run.returncode == 0, run.stdout + run.stderr
+                done.touch()
+        return project
+
+    return finished_study
+
+
+@pytest.fixture(scope="session")
+def finished(finish: Callable[[str], Project]) -> Project:
+    """The study of students that most tests start from."""
+    return finish(STUDY)
 
 
 @pytest.fixture

@@ -15,11 +15,8 @@ PLACE = "tiny-objects/none/signs"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Project:
-    project = new_project(tmp_path_factory.mktemp("transfer") / "project", STUDY)
-    done = project.snakemake()
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+def finished(finish) -> Project:
+    return finish(STUDY)
 
 
 @pytest.fixture
