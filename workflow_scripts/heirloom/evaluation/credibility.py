@@ -8,7 +8,7 @@ allowed to find too. Noise is none. Both are counted over the images that both j
 - Credible: no such thing, and among these is one that is gradient-free or stronger, so that it could have been so.
 - Not told (None): nothing gradient-free or stronger was tried.
 
-Stronger: it takes more steps of gradient over all its starts. Gradient-free: it or a member of its ensemble (Square, in
+Stronger: it takes more steps of the attacked model's own gradient over all its starts. Gradient-free: it or a member of its ensemble (Square, in
 AutoAttack) asks for no gradient, so masked gradients cannot stop it (Carlini et al., arXiv 1902.06705; Croce and Hein,
 ICML 2020). "Credible" is no proof: it says that the attacks tried here agree.
 """
@@ -22,12 +22,12 @@ from typing import Self
 
 import numpy as np
 
-from heirloom.evaluation.metrics import CLEAN, UNJUDGED, Attack, Labels, Predictions, Setting
+from heirloom.evaluation.metrics import CLEAN, UNJUDGED, Attack, Booleans, Labels, Predictions, Setting
 from heirloom.evaluation.statistics import wilson
 
 METRIC = "robust_accuracy"
 GRADIENT_FREE = frozenset({"autoattack"})  # kinds of budgets
-_CLAIMS = "white-box"  # the kind of attack whose robust accuracy claims what the worst change does
+ON_ITSELF = "white-box"  # the kind of attack whose robust accuracy claims what the worst change does
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def credible(predictions: Predictions, attacks: Mapping[str, Attack]) -> dict[Se
     found: dict[Setting, bool | None] = {}
     for setting in predictions.settings:
         attack = attacks.get(setting.attack)
-        if setting.attack != CLEAN and attack is not None and attack.kind == _CLAIMS:
+        if setting.attack != CLEAN and attack is not None and attack.kind == ON_ITSELF:
             found[setting] = _judged(setting, predictions, attacks)
     return found
 
@@ -95,7 +95,7 @@ def _judged(setting: Setting, predictions: Predictions, attacks: Mapping[str, At
             continue
         if _undercuts(predictions.labels[judged], *(predictions.settings[each][judged] for each in (setting, other))):
             return False
-        checked |= power.could_show(mine)
+        checked |= attacks[other.attack].kind == ON_ITSELF and power.could_show(mine)
     return True if checked else None
 
 
@@ -108,7 +108,7 @@ def _others(setting: Setting, predictions: Predictions, attacks: Mapping[str, At
             yield other
 
 
-def _judged_by_both(predictions: Predictions, *settings: Setting) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _judged_by_both(predictions: Predictions, *settings: Setting) -> Booleans:
     judged = np.all([predictions.settings[setting] != UNJUDGED for setting in settings], axis=0)
     return np.asarray(judged, dtype=np.bool_)
 
