@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from heirloom.attacks.subjects import attacked_rows
 from heirloom.config.models import Trigger
 from heirloom.config.records import plain
 from heirloom.config.resources import NEEDS
@@ -212,10 +213,10 @@ def test_equal_seeds_choose_equal_images_for_every_student_and_smaller_choices_f
         samples[seed] = {name: list(group) for name, group in rows.groupby("attack")["sample"]}
     assert samples[1] == samples[2]
     assert set(samples[1]["9"]) < set(samples[1]["20"])
-    rows = [attack_student.attacked_rows(60, attacked.pgd(images=20, seed=seed)).tolist() for seed in (0, 0, 1)]
+    rows = [attacked_rows(60, attacked.pgd(images=20, seed=seed)).tolist() for seed in (0, 0, 1)]
     assert rows[0] == rows[1] != rows[2]
     assert rows[0] == sorted(set(rows[0]))
-    assert len(attack_student.attacked_rows(60, attacked.pgd(images=100))) == 60
+    assert len(attacked_rows(60, attacked.pgd(images=100))) == 60
 
 
 def test_attacking_again_gives_the_same_bytes(folder, tmp_path):

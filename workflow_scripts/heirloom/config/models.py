@@ -595,7 +595,16 @@ class PGDAttack(_Search):
     step: Ratio = Field(gt=0, description="size of a step")
     steps: int = Field(20, ge=1, description="steps from a random start")
     restarts: int = Field(1, ge=1, description="random starts; an image is fooled by any of them")
+    worst: Literal["run"] | None = Field(
+        None, description="run: of so many whole runs the one that leaves the least accuracy, as RiFT's paper counts"
+    )
     images: int | None = Field(None, ge=1, description="test images attacked, chosen by seed; all when null")
+
+    @model_validator(mode="after")
+    def _worst_of_several(self) -> Self:
+        if self.worst and self.restarts < 2:
+            raise ValueError("worst: run chooses among several runs: set restarts to 2 or more")
+        return self
 
 
 class AutoAttack(_Search):

@@ -15,10 +15,14 @@ from heirloom.runtime.errors import ConfigError
 
 FILE = "published.yaml"
 CLEAN = "none"
+ALL = "all"  # the condition of the mean over all corruptions
 MEAN = "mean"  # the data set of rates averaged over data sets
 
 Percent = Annotated[float, Field(ge=0, le=100)]
-Metric = Literal["attack_success", "targeted_success", "untargeted_success"]
+Pair = tuple[Percent | None, Percent | None]
+Triple = tuple[Percent | None, Percent | None, Percent | None]
+Metric = Literal["attack_success", "targeted_success", "untargeted_success", "robust_accuracy"]
+AnyMetric = Literal["accuracy", "corruption_accuracy"] | Metric
 # PUBLISHED's tags: read in the authors' readme or artifact, in the paper, in its abstract; computed from these
 Tag = Literal["R", "P", "A", "C"]
 
@@ -35,7 +39,7 @@ class Tolerance(Strict):
 
 
 class PublishedTable(Strict):
-    """One table or figure: accuracy and attack success in percent, by teacher, data set and method."""
+    """One table or figure: in percent, by teacher, data set and method, accuracy and one or two other numbers."""
 
     source: str = Field(description="where the numbers stand")
     tag: Tag = Field(description="how the source was read: R readme or artifact, P paper, A abstract, C computed")
@@ -44,12 +48,14 @@ class PublishedTable(Strict):
     attack: Name = Field(description="the attack of the second numbers")
     metric: Metric = Field("attack_success", description="what the second numbers are")
     mean_of: tuple[Name, ...] = Field((), description='data sets that the numbers of the data set "mean" are over')
-    tolerance: dict[Literal["accuracy"] | Metric, Tolerance] = Field({}, description="by metric")
+    tolerance: dict[AnyMetric, Tolerance] = Field({}, description="by metric")
     tolerance_reason: str = Field("", description="why this tolerance")
     incomparable: str = Field("", description="why none of these numbers can be held against a measurement")
     incomparable_methods: dict[Name, str] = Field({}, description="methods of which this is so, each with the reason")
-    values: dict[Name, dict[Name, dict[Name, tuple[Percent | None, Percent | None]]]] = Field(
-        description="teacher: data set: method: [accuracy, attack success], null where nothing is published"
+    incomparable_metrics: dict[AnyMetric, str] = Field({}, description="metrics of which this is so, each with the reason")
+    values: dict[Name, dict[Name, dict[Name, Pair | Triple]]] = Field(
+        description="teacher: data set: method: [accuracy, attack success] or [accuracy, mean accuracy under corruptions,"
+        " robust accuracy], null where nothing is published"
     )
 
     @model_validator(mode="after")
@@ -64,26 +70,32 @@ class PublishedTable(Strict):
         """Yield the numbers as plain rows without study and experiment, rates in [0, 1]."""
         for teacher, datasets in self.values.items():
             for dataset, methods in datasets.items():
-                for method, pair in methods.items():
+                for method, numbers in methods.items():
                     place = {"teacher": teacher, "injection": self.injection, "dataset": dataset, "method": method}
-                    for metric, attack, percent in self._of_pair(pair):
-                        yield place | {"attack": attack, "metric": metric} | self._judged_by(place, metric, percent)
+                    for shown, percent in self._told(numbers):
+                        yield place | shown | self._judged_by(place, shown["metric"], percent)
 
-    def _of_pair(self, pair: tuple[float | None, float | None]) -> Iterator[tuple[str, str, float]]:
-        """Yield metric, attack and number of what a pair holds."""
-        for metric, attack, percent in zip(("accuracy", self.metric), (CLEAN, self.attack), pair, strict=True):
+    def _told(self, numbers: Pair | Triple) -> Iterator[tuple[dict[str, str], float]]:
+        """Yield the numbers of one model, each with what was shown to it and the metric."""
+        clean = {"attack": CLEAN, "condition": "", "metric": "accuracy"}
+        corrupted = {"attack": CLEAN, "condition": ALL, "metric": "corruption_accuracy"}
+        attacked = {"attack": self.attack, "condition": "", "metric": self.metric}
+        named = (clean, corrupted, attacked) if len(numbers) == 3 else (clean, attacked)
+        for shown, percent in zip(named, numbers, strict=True):
             if percent is not None:
-                yield metric, attack, percent
+                yield shown, percent
 
     def _judged_by(self, place: dict[str, str], metric: str, percent: float) -> dict[str, Any]:
         """Return a number with its source and what it is held to."""
         value = round(percent / 100, 6)
         tolerance = self.tolerance.get(metric)  # type: ignore[call-overload]
+        reasons = (self.incomparable, self.incomparable_methods.get(place["method"], ""))
+        reasons += (self.incomparable_metrics.get(metric, ""),)  # type: ignore[call-overload]
         return {
             "value": value,
             "source": f"{self.source} [{self.tags.get(place['dataset'], self.tag)}]",
             "tolerance": tolerance.of(value) if tolerance else None,
-            "incomparable": self.incomparable or self.incomparable_methods.get(place["method"], ""),
+            "incomparable": next(filter(None, reasons), ""),
         }
 
 
@@ -95,8 +107,8 @@ class Published(Strict):
     @model_validator(mode="after")
     def _each_number_once(self) -> Self:
         for study in self.studies:
-            keys = ("experiment", "teacher", "injection", "dataset", "method", "attack", "metric")
-            found = Counter(tuple(row[key] for key in keys) for row in self.rows(study))
+            keys = ("experiment", "teacher", "injection", "dataset", "method", "attack", "condition", "metric")
+            found = Counter(tuple(row[key] for key in keys if row[key]) for row in self.rows(study))
             twice = sorted(", ".join(key) for key, times in found.items() if times > 1)
             if twice:
                 raise ValueError(f"{study} has two numbers for {twice[0]}")

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
-from heirloom.evaluation.predictions import ImageTransform, Predictions, predict
+from heirloom.evaluation.predictions import ImageTransform, Kept, Predictions, predict
 from heirloom.models.classifier import Classifier
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import WeightsError
@@ -33,13 +33,15 @@ class StudentName:
 class Condition:
     """One way a part's images are shown.
 
-    `budget`: JSON, what the attacker may do. `transform` gives, for a model, what is shown to it instead of the clean
-    images; it is asked anew for each model, so that each meets the same draws.
+    `budget`: JSON, what the attacker may do. `variant` is the column `condition`: what else varies, such as a
+    corruption and its severity. `transform` gives, for a model, what is shown to it instead of the part's images; it is
+    asked anew for each model, so that each meets the same draws.
     """
 
     name: str
     budget: str = "{}"
     transform: Callable[[Classifier], ImageTransform] | None = None
+    variant: str = ""
 
     def shown_to(self, model: Classifier) -> ImageTransform | None:
         """Return the transform for a model; None shows it the images as they are."""
@@ -79,10 +81,11 @@ def judged(
     *,
     batch_size: int,
     progress: Progress | None = None,
+    kept: Kept | None = None,
 ) -> pa.Table:
     """Return one model's predictions under one condition, a row an image in the order of the part."""
     transform = condition.shown_to(model)
-    found = predict(model, images, batch_size=batch_size, transform=transform, progress=progress)
+    found = predict(model, images, batch_size=batch_size, transform=transform, progress=progress, kept=kept)
     return _table(name, condition, images.part, found)
 
 
@@ -99,7 +102,7 @@ def _table(name: StudentName, condition: Condition, part: Part, found: Predictio
             "seed": pa.array([name.seed] * count, pa.int32()),
             "attack": pa.array([condition.name] * count, pa.string()),
             "budget": pa.array([condition.budget] * count, pa.string()),
-            "condition": pa.array([""] * count, pa.string()),
+            "condition": pa.array([condition.variant] * count, pa.string()),
             "sample": pa.array(part.samples, pa.string()),
             "label": pa.array(part.labels, pa.int32()),
             "prediction": pa.array(found.label, pa.int32()),

@@ -14,19 +14,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from heirloom.evaluation.metrics import Setting
+from heirloom.evaluation.metrics import CORRUPTION, Setting
 from heirloom.evaluation.statistics import t_interval
 from heirloom.runtime.errors import ConfigError, DataError
 from heirloom.runtime.files import read_table, write_table
 
 Floats = npt.NDArray[np.float64]
 
-# Metrics that are means of values in units of their own, not rates in [0, 1], with what a reader calls them.
+ALL = "all"  # the condition of a mean over all corruptions of a suite
+# Metrics that are means of values, not rates of hits, with what a reader calls them.
 MEASURES = {
     "attention_density": "attention density",
     "attention_overlap": "overlap with the clean map",
+    CORRUPTION: "corruption accuracy",
+    "criticality": "robust criticality",
     "detection_score": "detection score",
 }
+SHARES = frozenset({CORRUPTION})  # of the measures: in [0, 1], written in percent; the others have units of their own
 COLUMNS = {
     "method": "string",
     "seed": "int32",
@@ -37,6 +41,11 @@ COLUMNS = {
     "sample": "string",
     "value": "float64",
 }
+
+
+def is_detail(metric: str, condition: str) -> bool:
+    """Tell one corruption's accuracy, a rate, from the mean over all: it stands in the tables but is not told apart."""
+    return metric == CORRUPTION and condition != ALL
 
 
 class Quantity(NamedTuple):

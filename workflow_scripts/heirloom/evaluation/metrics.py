@@ -18,7 +18,9 @@ Booleans = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int32]
 
 CLEAN = "none"
+CORRUPTION = "corruption_accuracy"  # metric of one corruption, as of the mean over all
 TEACHER = "teacher"
+UNREPAIRED = "unrepaired"  # the method of a robust model before any repair
 COLUMNS = ("method", "seed", "attack", "budget", "condition", "sample", "label", "prediction")
 UNJUDGED = -1  # the prediction of an image that an attack was not tried on
 
@@ -105,6 +107,11 @@ class Setting(NamedTuple):
     budget: str
     condition: str
 
+    @property
+    def is_corrupted(self) -> bool:
+        """Whether the images were shown under a condition that is no attack: a corruption."""
+        return self.attack == CLEAN and bool(self.condition)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -168,12 +175,16 @@ class Predictions:
 def read_predictions(*paths: Path, partial: Collection[str] = ()) -> Predictions:
     """Read the predictions of one evaluation from its files.
 
-    Every model and attack must have judged the same images, each once; only the attacks named in `partial` may leave
-    some out. Raises DataError where that is not so, where files disagree about a label, or where two hold the same
-    model under the same attack.
+    Every model and attack must have judged the same images, each once; only the attacks named in `partial`, and images
+    shown otherwise than clean (a corruption), may leave some out. Raises DataError where that is not so, where files
+    disagree about a label, or where two hold the same model under the same attack.
     """
     found = _merged([_read_file(path) for path in paths])
-    whole = [judged for setting, judged in found.settings.items() if setting.attack not in partial]
+    whole = [
+        judged
+        for setting, judged in found.settings.items()
+        if setting.attack not in partial and not setting.is_corrupted
+    ]
     if any((judged == UNJUDGED).any() for judged in whole):
         raise _contradiction("some models and attacks did not judge the same images, each once", found.where)
     return found
@@ -273,11 +284,16 @@ def _settings(table: Any) -> tuple[list[Setting], npt.NDArray[np.int64]]:
 def outcomes(predictions: Predictions, attacks: Mapping[str, Attack]) -> Iterator[tuple[Setting, str, Outcome]]:
     """Yield every metric of every model and attack in a fixed order.
 
-    Without an attack: accuracy over all images. Under a trigger: what `attack_outcomes` says; under any other attack
+    Without an attack: accuracy over all images; under a corruption, corruption_accuracy over those that were corrupted.
+    Under a trigger: what `attack_outcomes` says; under any other attack
     what `robustness_outcomes` says. Raises DataError for an attack that `attacks` does not describe, since its
     denominator would be a guess.
     """
     for setting, predicted in predictions.settings.items():
+        if setting.is_corrupted:
+            judged = predicted != UNJUDGED
+            yield setting, CORRUPTION, Outcome(judged, judged & (predicted == predictions.labels))
+            continue
         if setting.attack == CLEAN:
             yield setting, "accuracy", Outcome(np.ones(len(predicted), dtype=np.bool_), predicted == predictions.labels)
             continue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,6 +20,18 @@ from heirloom.runtime.progress import Progress
 # Called with a batch (B, 3, crop, crop) in [0, 1] and its rows (B,) in the part, batch after batch in the part's order;
 # returns what the model is shown instead. Gradients may be taken in it.
 ImageTransform = Callable[[Tensor, NDArray[np.int64]], Tensor]
+# Labels (B,) and confidences (B,) of one batch.
+Answer = tuple[Tensor, Tensor]
+
+
+class Kept(Protocol):
+    """Where the answers to batches are kept as they come, for a call that takes too long to be lost."""
+
+    def known(self) -> Sequence[Answer]:
+        """Return the answers to the first batches."""
+
+    def add(self, answer: Answer) -> None:
+        """Keep the answer to the next batch."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +49,28 @@ def predict(
     batch_size: int = 256,
     transform: ImageTransform | None = None,
     progress: Progress | None = None,
+    kept: Kept | None = None,
 ) -> Predictions:
     """Classify every image of a part, in its order.
 
     The model must lie on the images' device; each module's mode is put back afterwards. Autocast is off. `progress`
-    counts the images.
+    counts the images. Batches whose answers `kept` knows are not shown again; they were of the same size.
     """
-    answers: list[tuple[Tensor, Tensor]] = []
+    answers = list(kept.known()) if kept is not None else []
+    done = sum(len(label) for label, _ in answers)
+    if progress is not None and done:
+        progress.advance(done)
     with evaluating(model), torch.autocast(images.device.type, enabled=False):
-        for first in range(0, len(images.part), batch_size):
+        for first in range(done, len(images.part), batch_size):
             shown = _shown(images, first, batch_size=batch_size, transform=transform)
             answers.append(_answer(model, shown))
+            if kept is not None:
+                kept.add(answers[-1])
             if progress is not None:
                 progress.advance(len(shown))
-    labels, confidences = zip(*answers, strict=True)
+    labels, confidences = ([each.cpu() for each in side] for side in zip(*answers, strict=True))
     return Predictions(
-        label=torch.cat(labels).cpu().numpy().astype(np.int32), confidence=torch.cat(confidences).cpu().numpy()
+        label=torch.cat(labels).numpy().astype(np.int32), confidence=torch.cat(confidences).numpy()
     )
 
 
@@ -69,7 +88,7 @@ def _shown(images: Images, first: int, *, batch_size: int, transform: ImageTrans
 
 
 @torch.inference_mode()
-def _answer(model: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
+def _answer(model: Classifier, images: Tensor) -> Answer:
     """Return labels (B,) and confidences (B,) of a batch."""
     confidence, label = model(images).softmax(dim=1).max(dim=1)
     return label, confidence

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heirloom.evaluation.measures import Measured
+from heirloom.evaluation.measures import Measured, is_detail
 from heirloom.evaluation.metrics import TEACHER, Evaluation, Outcome, Predictions, outcomes
 from heirloom.evaluation.statistics import Comparison, Pair, average, compare, holm
 from heirloom.reporting.tables import MEAN, SPLIT, Row, of_methods
@@ -107,7 +107,7 @@ def _stacked(model: Mapping[int, Outcome], other: Mapping[int, Outcome], shared:
 
 
 def compared(pairs: Mapping[Compared, Mapping[str, Pair]], *, seed: int, purpose: str) -> dict[Compared, Comparison]:
-    """Compare pairs, given by data set and averaged over several; adjust p by Holm, a family is all of one metric.
+    """Compare pairs, given by data set and averaged over several; adjust p by Holm (`adjusted`).
 
     `seed` and `purpose` give the bootstrap's draws, the same for all pairs of a data set.
     """
@@ -124,13 +124,20 @@ def compared(pairs: Mapping[Compared, Mapping[str, Pair]], *, seed: int, purpose
 
 
 def adjusted(raw: Mapping[Compared, Comparison]) -> dict[Compared, Comparison]:
-    """Replace raw p-values by Holm's, metric by metric; what has no test belongs to no family."""
+    """Replace raw p-values by Holm's, metric by metric; what has no test belongs to no family.
+
+    The accuracies under single corruptions, many and asked by nobody, are a family apart from the mean over all.
+    """
     adjusted = dict(raw)
-    for metric in sorted({key.rate.metric for key in raw}):
-        family = {key: p for key in raw if key.rate.metric == metric and (p := raw[key].p_value) is not None}
+    for name in sorted({_family(key.rate) for key in raw}):
+        family = {key: p for key in raw if _family(key.rate) == name and (p := raw[key].p_value) is not None}
         for key, p_value in zip(family, holm(list(family.values())), strict=True):
             adjusted[key] = replace(raw[key], p_value=p_value)
     return adjusted
+
+
+def _family(rate: Rate) -> tuple[str, bool]:
+    return rate.metric, is_detail(rate.metric, rate.condition)
 
 
 # -- means over data sets ----------------------------------------------------------------------------------------------
@@ -177,7 +184,7 @@ def comparison_rows(judged: Sequence[Judged], *, study: str, seed: int) -> list[
 
     What is itself a control, the students of a control injection and the noise beside an attack, asks no question of
     its own and stays out. `mean` and `baseline_mean` are over the seeds that both have. The p-value is Holm-adjusted
-    over all of the study's rows of the metric, each once.
+    over all of the study's rows of the metric, each once; single corruptions are a family apart.
     """
     planned = list(_planned(judged))
     found: dict[tuple[str, Compared], dict[str, Pair]] = {}

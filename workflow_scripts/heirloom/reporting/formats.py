@@ -6,10 +6,22 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from heirloom.evaluation.measures import MEASURES
+from heirloom.evaluation.measures import ALL, MEASURES, SHARES
 from heirloom.reporting.sentences import answers
 from heirloom.reporting.tables import Row
-from heirloom.reporting.wording import NOTHING, amount, amounts, count, detectable, number, p_value, span, title
+from heirloom.reporting.views import is_detail_row
+from heirloom.reporting.wording import (
+    DOUBTED,
+    NOTHING,
+    amount,
+    amounts,
+    count,
+    detectable,
+    number,
+    p_value,
+    span,
+    title,
+)
 
 TEXTS = ("experiment", "teacher", "dataset", "injection", "method", "attack", "metric")
 NUMBERS = ("rate, %", "95 % interval", "n", "seeds", "control, %", "difference", "95 % interval", "p (Holm)")
@@ -19,8 +31,9 @@ NOTE = (
     " over seeds or Wilson for one seed. Control: the same model from the clean injection; of a feature attack, the"
     " same model under random noise of the same size. Difference: paired, in percentage points. p: McNemar's exact test"
     " or a paired t test over seeds, adjusted by Holm over the study's comparisons of the metric. Bold: p below 0.05"
-    " and an interval of the difference without 0. Attention densities and detection scores are no rates: they stand in"
-    " units of their own, with t intervals over samples for one seed."
+    " and an interval of the difference without 0. Attention densities, detection scores and robust criticality are no"
+    " rates: they stand in units of their own, with t intervals over samples for one seed. Not credible: another attack of the same norm and"
+    " no larger epsilon leaves less."
 )
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1.5rem; color: #1b2430; }
@@ -37,7 +50,10 @@ th.number, td.number { text-align: right; } tbody tr:hover { background: #f8fafb
 def texts(row: Row) -> list[str]:
     """Return the cells that name a row."""
     attack = NOTHING if row["attack"] == "none" else row["attack"]
-    return [*(row[name] for name in TEXTS[:-2]), attack, title(row["metric"])]
+    metric = title(row["metric"])
+    metric += f" ({row['condition']})" if row["condition"] not in ("", ALL) else ""
+    metric += f" ({DOUBTED})" if row["credible"] is False else ""
+    return [*(row[name] for name in TEXTS[:-2]), attack, metric]
 
 
 def published_head(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -52,7 +68,8 @@ def published(row: Row) -> list[str]:
 
 def numbers(row: Row) -> list[str]:
     """Return the cells that measure a row."""
-    one, both = (amount, amounts) if row["metric"] in MEASURES else (number, span)
+    in_units = row["metric"] in MEASURES and row["metric"] not in SHARES
+    one, both = (amount, amounts) if in_units else (number, span)
     return [
         one(row["mean"]),
         both(row["low"], row["high"]) or NOTHING,
@@ -66,7 +83,11 @@ def numbers(row: Row) -> list[str]:
 
 
 def html(rows: Sequence[Row], *, study: str, questions: Mapping[str, str], comparisons: Sequence[Row] = ()) -> str:
-    """Return the summary as one page without anything from elsewhere: the answers, then every row."""
+    """Return the summary as one page without anything from elsewhere: the answers, then every row.
+
+    But for the accuracies under single corruptions, which the CSV and the parquet hold.
+    """
+    rows = _for_reading(rows)
     found = answers(rows, comparisons)
     blocks = [
         f'<h2>{escape(name)}</h2>\n<p class="question">{escape(questions.get(name, ""))}</p>\n'
@@ -86,6 +107,10 @@ def html(rows: Sequence[Row], *, study: str, questions: Mapping[str, str], compa
     )
 
 
+def _for_reading(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if not is_detail_row(row)]
+
+
 def _html_row(row: Row, last: Sequence[str]) -> str:
     """Return one row of the page, `last` behind its own cells."""
     cells = "".join(f"<td>{escape(text)}</td>" for text in texts(row))
@@ -94,7 +119,8 @@ def _html_row(row: Row, last: Sequence[str]) -> str:
 
 
 def latex(rows: Sequence[Row], *, study: str) -> str:
-    """Return the summary as a longtable with booktabs' rules (packages: booktabs, longtable)."""
+    """Return the rows of `html` as a longtable with booktabs' rules (packages: booktabs, longtable)."""
+    rows = _for_reading(rows)
     last = published_head(rows)
     head = " & ".join(latex_escape(name) for name in (*TEXTS, *NUMBERS, *last))
     lines = [" & ".join(_latex_cells(row, published(row) if last else [])) + r" \\" for row in rows]

@@ -90,12 +90,12 @@ def _against_attack(compared: Sequence[Row], rates: Sequence[Row], varied: Seque
     """Say on which students one attack does more or less than the baseline attack, the largest change first."""
     found = {(*_model(row), row["attack"]): row for row in rates}
     clauses: list[str] = []
-    for row in sorted(compared, key=lambda row: (_direction(row) == SAME, -abs(row["difference"]), row["method"])):
+    for row in sorted(compared, key=lambda row: (direction(row) == SAME, -abs(row["difference"]), row["method"])):
         own = found.get((*_model(row), row["attack"]))
         # where the baseline attack judged fewer images, or fewer seeds, the rate compared is another
         whole = own is not None and own["mean"] is not None and abs(own["mean"] - row["mean"]) < ROUNDING
         share = rate(own, unit="") if own is not None and whole else f"{percent(row['mean'])} of what both judged"
-        change = SAME if _direction(row) == SAME else difference(row)
+        change = SAME if direction(row) == SAME else difference(row)
         fools = "" if clauses else f" the attack {row['attack']} fools the student on"
         under = "" if clauses else f" under {row['baseline_attack']}"
         clauses.append(f"{_after(row)}{fools} {share}, against {percent(row['baseline_mean'])}{under} ({change})")
@@ -137,7 +137,7 @@ def _against_sentence(rows: Sequence[Row], comparisons: Comparisons, baseline: s
     compared = [(row, main) for row in rows if (main := _main(row, comparisons))]
     parts = []
     for kind, words in WORDS.items():
-        clauses = [_clause(row, main, comparisons) for row, main in compared if _direction(main) == kind]
+        clauses = [_clause(row, main, comparisons) for row, main in compared if direction(main) == kind]
         parts += [f"{words} {'; '.join(clauses)}"] if clauses else []
     if not parts:
         return ""
@@ -152,20 +152,20 @@ def _main(row: Row, comparisons: Comparisons) -> Row | None:
 
 def _clause(row: Row, main: Row, comparisons: Comparisons) -> str:
     """Word one comparison: after renofeation to 8.0 % (-54.1 points, ...; noise 2.0 %; accuracy 69.1 %, ...)."""
-    kind = _direction(main)
+    kind = direction(main)
     parts = [difference(main)] if kind != SAME else []
     if row[KIND] == "feature" and row["control"] is not None:
         parts.append(f"noise {percent(row['control'])}" + ("" if detectable(row) else f", {SAME}"))
     price = comparisons.get((*_model(row), CLEAN, "accuracy"))
     if price is not None and row["metric"] != "accuracy":
-        change = difference(price) if _direction(price) != SAME else SAME
+        change = difference(price) if direction(price) != SAME else SAME
         parts.append(f"accuracy {percent(price['mean'])}, {change}")
     beside = f" ({'; '.join(parts)})" if parts else ""
     link = {SAME: ",", UNTESTED: ""}.get(kind, " to")
     return f"{_after(row)}{link} {percent(main['mean'])}{beside}"
 
 
-def _direction(row: Row) -> str:
+def direction(row: Row) -> str:
     """Tell whether a rate falls, rises or does not differ from the baseline's, or that no test says so."""
     if row["p_value"] is None:
         return UNTESTED
@@ -186,18 +186,18 @@ def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
     keys = [(*_model(row), row["attack"], row["metric"]) for row in rows if row["dataset"] != MEAN]
     asked = [found[key] for key in keys if key in found]
     metrics = list(dict.fromkeys(row["metric"] for row in asked))
-    parts = [_against(metric, [row for row in asked if row["metric"] == metric], found) for metric in metrics]
+    parts = [against(metric, [row for row in asked if row["metric"] == metric], found) for metric in metrics]
     if HEADLINE not in metrics:
         parts += _against_noise([row for row in rows if row["metric"] == HEADLINE and row["control"] is not None])
     attacks = [row for row in comparisons if row["metric"] == HEADLINE and of_attacks(row)]
-    return parts + ([_against(HEADLINE, attacks, {})] if attacks else [])
+    return parts + ([against(HEADLINE, attacks, {})] if attacks else [])
 
 
-def _against(metric: str, rows: Sequence[Row], comparisons: Comparisons) -> str:
+def against(metric: str, rows: Sequence[Row], comparisons: Comparisons) -> str:
     """Count the comparisons of one metric by what it does, and name the first of each kind."""
     total, parts = len(rows), []
     for kind in (FALLS, RISES, SAME):
-        mine = sorted((row for row in rows if _direction(row) == kind), key=lambda row: -abs(row["difference"]))
+        mine = sorted((row for row in rows if direction(row) == kind), key=lambda row: -abs(row["difference"]))
         words = SAME if kind == SAME else f"it {kind}"
         told = f" ({_named(mine, rows, comparisons)})" if kind != SAME or len(mine) == total else ""
         parts += [f"in {len(mine)} {words}{told}"] if mine else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting import attention, detection, robustness
+from heirloom.reporting import attention, detection, repairs, robustness
 from heirloom.reporting.injections import injection_paragraphs
 from heirloom.reporting.tables import KIND, Row, is_measured
 from heirloom.reporting.views import TRIGGER, by_effect, by_subject, shown, subject
@@ -80,8 +80,10 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
     is the share sent to the target, else the share of changed predictions (with the share sent to one wrong class),
     else accuracy. Then, for each attack that only wants students wrong, what `robustness.paragraphs` says, how
     injections differ from the baseline injection, and what detectors found (`detection.paragraphs`) and where models
-    look (`attention.paragraphs`).
+    look (`attention.paragraphs`). Of robust models what `repairs.paragraphs` says, alone.
     """
+    if repairs.asked(rows):
+        return "\n".join(repairs.paragraphs(rows, comparisons)) or "Nothing was measured."
     chosen = _chosen(rows)
     several = len({row["injection"] for row in chosen}) > 1 or len({row["teacher"] for row in chosen}) > 1
     found = []
@@ -99,6 +101,8 @@ def short_answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
 
     Worded by the same tests as `answer`. Students without a control are counted as such, no more.
     """
+    if repairs.asked(rows):
+        return _sentence(repairs.short_parts(rows, comparisons)) or "Nothing was measured."
     chosen = _chosen(rows)
     verdicts: dict[tuple[str, str], list[Row]] = {}
     for _, group in by_subject(chosen):
@@ -111,8 +115,13 @@ def short_answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
     parts += robustness.short_parts([*chosen, *robustness.fooled(rows)], comparisons)
     if not parts:
         return "No model was compared with a control." if shown(rows) else "Nothing was measured."
+    return _sentence(parts)
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    """Join parts to one sentence; "" without any."""
     told = "; ".join(parts)
-    return f"{told[0].upper()}{told[1:]}."
+    return f"{told[0].upper()}{told[1:]}." if told else ""
 
 
 def _short(metric: str, verdicts: Mapping[tuple[str, str], Sequence[Row]], chosen: Sequence[Row]) -> str:

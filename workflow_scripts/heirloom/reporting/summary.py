@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean, stdev
 
-from heirloom.evaluation.measures import MEASURES
+from heirloom.evaluation.credibility import all_credible
+from heirloom.evaluation.measures import MEASURES, SHARES
 from heirloom.evaluation.metrics import Evaluation, Outcome, Predictions
 from heirloom.evaluation.statistics import Comparison, Pair, mean_interval, t_interval
 from heirloom.reporting.comparisons import (
@@ -53,11 +54,12 @@ class PublishedNumber:
     metric: str
     value: float
     source: str
+    condition: str = ""
     tolerance: float | None = None
     incomparable: str = ""
 
 
-_PUBLISHED_KEYS = ("experiment", "teacher", "injection", "dataset", "method", "attack", "metric")
+_PUBLISHED_KEYS = ("experiment", "teacher", "injection", "dataset", "method", "attack", "condition", "metric")
 
 
 def check_controls(evaluations: Sequence[Evaluation], predictions: Sequence[Predictions]) -> None:
@@ -98,6 +100,8 @@ def _check_budgets(*sides: Predictions) -> None:
     budgets: dict[str, tuple[str, str]] = {}
     for side in sides:
         for setting in side.settings:
+            if setting.is_corrupted:  # two suites may know a corruption by one name; their budgets tell them apart
+                continue
             budget, where = budgets.setdefault(setting.attack, (setting.budget, side.where))
             if budget != setting.budget:
                 raise DataError(
@@ -169,17 +173,16 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
     low, high = (known[0]["low"], known[0]["high"]) if len(known) == 1 else (None, None)
     if len(values) > 1:
         low, high = t_interval(values)
-        if rows[0]["metric"] not in MEASURES:
+        if rows[0]["metric"] not in MEASURES or rows[0]["metric"] in SHARES:
             low, high = max(0.0, low), min(1.0, high)
     counts = [row["count"] for row in known] or [0]
-    checks = {row["credible"] for row in rows}
     return {name: rows[0][name] for name in SUMMARY_KEYS} | {
         "seeds": len(values),
         "mean": fmean(values) if values else None,
         "sd": stdev(values) if len(values) > 1 else None,
         "low": low,
         "high": high,
-        "credible": None if checks == {None} else False not in checks,
+        "credible": all_credible({row["credible"] for row in rows}),
         COUNTS: (min(counts), max(counts)),
     }
 
@@ -254,6 +257,7 @@ def _mean_measurement(rows: Sequence[Row]) -> Row:
         "count": sum(row["count"] for row in rows),
         "low": low,
         "high": high,
+        "credible": all_credible({row["credible"] for row in rows}),
     }
 
 
@@ -267,7 +271,7 @@ def _with_published(rows: Sequence[Row], published: Sequence[PublishedNumber]) -
     judged = []
     for row in rows:
         key = tuple(row[name] for name in _PUBLISHED_KEYS)
-        number = numbers.get(key) if not row["condition"] else None
+        number = numbers.get(key)
         met |= {key} if number else set()
         judged.append(row | _verdict(row, number))
     return judged, [_unmeasured(number) for key, number in numbers.items() if key not in met]
@@ -293,7 +297,7 @@ def _verdict(row: Row, number: PublishedNumber | None) -> Row:
 def _unmeasured(number: PublishedNumber) -> Row:
     """Return the row of a published number that nothing here was measured for; its budget is null."""
     names = {name: value for name, value in vars(number).items() if name in SUMMARY}
-    blank = dict.fromkeys(SUMMARY) | names | {"split": SPLIT, "condition": "", "seeds": 0, COUNTS: (0, 0)}
+    blank = dict.fromkeys(SUMMARY) | names | {"split": SPLIT, "seeds": 0, COUNTS: (0, 0)}
     return blank | _verdict(blank, number)
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from heirloom.evaluation import credibility
 from heirloom.evaluation.metrics import Evaluation, Outcome, Predictions, outcomes
 from heirloom.evaluation.statistics import wilson
 from heirloom.runtime.errors import ConfigError, DamagedFileError
@@ -110,16 +111,23 @@ def ordered(rows: Iterable[Row], names: Iterable[str]) -> list[Row]:
 def measurement_rows(evaluation: Evaluation, predictions: Predictions, *, study: str, config_digest: str) -> list[Row]:
     """Return one row per model, attack, metric and experiment: the rate with Wilson's 95 % interval and its count.
 
-    A rate without an image that counts is null with count 0. `credible` is null: no check of these rates is defined.
+    A rate without an image that counts is null with count 0. `credible` is that of `evaluation.credibility` for the
+    robust accuracy under an attack on the model itself, whichever experiments list the attacks it is held against, and
+    null elsewhere.
     """
+    checks = credibility.credible(predictions, evaluation.attacks)
     measured = [
         (setting, place_columns(evaluation, study=study) | setting._asdict() | {"metric": metric} | _rate(outcome))
         for setting, metric, outcome in outcomes(predictions, evaluation.attacks)
     ]
-    return [
-        row | {"experiment": experiment, "credible": None, "config_digest": config_digest}
-        for experiment, scope in evaluation.experiments.items()
+    checked = [
+        (setting, row | {"credible": checks.get(setting) if row["metric"] == credibility.METRIC else None})
         for setting, row in measured
+    ]
+    return [
+        row | {"experiment": experiment, "config_digest": config_digest}
+        for experiment, scope in evaluation.experiments.items()
+        for setting, row in checked
         if scope.holds(setting)
     ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from heirloom.evaluation.metrics import CLEAN
+from heirloom.reporting import repairs
 from heirloom.reporting.measure_table import measure_cells
 from heirloom.reporting.sentences import answers, of_experiment
 from heirloom.reporting.tables import COUNTS, Row, read_comparisons, read_summary
@@ -20,7 +21,7 @@ from heirloom.reporting.views import (
     measures,
     model_names,
 )
-from heirloom.reporting.wording import NOTHING, number, p_mark, span, title, verdicts
+from heirloom.reporting.wording import DOUBTED, NOTHING, number, p_mark, span, title, verdicts
 
 WIDTH = 110
 GAP = 2
@@ -36,6 +37,7 @@ HEADS = {
 }
 DIFFERENCE = "to control, points"
 NOISE = "noise, %; p"
+DOUBT = "!"
 
 
 def print_summary(summary: Path, comparisons: Path, questions: Mapping[str, str], stream: TextIO) -> None:
@@ -44,12 +46,12 @@ def print_summary(summary: Path, comparisons: Path, questions: Mapping[str, str]
     `comparisons` are those of methods and attacks with a baseline, `questions` gives each experiment's question by
     name. Plain ASCII (names aside), at most 110 columns. Raises DamagedFileError when a table is none of ours.
     """
-    rows = read_summary(summary)
-    answered = answers(rows, read_comparisons(comparisons))
+    rows, compared = read_summary(summary), read_comparisons(comparisons)
+    answered = answers(rows, compared)
     for name in sorted(answered):
-        (mine,) = of_experiment(name, rows)
+        mine, changes = of_experiment(name, rows, compared)
         print(f"{name}: {questions.get(name, '')}".rstrip(" :"), file=stream)
-        for line in _table(mine):
+        for line in _robust(mine, changes) if repairs.asked(mine) else _table(mine):
             print(line, file=stream)
         print(file=stream)
         for paragraph in [*answered[name].splitlines(), verdicts(mine)]:
@@ -69,7 +71,22 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
         yield ""
         yield from textwrap.wrap(", ".join(head for head in heads if head), WIDTH)
         yield from _aligned(*_cells(mine))
+        if any(row["credible"] is False for row in mine):
+            yield f"{DOUBT} {DOUBTED}: {repairs.DOUBTED}"
     yield from _measures(rows)
+
+
+def _robust(rows: Sequence[Row], comparisons: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of the tables of robust models, and of how critical their modules are."""
+    tables = repairs.tables(rows, comparisons)
+    for table in tables:
+        yield ""
+        yield from textwrap.wrap(table.title, WIDTH)
+        lines = [table.head, *table.entries]
+        yield from _aligned([line.names for line in lines], [line.numbers for line in lines])
+    if any(table.doubted for table in tables):
+        yield f"credible no: {repairs.DOUBTED}"
+    yield from _measures([row for row in rows if row["metric"] not in repairs.METRICS])
 
 
 def _measures(rows: Sequence[Row]) -> Iterator[str]:
@@ -149,5 +166,6 @@ def _cell(row: Row | None) -> str:
         number(row["mean"]),
         f"({interval})" if interval else "",
         f"n{'=' if smallest == largest else '>='}{smallest}",
+        DOUBT if row["credible"] is False else "",
     ]
     return " ".join(part for part in parts if part)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from heirloom.evaluation.measures import MEASURES
-from heirloom.evaluation.metrics import CLEAN, TEACHER
+from heirloom.evaluation.measures import MEASURES, is_detail
+from heirloom.evaluation.metrics import CLEAN, TEACHER, UNREPAIRED
 from heirloom.reporting.tables import ASIDE, KIND, MEAN, TITLE, Row, is_measured
 
 GROUP = ("teacher", "dataset", "attack", "budget", "condition")
@@ -24,7 +24,26 @@ def shown(rows: Sequence[Row]) -> list[Row]:
 
 def measures(rows: Sequence[Row]) -> list[Row]:
     """Keep what was measured and is no rate."""
-    return [row for row in rows if is_measured(row) and row["metric"] in MEASURES]
+    return [row for row in rows if is_measured(row) and row["metric"] in MEASURES and not is_detail_row(row)]
+
+
+def is_detail_row(row: Row) -> bool:
+    """Tell the accuracy under one corruption, which tables for reading leave to the mean over all."""
+    return is_detail(row["metric"], row["condition"])
+
+
+def of_robust_models(rows: Sequence[Row]) -> set[str]:
+    """Return the experiments whose models are robust ones, before and after repairs, and no students."""
+    return {row["experiment"] for row in rows if row["method"] == UNREPAIRED}
+
+
+def parted(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Part the rows of teachers and their students from those of robust models."""
+    robust = of_robust_models(rows)
+    return (
+        [row for row in rows if row["experiment"] not in robust],
+        [row for row in rows if row["experiment"] in robust],
+    )
 
 
 def infected(rows: Sequence[Row]) -> set[str]:

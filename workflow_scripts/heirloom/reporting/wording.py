@@ -20,6 +20,7 @@ METRIC_TITLES = {
     "attack_success": "attack success",
     "robust_accuracy": "robust accuracy",
 }
+DOUBTED = "not credible"
 
 
 def method_title(method: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -281,15 +281,15 @@ def _draw_block(figure: Figure, block: Block, *, left: float, top: float, height
             (x / WIDTH, (top - block.head - block.height) / height, width / WIDTH, block.height / height)
         )
         dots = column.dots
-        _prepare_panel(axes, block, _scale(dots) if column.metric == DIFFERENCE else rates, named=place == 0)
+        _prepare_panel(axes, block, scale_of(dots.values()) if column.metric == DIFFERENCE else rates, named=place == 0)
         _draw_panel(axes, block, column)
         if column.rows:
             _title_panel(axes, column)
 
 
-def _scale(dots: Mapping[tuple[str, str], Dot]) -> tuple[float, float]:
+def scale_of(dots: Iterable[Dot]) -> tuple[float, float]:
     """Return the range of differences in points, with 0 in it and room for a number on the right."""
-    ends = [end for dot in dots.values() for end in (dot.low, dot.mean, dot.high) if end is not None]
+    ends = [end for dot in dots for end in (dot.low, dot.mean, dot.high) if end is not None]
     low, high = min([0.0, *ends]), max([0.0, *ends])
     span = max(high - low, 4.0)
     return low - 0.08 * span, high + 0.25 * span
@@ -341,7 +341,7 @@ def _draw_panel(axes: Axes, block: Block, column: Column) -> None:
         colour, face = block.colours[injection], block.palette.face(injection)
         if (method, injection) in noise:
             _draw_noise(axes, noise[method, injection], y=y, colour=colour)
-        _draw_dot(axes, dot, y=y, colour=colour, face=face, sign=column.metric == DIFFERENCE)
+        draw_dot(axes, dot, y=y, colour=colour, face=face, sign=column.metric == DIFFERENCE)
 
 
 def _draw_noise(axes: Axes, value: float, *, y: float, colour: str) -> None:
@@ -349,8 +349,8 @@ def _draw_noise(axes: Axes, value: float, *, y: float, colour: str) -> None:
     axes.plot([value], [y], **NOISE_MARK, mec=colour, mfc="white", zorder=2.5, clip_on=False)
 
 
-def _draw_dot(axes: Axes, dot: Dot, *, y: float, colour: str, face: str, sign: bool) -> None:
-    """Draw one value: its interval, its dot, its number."""
+def draw_dot(axes: Axes, dot: Dot, *, y: float, colour: str, face: str, sign: bool) -> None:
+    """Draw one value on a panel whose limits are set: its interval, its dot, its number."""
     low, high = axes.get_xlim()
     step = (high - low) / (SCALE[1] - SCALE[0])
     if dot.mean is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from heirloom.evaluation.measures import MEASURES
 from heirloom.evaluation.metrics import CLEAN
+from heirloom.reporting import repairs
 from heirloom.reporting.measure_table import compared_cells, measure_cells
 from heirloom.reporting.sentences import answers, of_experiment, short_answers
 from heirloom.reporting.tables import Row, of_attacks, of_injections, of_methods
@@ -24,6 +25,7 @@ from heirloom.reporting.views import (
     model_names,
 )
 from heirloom.reporting.wording import (
+    DOUBTED,
     NOTHING,
     count,
     detectable,
@@ -142,6 +144,8 @@ def _unbroken(text: str) -> str:
 
 def _tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
     """Return a compact table per teacher, data set and attack: a row per model; then methods and attacks compared."""
+    if repairs.asked(rows):
+        return _robust_tables(rows, comparisons)
     groups = [(group, group_rows(rows, group)) for group in attack_groups(rows)]
     found = [_table(mine, group_title(group, mine, long=True)) for group, mine in groups]
     rates = [row for row in comparisons if row["metric"] not in MEASURES]
@@ -149,6 +153,17 @@ def _tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
     asked = [(table, [row for row in rates if of_kind(row)]) for of_kind, table in kinds.items()]
     found += [table(mine) for table, mine in asked if mine]
     return found + _measure_tables(rows, [row for row in comparisons if row["metric"] in MEASURES])
+
+
+def _robust_tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
+    """Return a table per robust model: a row for each thing shown and each method; then how critical modules are."""
+    found = []
+    for table in repairs.tables(rows, comparisons):
+        heading = table.title + (f"; not credible: {repairs.DOUBTED}" if table.doubted else "")
+        lines = tuple(Line((*entry.names, *entry.numbers), clear=entry.clear) for entry in table.entries)
+        found.append(Table(heading, (*table.head.names, *table.head.numbers), lines, texts=len(table.head.names)))
+    others = [[row for row in side if row["metric"] not in repairs.METRICS] for side in (rows, comparisons)]
+    return found + _measure_tables(others[0], [row for row in others[1] if row["metric"] in MEASURES])
 
 
 def _measure_tables(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Table]:
@@ -262,7 +277,8 @@ def _rate(row: Row | None) -> str:
     if row is None:
         return NOTHING
     interval = span(row["low"], row["high"])
-    return f"{number(row['mean'])}{f' ({interval})' if interval else ''}, n {count(row)}"
+    doubt = f", {DOUBTED}" if row["credible"] is False else ""
+    return f"{number(row['mean'])}{f' ({interval})' if interval else ''}, n {count(row)}{doubt}"
 
 
 def _compared(row: Row | None) -> tuple[str, str]:

@@ -1,0 +1,65 @@
+"""Attacks on a model itself: which images each is given, and which of its runs counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from heirloom.attacks.catalogue import WHITE_BOX
+from heirloom.config.models import PGDAttack, WhiteBox
+from heirloom.data.store import Part
+from heirloom.evaluation.conditions import Condition
+from heirloom.runtime.registry import known, resolve
+from heirloom.runtime.seeds import derive_seed
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """An attack by name with the images it is given and its runs, of which the worst counts; most have one run."""
+
+    name: str
+    part: Part
+    runs: tuple[Condition, ...]
+
+    def __len__(self) -> int:
+        """How many images are attacked, each run anew."""
+        return len(self.part) * len(self.runs)
+
+
+def subjects(part: Part, attacks: Mapping[str, WhiteBox]) -> list[Subject]:
+    """Set up attacks on whichever model looks at a part's images, in the order of their names."""
+    return [_subject(name, attack, part.take(attacked_rows(len(part), attack))) for name, attack in _sorted(attacks)]
+
+
+def _sorted(attacks: Mapping[str, WhiteBox]) -> list[tuple[str, WhiteBox]]:
+    return sorted(attacks.items(), key=lambda item: item[0])
+
+
+def _subject(name: str, attack: WhiteBox, part: Part) -> Subject:
+    make = resolve(known(WHITE_BOX, attack.kind))
+    budget = make(name, attack, part).budget
+    return Subject(name, part, tuple(replace(make(name, run, part), budget=budget) for run in runs_of(attack)))
+
+
+def runs_of(attack: WhiteBox) -> list[WhiteBox]:
+    """Return the runs that an attack consists of, each from a start of its own; itself where images have restarts."""
+    if not isinstance(attack, PGDAttack) or attack.worst is None:
+        return [attack]
+    seeds = [derive_seed(attack.seed, "run", run) for run in range(attack.restarts)]
+    return [attack.model_copy(update={"restarts": 1, "worst": None, "seed": seed}) for seed in seeds]
+
+
+def worst(runs: Sequence[pa.Table]) -> pa.Table:
+    """Return the predictions (`conditions.judged`) of the run that leaves the fewest images right, the first of equals."""
+    return min(runs, key=lambda run: int(np.sum(run["label"].to_numpy() == run["prediction"].to_numpy())))
+
+
+def attacked_rows(count: int, attack: WhiteBox) -> NDArray[np.int64]:
+    """Choose which of `count` images an attack is given, by its seed; sorted. A smaller choice is part of a larger."""
+    wanted = count if attack.images is None else min(count, attack.images)
+    order = np.random.default_rng(derive_seed(attack.seed, "attacked images")).permutation(count)
+    return np.sort(order[:wanted]).astype(np.int64)

@@ -1,0 +1,191 @@
+"""Robust models before and after repairs: what they get right, and the paired difference, as dots with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from heirloom.evaluation.metrics import CLEAN, CORRUPTION, UNREPAIRED
+from heirloom.reporting import repairs
+from heirloom.reporting.figures.attack_success import NARROW, TICKS, Dot, draw_dot, scale_of
+from heirloom.reporting.figures.style import (
+    GRID,
+    INFECTED_COLOURS,
+    LEGEND_LINE,
+    MARGIN,
+    QUIET,
+    WIDTH,
+    Palette,
+    draw_injection_legend,
+    legend_lines,
+    legend_texts,
+    note,
+    style,
+)
+from heirloom.reporting.tables import Row, of_methods
+from heirloom.reporting.wording import counts
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# all lengths in inches
+LEFT, GAP, RIGHT = 2.1, 0.45, 0.25
+HEAD, FOOT, BETWEEN, LANE, ROW_GAP = 0.62, 0.62, 0.16, 0.2, 0.14
+EXPLANATION = (
+    "Dots: rates, for several seeds their mean. Lines: 95 % intervals (Wilson; t over seeds or images). Differences:"
+    " paired, with their own intervals."
+)
+DOUBTED = "not credible"
+
+
+@dataclass(frozen=True)
+class Block:
+    """One robust model: what is shown to it, top to bottom, and of each the rates and differences by method."""
+
+    title: str
+    shown: tuple[str, ...]
+    rates: Mapping[tuple[str, str], Row]
+    changes: Mapping[tuple[str, str], Row]
+    methods: tuple[str, ...]
+    baseline: str
+
+    @property
+    def row_height(self) -> float:
+        """Height of one thing shown, in inches."""
+        return len(self.methods) * LANE + ROW_GAP
+
+    @property
+    def height(self) -> float:
+        """Height of its panels in inches."""
+        return len(self.shown) * self.row_height
+
+    def head(self, palette: Palette) -> float:
+        """Height of its title and legend in inches."""
+        return HEAD + LEGEND_LINE * legend_lines(legend_texts(self.methods, palette))
+
+
+def blocks(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Block]:
+    """Arrange a summary's rows of robust models; rows that several experiments share are drawn once."""
+    compared = dict(repairs.by_model([row for row in comparisons if of_methods(row)]))
+    return [_block(model, mine, compared.get(model, [])) for model, mine in repairs.by_model(rows)]
+
+
+def _block(model: tuple[str, str], rows: Sequence[Row], changes: Sequence[Row]) -> Block:
+    """Arrange one model; where experiments have several baselines, those of the unrepaired model are drawn."""
+    baselines = sorted({row["baseline"] for row in changes}, key=lambda name: (name != UNREPAIRED, name))
+    mine = [row for row in changes if row["baseline"] == baselines[0]]
+    methods = dict.fromkeys(row["method"] for row in rows)
+    dataset, teacher = model
+    return Block(
+        title=f"{teacher}, {dataset}",
+        shown=tuple(dict.fromkeys(map(_label, rows))),
+        rates={(_label(row), row["method"]): row for row in rows},
+        changes={(_label(row), row["method"]): row for row in mine},
+        methods=tuple(sorted(methods, key=lambda name: (name != UNREPAIRED, name))),
+        baseline=baselines[0] if baselines else "",
+    )
+
+
+def _label(row: Row) -> str:
+    """Name what was shown to a model."""
+    if row["metric"] == CORRUPTION:
+        return " ".join(["corrupted", repairs.source_of(row["budget"])]).strip()
+    return "clean" if row["attack"] == CLEAN else str(row["attack"])
+
+
+def draw_robustness(rows: Sequence[Row], comparisons: Sequence[Row]) -> Figure:
+    """Draw accuracy, corruption accuracy and robust accuracy of each robust model before and after its repairs.
+
+    Left the rates in percent, right the paired differences from the baseline in points; both with 95 % intervals. A
+    robust accuracy that the gate does not believe is said to be so. A summary without such rows gives a figure that
+    says so.
+    """
+    from matplotlib.figure import Figure
+
+    arranged = blocks(rows, comparisons)
+    if not arranged:
+        return note("No robust models in this study.")
+    palette = _palette(arranged)
+    with style():
+        height = sum(block.head(palette) + block.height + FOOT + BETWEEN for block in arranged) + MARGIN + 0.1
+        figure = Figure(figsize=(WIDTH, height))
+        top = height - MARGIN
+        for block in arranged:
+            _draw_block(figure, block, palette, top=top, height=height)
+            top -= block.head(palette) + block.height + FOOT + BETWEEN
+        figure.text(0.12 / WIDTH, 0.08 / height, EXPLANATION, color=QUIET, size=8, va="bottom")
+        return figure
+
+
+def _palette(arranged: Sequence[Block]) -> Palette:
+    """Give each repair a colour, the same in every block, and the unrepaired model grey."""
+    names = sorted({name for block in arranged for name in block.methods} - {UNREPAIRED})
+    colours = {name: INFECTED_COLOURS[place % len(INFECTED_COLOURS)] for place, name in enumerate(names)}
+    return Palette({UNREPAIRED: QUIET} | colours, frozenset({UNREPAIRED}))
+
+
+def _draw_block(figure: Figure, block: Block, palette: Palette, *, top: float, height: float) -> None:
+    """Draw one model below `top` (inches from the lower edge)."""
+    figure.text(0.12 / WIDTH, (top - 0.14) / height, block.title, weight="bold", size=11, va="center")
+    draw_injection_legend(figure, block.methods, palette, top=top - 0.3)
+    width = (WIDTH - LEFT - RIGHT - GAP) / 2
+    bottom = top - block.head(palette) - block.height
+    sides = [(block.rates, Dot.rate)] + ([(block.changes, _change)] if block.changes else [])
+    for place, (found, dot_of) in enumerate(sides):
+        box = ((LEFT + place * (width + GAP)) / WIDTH, bottom / height, width / WIDTH, block.height / height)
+        axes = figure.add_axes(box)
+        dots = {key: dot_of(row) for key, row in found.items()}
+        _prepare(axes, block, NARROW if place == 0 else scale_of(dots.values()), named=place == 0)
+        _draw_panel(axes, block, dots, palette, sign=place == 1)
+        _title_panel(axes, block, changes=place == 1)
+
+
+def _change(row: Row) -> Dot:
+    """Take a comparison's paired difference."""
+    return Dot(*(None if row[name] is None else 100 * row[name] for name in ("difference", "low", "high")))
+
+
+def _prepare(axes: Axes, block: Block, scale: tuple[float, float], *, named: bool) -> None:
+    """Draw what carries the data: a scale, faint lines, the names of what was shown."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(*scale)
+    axes.set_ylim(len(block.shown) - 0.5, -0.5)
+    steps = TICKS if named else MaxNLocator(5).tick_values(*scale)
+    ticks = [step for step in steps if scale[0] <= step <= scale[1]]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.tick_params(length=0)
+    axes.spines[["left", "top", "right", "bottom"]].set_visible(False)
+    axes.vlines(ticks, len(block.shown) - 0.5, -0.5, color=GRID, lw=0.8, zorder=0)
+    axes.hlines([place + 0.5 for place in range(len(block.shown) - 1)], *scale, color=GRID, lw=0.5, zorder=0)
+    if not named:
+        axes.axvline(0, color=QUIET, lw=1, zorder=1)
+    names = [_name(block, label) for label in block.shown]
+    axes.set_yticks(range(len(names)), names if named else [""] * len(names))
+
+
+def _name(block: Block, label: str) -> str:
+    """Name what was shown, with a word on attacks that other attacks undercut."""
+    doubted = any(row["credible"] is False for (shown, _), row in block.rates.items() if shown == label)
+    return f"{label}\n{DOUBTED}" if doubted else label
+
+
+def _draw_panel(
+    axes: Axes, block: Block, dots: Mapping[tuple[str, str], Dot], palette: Palette, *, sign: bool
+) -> None:
+    """Draw the dots, intervals and numbers of one side."""
+    lane = LANE / block.row_height
+    for (label, method), dot in dots.items():
+        offset = (block.methods.index(method) - (len(block.methods) - 1) / 2) * lane
+        y = block.shown.index(label) + offset
+        draw_dot(axes, dot, y=y, colour=palette.colours[method], face=palette.face(method), sign=sign)
+
+
+def _title_panel(axes: Axes, block: Block, *, changes: bool) -> None:
+    """Name a side above and its denominator below."""
+    name = f"Paired difference from {block.baseline}" if changes else "Classified correctly"
+    unit = "percentage points" if changes else f"% of the test images\nn = {counts(list(block.rates.values()))}"
+    axes.set_title(name, loc="left", size=10, pad=5)
+    axes.set_xlabel(unit, labelpad=3, loc="left", size=8.5)
