@@ -85,12 +85,12 @@ def run(
         inputs=[inputs.card, inputs.model_card],
         code=code,
     )
-    with open_session(
-        outputs, training, origin=origin, seed=seed, checkpoint_seconds=checkpoint_seconds
-    ) as session:
+    with open_session(outputs, training, origin=origin, seed=seed, checkpoint_seconds=checkpoint_seconds) as session:
         lesson = lesson_of(part, augmentation)
         tuned = [_tuned(session, model, lesson, each, training, statistics) for each in tried]
-        _write(session, tuned, training=training, statistics=statistics, model=sha256_of(inputs.model_weights), seed=seed)
+        _write(
+            session, tuned, training=training, statistics=statistics, model=sha256_of(inputs.model_weights), seed=seed
+        )
 
 
 def _criticality(inputs: Inputs) -> dict[str, float] | None:

@@ -70,9 +70,7 @@ def run(
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     validation = _validation(part, inputs.card)
-    model = load_model(
-        inputs.model_weights, inputs.model_card, part, dataset=read_card(inputs.card)["dataset"]
-    )
+    model = load_model(inputs.model_weights, inputs.model_card, part, dataset=read_card(inputs.card)["dataset"])
     tried = _candidates(inputs)
     changes = read_changes(inputs.finetuned_weights, [each.number for each in tried])
     origin = Origin(
@@ -88,9 +86,7 @@ def run(
         chosen = choose(points, tolerance=tolerance, images=len(validation), attacked=_attacked(validation, judge))
         _mix(model, state_copy(model), changes[chosen.candidate], chosen.alpha)
     save_classifier(outputs.weights, model)
-    write_table(
-        outputs.interpolation, _table(points, chosen, tried), metadata={"kind": "interpolation", "version": 1}
-    )
+    write_table(outputs.interpolation, _table(points, chosen, tried), metadata={"kind": "interpolation", "version": 1})
     write_card(
         outputs.card,
         kind="repaired",
