@@ -394,7 +394,7 @@ def test_a_phase_trains_its_submodule_and_the_next_the_whole_model(lesson, tmp_p
                 between.update(state_copy(model))
 
     def phases(first=99, second=99):
-        head = supervised_phase(training, name="head", hooks=(Look(), StopAt(first)), trained="body.fc")
+        head = supervised_phase(training, name="head", hooks=(Look(), StopAt(first)), trained=("body.fc",))
         return head, supervised_phase(training, name="all", hooks=(StopAt(second),))
 
     calm = toy.classifier()

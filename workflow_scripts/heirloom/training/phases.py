@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from heirloom.config.models import Training
 from heirloom.models.classifier import Classifier
@@ -13,6 +14,8 @@ from heirloom.training.objectives import Term, supervised_terms
 
 # Gives one epoch of augmented training images, batch by batch (B, 3, H, W) in [0, 1], on the training's device.
 Batches = Callable[[], Iterator[Tensor]]
+# Which batch-norm layers measure statistics: those in what is trained, none, or all.
+Statistics = Literal["trained", "frozen", "moving"]
 
 
 class StepHook:
@@ -42,9 +45,11 @@ class StepHook:
 class Phase:
     """One run of the optimiser from the weights the phase before left.
 
-    `trained`: name of the one submodule that is trained. Every other weight and statistic stays bit-identical, and the
+    `trained`: names of the submodules that are trained. Every other weight and statistic stays bit-identical, and the
     rest of the model acts as in evaluation. None: the whole model is trained, but for `still`: submodules that act as
-    in evaluation and stay bit-identical. `stage_dropout`: share of the channels that each stage drops while it is
+    in evaluation and stay bit-identical. `statistics` of batch normalisation: "frozen" holds all of them, though scales
+    and shifts may be trained; "moving" has all of them move and the whole model act as in training, whatever is
+    trained, as RiFT's script does (METHODS 3). `stage_dropout`: share of the channels that each stage drops while it is
     trained.
     """
 
@@ -52,19 +57,24 @@ class Phase:
     training: Training
     terms: tuple[Term, ...]
     hooks: tuple[StepHook, ...] = ()
-    trained: str | None = None
+    trained: tuple[str, ...] | None = None
     still: tuple[str, ...] = ()
+    statistics: Statistics = "trained"
     stage_dropout: float = 0.0
 
     def prepare(self, model: Classifier) -> None:
         """Put a model into the phase's mode: what is trained in training mode and with gradients, the rest without."""
         model.stage_dropout = self.stage_dropout
-        model.train(self.trained is None)
+        model.train(self.trained is None or self.statistics == "moving")
         model.requires_grad_(self.trained is None)
-        if self.trained is not None:
-            model.get_submodule(self.trained).train().requires_grad_(True)
+        for name in self.trained or ():
+            model.get_submodule(name).train().requires_grad_(True)
         for name in self.still:
             model.get_submodule(name).eval().requires_grad_(False)
+        if self.statistics == "frozen":
+            for module in model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
 
 
 def supervised_phase(
@@ -73,8 +83,9 @@ def supervised_phase(
     name: str = "training",
     terms: tuple[Term, ...] = (),
     hooks: tuple[StepHook, ...] = (),
-    trained: str | None = None,
+    trained: tuple[str, ...] | None = None,
     still: tuple[str, ...] = (),
+    statistics: Statistics = "trained",
     stage_dropout: float = 0.0,
 ) -> Phase:
     """Return the phase that most trainings consist of: cross-entropy, the head's penalty, and a method's own terms."""
@@ -85,5 +96,6 @@ def supervised_phase(
         hooks=hooks,
         trained=trained,
         still=still,
+        statistics=statistics,
         stage_dropout=stage_dropout,
     )

@@ -15,4 +15,4 @@ def plan(teacher: Classifier, recipe: LinearProbe, assignment: Assignment) -> Pl
     (MobileNetV2's) and after the stages is off.
     """
     student = from_teacher(teacher, assignment)
-    return Plan(student, (supervised_phase(recipe.training, trained=f"body.{student.spec.head}"),))
+    return Plan(student, (supervised_phase(recipe.training, trained=(f"body.{student.spec.head}",)),))
