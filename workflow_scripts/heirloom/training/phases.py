@@ -13,6 +13,8 @@ from heirloom.training.objectives import Term, supervised_terms
 
 # Gives one epoch of augmented training images, batch by batch (B, 3, H, W) in [0, 1], on the training's device.
 Batches = Callable[[], Iterator[Tensor]]
+# The objective (scalar) of a step's batch by the weights as they are, dropout's draws included; moves batch statistics.
+Loss = Callable[[], Tensor]
 
 
 class StepHook:
@@ -20,6 +22,9 @@ class StepHook:
 
     A hook overrides what it needs. Steps are counted from 0 in their phase.
     """
+
+    def before_gradient(self, model: Classifier, iteration: int, loss: Loss) -> None:
+        """Act on the weights, before the gradient is taken by them; put them back in `before_step`."""
 
     def before_step(self, model: Classifier, iteration: int) -> None:
         """Act on the gradients, before the optimiser takes them."""
@@ -45,7 +50,8 @@ class Phase:
     `trained`: name of the one submodule that is trained. Every other weight and statistic stays bit-identical, and the
     rest of the model acts as in evaluation. None: the whole model is trained, but for `still`: submodules that act as
     in evaluation and stay bit-identical. `stage_dropout`: share of the channels that each stage drops while it is
-    trained.
+    trained. `passes`: how many equal parts a batch goes through the model in, each with batch statistics of its own.
+    Raises ValueError for several passes and a term that looks at stages, which are the last pass's.
     """
 
     name: str
@@ -55,6 +61,11 @@ class Phase:
     trained: str | None = None
     still: tuple[str, ...] = ()
     stage_dropout: float = 0.0
+    passes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.passes > 1 and any(term.needs_stages for term in self.terms):
+            raise ValueError(f"phase {self.name}: a term looks at stages, which {self.passes} passes do not give")
 
     def prepare(self, model: Classifier) -> None:
         """Put a model into the phase's mode: what is trained in training mode and with gradients, the rest without."""
