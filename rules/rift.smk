@@ -13,9 +13,7 @@ OUTPUTS:    results/shared/corruptions/{suite}/{card.json,images.npy,index.parqu
 """
 
 from heirloom.attacks.catalogue import WHITE_BOX
-from heirloom.config import repairs
-from heirloom.config.names import UNREPAIRED
-from heirloom.config.robust import CorruptedFiles, RobustFetched, RobustTrained
+from heirloom.config.robust import RobustFetched, RobustTrained
 from heirloom.evaluation.corruptions import CORRUPTIONS
 from heirloom.training.robust import OBJECTIVES
 
@@ -135,7 +133,7 @@ rule measure_criticality:
     resources:
         **resources_of("measure_criticality"),
     params:
-        settings=plain(GRID.study.criticality),
+        criticality=plain(GRID.study.criticality),
         code=code_of("measure_criticality", lambda wildcards: robust_code(wildcards)),
     script:
         "../workflow_scripts/measure_criticality.py"
@@ -160,7 +158,10 @@ rule finetune_module:
     resources:
         **resources_of("finetune_module"),
     params:
-        repair=lambda wildcards: repairs.repair_recipe(GRID, wildcards.model, wildcards.repair),
+        modules=lambda wildcards: finetuning_of(wildcards, "modules"),
+        statistics=lambda wildcards: finetuning_of(wildcards, "statistics"),
+        training=lambda wildcards: finetuning_of(wildcards, "training"),
+        learning_rates=lambda wildcards: finetuning_of(wildcards, "learning_rates"),
         augmentation=lambda wildcards: GRID.augmentation_of(robust_of(wildcards).dataset),
         code=code_of("finetune_module", lambda wildcards: robust_code(wildcards)),
     script:
@@ -190,8 +191,9 @@ rule interpolate_module:
     resources:
         **resources_of("interpolate_module"),
     params:
-        repair=lambda wildcards: repairs.repair_recipe(GRID, wildcards.model, wildcards.repair),
-        batch_size=GRID.study.evaluation_batch,
+        alphas=lambda wildcards: repairs.choosing(GRID, wildcards.repair)["alphas"],
+        judge=lambda wildcards: repairs.choosing(GRID, wildcards.repair)["judge"],
+        tolerance=lambda wildcards: repairs.choosing(GRID, wildcards.repair)["tolerance"],
         threads=GRID.study.evaluation_threads,
         code=code_of("interpolate_module", lambda wildcards: robust_code(wildcards)),
     script:
@@ -221,7 +223,7 @@ rule evaluate_robust:
             name: GRID.attack_recipe(name) for name in repairs.attacks_of(GRID, repaired_of(wildcards))
         },
         batch_size=GRID.study.evaluation_batch,
-        attack_batch=GRID.study.attack_batch,
+        attack_batch_size=GRID.study.attack_batch,
         threads=GRID.study.evaluation_threads,
         code=code_of(
             "evaluate_robust",

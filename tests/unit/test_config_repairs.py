@@ -154,7 +154,7 @@ def test_histories_of_robust_trainings_are_drawn(content):
 
 def test_the_published_module_reaches_the_job_by_name(content):
     content["repairs"]["head"]["modules"] = {"kind": "published"}
-    recipe = repairs.repair_recipe(grid_of(content), MODEL, "head")
+    recipe = repairs.finetuning(grid_of(content), MODEL, "head")
     assert recipe["modules"] == {"kind": "named", "names": ["layer2.1.conv2"]}
 
 

@@ -149,14 +149,19 @@ def fetching(grid: Grid, model: str) -> RobustFetched:
     return source
 
 
-def repair_recipe(grid: Grid, model: str, repair: str) -> dict[str, Any]:
-    """How a model is repaired, as parameters: the module that the paper chose for it by its name."""
+def finetuning(grid: Grid, model: str, repair: str) -> dict[str, Any]:
+    """What is fine-tuned of a model, and how, as parameters: the module that the paper chose for it by its name."""
     entry = repairs(grid)[repair]
-    recipe = plain(entry)
-    del recipe["title"]
+    recipe = {name: plain(entry)[name] for name in ("learning_rates", "modules", "statistics", "training")}
     if isinstance(entry.modules, PublishedModule):
         recipe["modules"] = {"kind": "named", "names": [grid.catalogue.robust[model].published_module]}
     return recipe
+
+
+def choosing(grid: Grid, repair: str) -> dict[str, Any]:
+    """How validation images choose what is kept of a fine-tuning, as parameters."""
+    recipe = plain(repairs(grid)[repair])
+    return {name: recipe[name] for name in ("alphas", "judge", "tolerance")}
 
 
 def suite_recipe(grid: Grid, suite: str) -> dict[str, Any]:
@@ -235,10 +240,15 @@ def _is_ranked(grid: Grid, model: str) -> bool:
     return any(each.model == model for each in ranked(grid))
 
 
-def figures(grid: Grid) -> list[str]:
-    """Names of the figures of robust models."""
-    drawn = {"criticality": ranked(grid), "interpolation": repaired(grid), "robustness": repaired(grid)}
-    return [name for name in FIGURES if drawn[name]]
+def figures(grid: Grid) -> tuple[str, ...]:
+    """Names of the figures of robust models, if there are any."""
+    return FIGURES if grid.study.repair_experiments else ()
+
+
+def marked(grid: Grid) -> str:
+    """The repair whose modules the figure of criticality marks: the first that ranks them; "" for none."""
+    named = [name for experiment in _experiments(grid) for name in experiment.repairs]
+    return next((name for name in named if ranks(grid, name)), "")
 
 
 def recipes(grid: Grid) -> dict[str, Any]:
