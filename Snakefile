@@ -35,6 +35,9 @@ wildcard_constraints:
     attack=NAME_PATTERN,
     detector=NAME_PATTERN,
     experiment=NAME_PATTERN,
+    model=NAME_PATTERN,
+    repair=NAME_PATTERN,
+    suite=NAME_PATTERN,
     seed="[0-9]+",
 
 
@@ -97,4 +100,5 @@ include: "rules/injection.smk"
 include: "rules/defences.smk"
 include: "rules/transfer.smk"
 include: "rules/evaluation.smk"
+include: "rules/rift.smk"
 include: "rules/report.smk"

@@ -8,11 +8,12 @@ OUTPUTS:    none
 import os
 from importlib.metadata import version
 
-from heirloom.config import attention
+from heirloom.config import attention, repairs
 from heirloom.config.grid import Grid
 from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, Pruning
 from heirloom.config.names import CLEAN
-from heirloom.config.records import Evaluation, Student, plain
+from heirloom.config.records import Evaluation, Repaired, Student, plain
+from heirloom.config.robust import CorruptedFiles
 from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.models.bodies import BODIES
 from heirloom.runtime.digest import code_digest
@@ -178,6 +179,68 @@ def judged_models(wildcards, students):
         "student_weights": ancient([f"{folder}/weights.safetensors" for folder in students]),
         "teacher_card": [f"{folder}/card.json" for folder in teachers],
         "teacher_weights": ancient([f"{folder}/weights.safetensors" for folder in teachers]),
+    }
+
+
+def robust_of(wildcards):
+    """The catalogue's entry of a robust model."""
+    return GRID.catalogue.robust[wildcards.model]
+
+
+def robust_data(wildcards):
+    """Folder of the data that a robust model knows."""
+    entry = robust_of(wildcards)
+    return paths.data_folder(entry.dataset, entry.preparation)
+
+
+def robust_code(wildcards):
+    """Module that builds a robust model's body."""
+    return [BODIES[robust_of(wildcards).body.name].builder]
+
+
+def start_of(wildcards):
+    """The grid's record of the robust model that a repair begins with."""
+    return repairs.start(GRID, wildcards.model, int(wildcards.seed))
+
+
+def repaired_of(wildcards):
+    """The grid's record of a robust model after a repair, or unrepaired."""
+    return Repaired(start_of(wildcards), wildcards.repair, int(wildcards.seed))
+
+
+def ranking_of(wildcards):
+    """Inputs: the criticality of the model's modules, if the repair chooses by it."""
+    folders = [start_of(wildcards).criticality_folder(STUDY)] * repairs.ranks(GRID, wildcards.repair)
+    return {
+        "criticality_card": [f"{folder}/card.json" for folder in folders],
+        "criticality": [f"{folder}/criticality.parquet" for folder in folders],
+    }
+
+
+def finetuning_of(wildcards, key):
+    """One setting of how a repair fine-tunes a model."""
+    return repairs.finetuning(GRID, wildcards.model, wildcards.repair)[key]
+
+
+def suite_data(wildcards):
+    """Folder of the data that a suite corrupts."""
+    suite = GRID.catalogue.corruptions[wildcards.suite]
+    return paths.data_folder(suite.dataset, suite.preparation)
+
+
+def published_corruptions(wildcards):
+    """Cards of the corrupted images that their owner publishes, if the suite takes those."""
+    source = GRID.catalogue.corruptions[wildcards.suite].source
+    return [f"{paths.raw_folder(source.dataset)}/card.json"] * isinstance(source, CorruptedFiles)
+
+
+def corrupted_images(wildcards):
+    """Inputs: the corrupted test images that a robust model is judged under."""
+    folders = [paths.corruption_folder(name) for name in repairs.suites_of(GRID, wildcards.model)]
+    return {
+        "corruption_cards": [f"{folder}/card.json" for folder in folders],
+        "corruption_images": ancient([f"{folder}/images.npy" for folder in folders]),
+        "corruption_indexes": ancient([f"{folder}/index.parquet" for folder in folders]),
     }
 
 

@@ -5,30 +5,29 @@ INPUTS:     results/<study>/evaluations/*/*/*/predictions.parquet, measures; ben
             histories and cards of the trainings; prepared data and triggers for the contact sheets; attention's panels
 OUTPUTS:    results/<study>/tables/{measurements,summary,comparisons,costs}.parquet, summary.{csv,html,tex}
             results/<study>/figures/{attack_success,trade_off,training_curves,contact_sheet_<injection>}.{png,pdf}
+            results/<study>/figures/robustness.{png,pdf} of robust models
             results/<study>/figures/attention_<experiment>.{png,pdf,txt}
             results/<study>/report.html
 """
 
+from heirloom.config import repairs
 from heirloom.config.grid import FIGURES as FIGURE_NAMES
 from heirloom.config.jobs import benchmarks, histories
 from heirloom.config.published import published_for
+from heirloom.config.tabled import tabled
 from heirloom.config.workflow import command_of
 
-PREDICTIONS = [path for path, _ in GRID.predictions]
-PLACES = {evaluation: place for place, evaluation in enumerate(GRID.evaluations)}
-FILES = [PLACES[evaluation] for _, evaluation in GRID.predictions]
-MEASURES = [path for path, _ in GRID.measures]
-MEASURE_FILES = [PLACES[evaluation] for _, evaluation in GRID.measures]
+TABLED = tabled(GRID)
+SUMMARY_FIGURES = [*FIGURE_NAMES, *(name for name in repairs.SUMMARY_FIGURES if name in repairs.figures(GRID))]
 HISTORIES = histories(GRID)
-DESCRIPTIONS = [GRID.description_of(evaluation) for evaluation in GRID.evaluations]
 TABLES = f"{paths.RESULTS}/{STUDY}/tables"
 FIGURES = f"{paths.RESULTS}/{STUDY}/figures"
 
 
 rule collect_measurements:
     input:
-        predictions=PREDICTIONS,
-        measures=MEASURES,
+        predictions=TABLED.predictions,
+        measures=TABLED.measures,
     output:
         measurements=paths.table(STUDY, "measurements.parquet"),
     log:
@@ -42,9 +41,9 @@ rule collect_measurements:
     params:
         study=STUDY,
         config_digest=GRID.digest,
-        evaluations=DESCRIPTIONS,
-        files=FILES,
-        measure_files=MEASURE_FILES,
+        evaluations=TABLED.descriptions,
+        files=TABLED.files,
+        measure_files=TABLED.measure_files,
         code=code_of("collect_measurements"),
     script:
         "../workflow_scripts/collect_measurements.py"
@@ -53,8 +52,8 @@ rule collect_measurements:
 rule summarise:
     input:
         measurements=rules.collect_measurements.output.measurements,
-        predictions=PREDICTIONS,
-        measures=MEASURES,
+        predictions=TABLED.predictions,
+        measures=TABLED.measures,
     output:
         summary=paths.table(STUDY, "summary.parquet"),
         comparisons=paths.table(STUDY, "comparisons.parquet"),
@@ -70,9 +69,9 @@ rule summarise:
     resources:
         **resources_of("summarise"),
     params:
-        evaluations=DESCRIPTIONS,
-        files=FILES,
-        measure_files=MEASURE_FILES,
+        evaluations=TABLED.descriptions,
+        files=TABLED.files,
+        measure_files=TABLED.measure_files,
         experiments=GRID.questions,
         published=published_for(GRID.study, Path(workflow.basedir)),
         seed=GRID.study.bootstrap_seed,
@@ -104,10 +103,11 @@ rule collect_costs:
 rule draw_figures:
     input:
         summary=rules.summarise.output.summary,
+        comparisons=rules.summarise.output.comparisons,
         histories=list(HISTORIES),
     output:
-        **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in FIGURE_NAMES},
-        **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in FIGURE_NAMES},
+        **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in SUMMARY_FIGURES},
+        **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in SUMMARY_FIGURES},
     log:
         log_of("draw_figures", FIGURES),
     benchmark:
@@ -190,14 +190,17 @@ TEACHERS = [(name, CLEAN) for name in GRID.teacher_names]
 TEACHERS += [names for names in GRID.infected_teachers if names not in TEACHERS]
 
 
+EMBEDDED = [*FIGURE_NAMES, *repairs.figures(GRID)]
+
+
 rule write_report:
     input:
         summary=rules.summarise.output.summary,
         comparisons=rules.summarise.output.comparisons,
         data_check=rules.check_datasets.output.data_check,
         costs=rules.collect_costs.output.costs,
-        figures=[paths.figure(STUDY, f"{name}.png") for name in FIGURE_NAMES],
-        captions=[os.path.relpath(caption_of(name)) for name in FIGURE_NAMES],
+        figures=[paths.figure(STUDY, f"{name}.png") for name in EMBEDDED],
+        captions=[os.path.relpath(caption_of(name)) for name in EMBEDDED],
         data_cards=[f"{folder}/card.json" for folder in PREPARED],
         teacher_cards=[f"{paths.teacher_folder(*names)}/card.json" for names in TEACHERS],
         sheets=[paths.figure(STUDY, f"{name}.png") for name in GRID.contact_sheets],

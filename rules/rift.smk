@@ -9,7 +9,7 @@ OUTPUTS:    results/shared/corruptions/{suite}/{card.json,images.npy,index.parqu
             results/<study>/finetuned/{model}/{repair}/seed{seed}/{card.json,weights.safetensors,history.parquet}
             results/<study>/repaired/{model}/{repair}/seed{seed}/{card.json,weights.safetensors,interpolation.parquet}
             results/<study>/robustness/{model}/{repair}/seed{seed}/{card.json,predictions.parquet,measures.parquet}
-            results/<study>/figures/{criticality,interpolation,robustness}.{png,pdf}
+            results/<study>/figures/{criticality,interpolation}.{png,pdf}
 """
 
 from heirloom.attacks.catalogue import WHITE_BOX
@@ -235,3 +235,32 @@ rule evaluate_robust:
         libraries=lambda wildcards: libraries_of(repairs.attacks_of(GRID, repaired_of(wildcards)).values()),
     script:
         "../workflow_scripts/evaluate_robust.py"
+
+
+RANKED = repairs.ranked(GRID)
+MENDED = repairs.repaired(GRID)
+
+
+rule draw_rift:
+    input:
+        criticality=[f"{each.criticality_folder(STUDY)}/criticality.parquet" for each in RANKED],
+        interpolation=[f"{each.folder(STUDY)}/interpolation.parquet" for each in MENDED],
+    output:
+        **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in repairs.WAYS},
+        **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in repairs.WAYS},
+    log:
+        log_of("draw_rift", f"{paths.RESULTS}/{STUDY}/figures"),
+    benchmark:
+        benchmark_of("draw_rift", f"{paths.RESULTS}/{STUDY}/figures")
+    conda:
+        "../envs/heirloom.yaml"
+    resources:
+        **resources_of("draw_rift"),
+    params:
+        measured=[(each.model, each.seed) for each in RANKED],
+        repaired=[(each.start.model, each.repair, each.seed) for each in MENDED],
+        tolerances={each.repair: repairs.choosing(GRID, each.repair)["tolerance"] for each in MENDED},
+        marked=repairs.marked(GRID),
+        code=code_of("draw_rift"),
+    script:
+        "../workflow_scripts/draw_rift.py"

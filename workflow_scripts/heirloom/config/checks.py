@@ -9,7 +9,6 @@ from heirloom.config.load import nearest
 from heirloom.config.models import (
     Coverage,
     Drawn,
-    Experiment,
     FeatureAttack,
     FinePruning,
     FineTuning,
@@ -23,6 +22,7 @@ from heirloom.config.models import (
     Unlearning,
 )
 from heirloom.config.names import BODIES, CLEAN, LAYOUTS, MEAN, TEACHER, WRITERS
+from heirloom.config.study import Experiment
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 

@@ -13,14 +13,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from heirloom.config import attention, paths
+from heirloom.config import attention, paths, repairs
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
-from heirloom.config.models import AutoAttack, Counts, Drawn, FeatureAttack, NoiseAttack, Preparation, Pruning
-from heirloom.config.names import CLEAN, WRITERS
+from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, Pruning
+from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Evaluation, Slice, Student
+from heirloom.config.repair_tasks import RepairPlanner
 from heirloom.config.resources import NEEDS
+from heirloom.config.tabled import tabled
+from heirloom.config.tasks import BYTES_A_WEIGHT, Task, counts_of, stored_images, validation_images
 from heirloom.config.work import (
     Load,
     attack_passes,
@@ -32,32 +35,6 @@ from heirloom.config.work import (
     score_loads,
     training_load,
 )
-from heirloom.runtime.registry import resolve
-
-BYTES_A_WEIGHT = 4
-TEST_SHARE = 0.2  # of a set whose owner made no test part (docs/datasets.md)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One job: the file that shows that it is done, the files of other jobs it needs, and what it takes, in bytes.
-
-    `unknown` says what of it could not be counted, and why; `target`, that the study asks for the output itself.
-    """
-
-    rule: str
-    output: str
-    needs: tuple[str, ...] = ()
-    disk: int = 0
-    download: int = 0
-    loads: tuple[Load, ...] = ()
-    unknown: str = ""
-    target: bool = False
-
-    @property
-    def threads(self) -> int:
-        """CPU threads the job occupies."""
-        return max((load.threads for load in self.loads), default=1)
 
 
 @dataclass(frozen=True)
@@ -155,48 +132,6 @@ def missing(tasks: Sequence[Task], *, exists: Callable[[str], bool]) -> set[str]
     return todo
 
 
-def counts_of(grid: Grid, dataset: str) -> Counts | None:
-    """Return how many images a data set has: as the catalogue says or, for a drawn one, as its options say."""
-    entry = grid.dataset(dataset)
-    if entry.counts is not None or not isinstance(entry.source, Drawn):
-        return entry.counts
-    return _drawn_counts(_options(entry.source))
-
-
-def _options(source: Drawn) -> dict[str, int]:
-    """Options of a writer, its defaults included."""
-    import inspect
-
-    defaults = inspect.signature(resolve(resolve(WRITERS)[source.writer])).parameters.values()
-    given = {each.name: each.default for each in defaults if isinstance(each.default, int)}
-    return {**given, **source.options}
-
-
-def _drawn_counts(options: Mapping[str, int]) -> Counts:
-    """Count a drawn set by its writer's options, which count per class."""
-    classes = options["classes"]
-    if "images" in options:
-        test = max(1, round(TEST_SHARE * options["images"]))
-        return Counts(training=classes * (options["images"] - test), test=classes * test, classes=classes)
-    training = options["tracks"] * options["frames"] if "tracks" in options else options["train_images"]
-    test = options["test_images"] if "test_images" in options else options["val_images"]
-    return Counts(training=classes * training, test=classes * test, classes=classes)
-
-
-def validation_images(counts: Counts, preparation: Preparation) -> int:
-    """Return about how many images a preparation holds out for validation."""
-    return round(counts.training * preparation.validation)
-
-
-def stored_images(counts: Counts, preparation: Preparation) -> int:
-    """Return about how many images a preparation stores."""
-    held = validation_images(counts, preparation)
-    training = counts.training - held
-    if preparation.shots is not None:
-        training = min(training, preparation.shots * counts.classes)
-    return training + held + counts.test
-
-
 class _Planner:
     """Turns a grid into tasks: one method for each rule of `jobs.costly_jobs`, by its name."""
 
@@ -207,12 +142,13 @@ class _Planner:
         self._students: dict[Evaluation, dict[str, list[str]]] = {}  # cards by method
         self._crafted: dict[Evaluation, list[str]] = {}
         self._student = cache(self._student_cost)
+        self._repairs = RepairPlanner(grid, self._counts, self._arriving)
 
     def tasks(self) -> Iterator[Task]:
         """Give every job, in the order of the pipeline."""
         for rule, folder, keys in costly_jobs(self._grid):
-            make: Callable[[str, str, dict[str, Any]], Task] = getattr(self, f"_{rule}")
-            yield make(rule, folder, keys)
+            own: Callable[[str, str, dict[str, Any]], Task] | None = getattr(self, f"_{rule}", None)
+            yield (own or getattr(self._repairs, rule))(rule, folder, keys)
         yield from self._closing()
 
     def _render_dataset(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
@@ -432,7 +368,8 @@ class _Planner:
     def _closing(self) -> Iterator[Task]:
         """Give the jobs of tables, figures and the report."""
         grid, study = self._grid, self._grid.study.name
-        measured = tuple(path for path, _ in (*grid.predictions, *grid.measures))
+        judged = tabled(grid)
+        measured = (*judged.predictions, *judged.measures)
         prepared = tuple(f"{paths.data_folder(*names)}/card.json" for names in grid.prepared_data)
         tables = {name: paths.table(study, f"{name}.parquet") for name in ("measurements", "summary", "costs")}
         check = paths.table(study, "data_check.parquet")
@@ -454,10 +391,19 @@ class _Planner:
                 f"{each.attention_folder(study)}/measures.parquet" for each in attention.drawn(grid, experiment)
             )
             yield Task("draw_attention", paths.figure(study, f"{name}.png"), needs=maps, target=True)
+        if repairs.figures(grid):
+            drawn = paths.figure(study, f"{repairs.WAYS[0]}.png")
+            yield Task("draw_rift", drawn, needs=tuple(self._repaired()), target=True)
         if grid.contact_sheets:
             sheet = paths.figure(study, f"{grid.contact_sheets[0]}.png")
             data = tuple(f"{grid.injection_data(name)}/card.json" for name in grid.defects)
             yield Task("draw_contact_sheets", sheet, needs=data, target=True)
+
+    def _repaired(self) -> Iterator[str]:
+        """Give the files of robust models that figures show."""
+        grid, study = self._grid, self._grid.study.name
+        yield from (f"{each.criticality_folder(study)}/criticality.parquet" for each in repairs.ranked(grid))
+        yield from (f"{each.folder(study)}/card.json" for each in repairs.repaired(grid))
 
     def _teachers(self) -> Iterator[str]:
         clean = [(name, CLEAN) for name in self._grid.teacher_names]

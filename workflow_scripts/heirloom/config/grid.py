@@ -14,16 +14,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from heirloom.config import attention, paths
+from heirloom.config import attention, paths, repairs
 from heirloom.config.checks import check_names
 from heirloom.config.models import (
     Attack,
     AutoAttack,
-    Catalogue,
     Dataset,
     Detector,
     Drawn,
-    Experiment,
     FeatureAttack,
     Fetched,
     Files,
@@ -35,12 +33,13 @@ from heirloom.config.models import (
     Pretrained,
     RemoteFile,
     Selection,
-    Study,
     Teacher,
     Unlearning,
 )
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, plain
+from heirloom.config.robust import RobustFetched
+from heirloom.config.study import Catalogue, Experiment, Study
 from heirloom.runtime.errors import ConfigError
 
 FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
@@ -59,6 +58,7 @@ class Grid:
     def __post_init__(self) -> None:
         """Check every name, once."""
         check_names(self)
+        repairs.check(self)
         for evaluation in self.evaluations:
             self.targets_of(evaluation)
         attention.check(self)
@@ -140,7 +140,8 @@ class Grid:
     @property
     def attack_names(self) -> list[str]:
         """Attacks of the study, the noises they are compared with included."""
-        return sorted({name for experiment in self.study.experiments for name in self._attack_names(experiment)})
+        of_students = {name for experiment in self.study.experiments for name in self._attack_names(experiment)}
+        return sorted(of_students | repairs.attack_names(self))
 
     @property
     def injection_names(self) -> list[str]:
@@ -211,12 +212,16 @@ class Grid:
     @property
     def instructions(self) -> dict[str, str]:
         """How to get each data set and teacher behind a login, a form or a changing address, by the entry's key."""
-        entries: dict[str, Dataset | Teacher] = {
-            **{f"datasets.{name}": entry for name, entry in self.catalogue.datasets.items()},
-            **{f"teachers.{name}": entry for name, entry in self.catalogue.teachers.items()},
+        return {key: source.instructions for key, source in self._foreign_sources.items()}
+
+    @cached_property
+    def _foreign_sources(self) -> dict[str, Files | Fetched | RobustFetched]:
+        """Sources of all entries that somebody else made, by the entry's key."""
+        sections = {name: getattr(self.catalogue, name) for name in ("datasets", "teachers", "robust")}
+        sources = {
+            f"{section}.{name}": found.source for section in sections for name, found in sections[section].items()
         }
-        sources = {key: entry.source for key, entry in entries.items()}
-        return {key: source.instructions for key, source in sources.items() if isinstance(source, Files | Fetched)}
+        return {key: source for key, source in sources.items() if isinstance(source, Files | Fetched | RobustFetched)}
 
     @property
     def local_paths(self) -> dict[str, dict[str, str]]:
@@ -234,15 +239,9 @@ class Grid:
 
     @cached_property
     def remote_files(self) -> dict[str, tuple[RemoteFile, ...]]:
-        """Files of every data set and teacher that has some, by the entry's key."""
-        found: dict[str, tuple[RemoteFile, ...]] = {}
-        for name, dataset in self.catalogue.datasets.items():
-            if isinstance(dataset.source, Files):
-                found[f"datasets.{name}"] = dataset.source.files
-        for name, teacher in self.catalogue.teachers.items():
-            if isinstance(teacher.source, Fetched):
-                found[f"teachers.{name}"] = (teacher.source.file,)
-        return found
+        """Files of every data set, teacher and robust model that has some, by the entry's key."""
+        sources = self._foreign_sources.items()
+        return {key: source.files if isinstance(source, Files) else (source.file,) for key, source in sources}
 
     def trigger_recipe(self, name: str) -> dict[str, Any]:
         """What a trigger does to an image: all but its title, which is for readers."""
@@ -284,7 +283,8 @@ class Grid:
     @property
     def questions(self) -> dict[str, str]:
         """What each experiment asks."""
-        return {name: experiment.question for name, experiment in sorted(self.study.experiments.items())}
+        entries = {**self.study.experiments, **self.study.repair_experiments}
+        return {name: experiment.question for name, experiment in sorted(entries.items())}
 
     def students_of(self, evaluation: Evaluation) -> list[Student]:
         """Students judged together."""
@@ -550,6 +550,7 @@ class Grid:
             "methods": {name: plain(self.methods[name]) for name in self.method_names},
             "attacks": {name: plain(self.attack(name)) for name in self.attack_names},
             "detectors": {each.detector: plain(self.detector(each.detector)) for each in self.detections},
+            **repairs.recipes(self),
             "triggers": {name: plain(entry) for name, entry in self.catalogue.triggers.items() if name in self._shown},
         }
         return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
@@ -574,8 +575,9 @@ class Grid:
         sources = [self.teacher(name).source for name in self.teacher_names]
         users: list[Injection | Pretrained] = [*injections, *(s for s in sources if isinstance(s, Pretrained))]
         of_users = {user.preparation for user in users if user.dataset == dataset}
+        of_robust = {preparation for name, preparation in repairs.prepared_data(self) if name == dataset}
         of_students = {self.study.preparations[dataset]} if dataset in self.study.preparations else set()
-        return sorted(of_users | of_students)
+        return sorted(of_users | of_robust | of_students)
 
     @property
     def prepared_data(self) -> list[tuple[str, str]]:
@@ -597,7 +599,9 @@ class Grid:
         ]
         clean = [paths.teacher_folder(name, CLEAN) for name in self.teacher_names]
         infected = [paths.teacher_folder(*names) for names in self.infected_teachers]
-        return sorted({*data, *clean, *infected, f"{paths.RESULTS}/{self.study.name}"})
+        robust = [each.folder for each in repairs.starts(self)]
+        corrupted = [paths.corruption_folder(name) for name in repairs.suites(self)]
+        return sorted({*data, *clean, *infected, *robust, *corrupted, f"{paths.RESULTS}/{self.study.name}"})
 
     @property
     def defects(self) -> list[str]:
@@ -606,8 +610,8 @@ class Grid:
 
     @property
     def figures(self) -> list[str]:
-        """Names of the study's figures, those of attention and the contact sheets last."""
-        return [*FIGURES, *attention.figures(self).values(), *self.contact_sheets]
+        """Names of the study's figures, the contact sheets last."""
+        return [*FIGURES, *repairs.figures(self), *attention.figures(self).values(), *self.contact_sheets]
 
     @property
     def contact_sheets(self) -> list[str]:
@@ -628,4 +632,5 @@ class Grid:
         of_injections = {self.injection(name).dataset for name in self.injection_names}
         sources = [self.teacher(name).source for name in self.teacher_names]
         of_teachers = {source.dataset for source in sources if isinstance(source, Pretrained)}
-        return sorted(of_students | of_injections | of_teachers)
+        of_robust = {name for name, _ in repairs.prepared_data(self)} | repairs.published_corruptions(self)
+        return sorted(of_students | of_injections | of_teachers | of_robust)

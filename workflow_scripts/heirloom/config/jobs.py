@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from heirloom.config import attention, paths
+from heirloom.config import attention, paths, repairs
 from heirloom.config.grid import Grid
 from heirloom.config.models import Drawn, Pretrained
-from heirloom.config.names import CLEAN, TEACHER
-from heirloom.config.records import Student
+from heirloom.config.names import CLEAN, TEACHER, UNREPAIRED
+from heirloom.config.records import Robust, Student
+from heirloom.config.robust import RobustTrained
 
 Job = tuple[str, str, dict[str, Any]]  # rule, output folder, the names it belongs to
 
@@ -29,7 +30,8 @@ def histories(grid: Grid) -> dict[str, dict[str, Any]]:
     for student in grid.students:
         keys = {**vars(student.evaluation), **_own(student)}
         found[f"{student.folder(grid.study.name)}/history.parquet"] = keys
-    return found
+    trained = [each for each in repairs.starts(grid) if _is_trained(grid, each)]
+    return found | {f"{each.folder}/history.parquet": _of_robust(grid, each) for each in trained}
 
 
 def benchmarks(grid: Grid) -> dict[str, dict[str, Any]]:
@@ -46,6 +48,7 @@ def costly_jobs(grid: Grid) -> Iterator[Job]:
     yield from _detection_jobs(grid)
     yield from _student_jobs(grid)
     yield from _attack_jobs(grid)
+    yield from _repair_jobs(grid)
 
 
 def _data_jobs(grid: Grid) -> Iterator[Job]:
@@ -54,6 +57,8 @@ def _data_jobs(grid: Grid) -> Iterator[Job]:
         yield "render_dataset" if drawn else "download_dataset", paths.raw_folder(dataset), {"dataset": dataset}
         for preparation in grid.preparations_of(dataset):
             yield "prepare_dataset", paths.data_folder(dataset, preparation), {"dataset": dataset}
+    for name, suite in repairs.suites(grid).items():
+        yield "corrupt_dataset", paths.corruption_folder(name), {"dataset": suite.dataset}
 
 
 def _teacher_jobs(grid: Grid) -> Iterator[Job]:
@@ -96,3 +101,27 @@ def _attack_jobs(grid: Grid) -> Iterator[Job]:
 
 def _own(student: Student) -> dict[str, Any]:
     return {"method": student.method, "seed": student.seed}
+
+
+def _repair_jobs(grid: Grid) -> Iterator[Job]:
+    study = grid.study.name
+    for each in repairs.starts(grid):
+        rule = "train_robust" if _is_trained(grid, each) else "fetch_robust"
+        yield rule, each.folder, _of_robust(grid, each)
+    for each in repairs.ranked(grid):
+        yield "measure_criticality", each.criticality_folder(study), _of_robust(grid, each)
+    for model in repairs.repaired(grid):
+        keys = _of_robust(grid, model.start) | {"method": model.repair, "seed": model.seed}
+        yield "finetune_module", model.finetuned_folder(study), keys
+        yield "interpolate_module", model.folder(study), keys
+    for model in repairs.judged(grid):
+        keys = _of_robust(grid, model.start) | {"method": model.repair, "seed": model.seed}
+        yield "evaluate_robust", model.robustness_folder(study), keys
+
+
+def _is_trained(grid: Grid, each: Robust) -> bool:
+    return isinstance(grid.catalogue.robust[each.model].source, RobustTrained)
+
+
+def _of_robust(grid: Grid, each: Robust) -> dict[str, Any]:
+    return {**vars(repairs.evaluation_of(grid, each.model)), "method": UNREPAIRED, "seed": each.seed}

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from heirloom.config.models import Catalogue, Study
+from heirloom.config.study import Catalogue, Study
 from heirloom.runtime.errors import ConfigError
 
 CATALOGUE_FILES = {
@@ -21,6 +21,9 @@ CATALOGUE_FILES = {
     "methods": "methods.yaml",
     "attacks": "attacks.yaml",
     "detectors": "detectors.yaml",
+    "robust": "robust.yaml",
+    "repairs": "repairs.yaml",
+    "corruptions": "corruptions.yaml",
 }
 
 Model = TypeVar("Model", bound=BaseModel)

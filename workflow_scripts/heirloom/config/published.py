@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from heirloom.config.load import parse, read_yaml
-from heirloom.config.models import Name, Share, Strict, Study
+from heirloom.config.models import Name, Share, Strict
+from heirloom.config.study import Study
 from heirloom.runtime.errors import ConfigError
 
 FILE = "published.yaml"
@@ -52,7 +53,9 @@ class PublishedTable(Strict):
     tolerance_reason: str = Field("", description="why this tolerance")
     incomparable: str = Field("", description="why none of these numbers can be held against a measurement")
     incomparable_methods: dict[Name, str] = Field({}, description="methods of which this is so, each with the reason")
-    incomparable_metrics: dict[AnyMetric, str] = Field({}, description="metrics of which this is so, each with the reason")
+    incomparable_metrics: dict[AnyMetric, str] = Field(
+        {}, description="metrics of which this is so, each with the reason"
+    )
     values: dict[Name, dict[Name, dict[Name, Pair | Triple]]] = Field(
         description="teacher: data set: method: [accuracy, attack success] or [accuracy, mean accuracy under corruptions,"
         " robust accuracy], null where nothing is published"

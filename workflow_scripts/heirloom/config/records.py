@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from heirloom.config import paths
+from heirloom.config.names import UNREPAIRED
 
 
 @dataclass(frozen=True, order=True)
@@ -79,6 +80,51 @@ class Detection:
     def folder(self, study: str) -> str:
         """Where its findings lie."""
         return paths.detection_folder(study=study, **vars(self.evaluation), detector=self.detector)
+
+
+@dataclass(frozen=True, order=True)
+class Robust:
+    """A robust model before any repair."""
+
+    model: str
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """Where its weights lie."""
+        return paths.robust_folder(**vars(self))
+
+    def criticality_folder(self, study: str) -> str:
+        """Where the criticality of its modules lies."""
+        return paths.criticality_folder(study=study, **vars(self))
+
+
+@dataclass(frozen=True, order=True)
+class Repaired:
+    """A robust model after a repair, or "unrepaired" where it stands for itself; `start`: before the repair."""
+
+    start: Robust
+    repair: str
+    seed: int
+
+    @property
+    def names(self) -> dict[str, str | int]:
+        """What tells it from the others, by wildcard."""
+        return {"model": self.start.model, "repair": self.repair, "seed": self.seed}
+
+    def folder(self, study: str) -> str:
+        """Where its weights lie."""
+        if self.repair == UNREPAIRED:
+            return self.start.folder
+        return paths.repaired_folder(study=study, **self.names)
+
+    def finetuned_folder(self, study: str) -> str:
+        """Where what was fine-tuned lies."""
+        return paths.finetuned_folder(study=study, **self.names)
+
+    def robustness_folder(self, study: str) -> str:
+        """Where its predictions lie."""
+        return paths.robustness_folder(study=study, **self.names)
 
 
 def plain(model: BaseModel) -> dict[str, Any]:

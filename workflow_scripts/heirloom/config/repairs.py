@@ -26,7 +26,8 @@ from heirloom.runtime.registry import resolve
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
 
-FIGURES = ("criticality", "interpolation", "robustness")
+SUMMARY_FIGURES = ("robustness",)  # drawn from the summary, with those of students
+WAYS = ("criticality", "interpolation")  # drawn from what the stages before left
 
 # -- what there is -----------------------------------------------------------------------------------------------------
 
@@ -242,7 +243,7 @@ def _is_ranked(grid: Grid, model: str) -> bool:
 
 def figures(grid: Grid) -> tuple[str, ...]:
     """Names of the figures of robust models, if there are any."""
-    return FIGURES if grid.study.repair_experiments else ()
+    return (*SUMMARY_FIGURES, *WAYS) if grid.study.repair_experiments else ()
 
 
 def marked(grid: Grid) -> str:

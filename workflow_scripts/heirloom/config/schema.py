@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from heirloom.config.models import Study
+from heirloom.config.study import Study
 
 
 def schema_text() -> str:

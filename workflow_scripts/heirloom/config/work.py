@@ -35,6 +35,7 @@ from heirloom.config.models import (
     Taylor,
     Training,
 )
+from heirloom.config.robust import AdversarialTraining, Criticality, Judge, RankedModules, Repair, RobustTrained
 
 TRAINED = 3  # forward, gradient of the activations, gradient of the weights: each about one forward pass of work
 ATTACKED = 2  # no gradient of the weights
@@ -137,4 +138,37 @@ def detection_load(detector: NeuralCleanse, cost: Cost, *, training: int, classe
 
 def attacked_images(attack: PGDAttack | AutoAttack, test: int) -> int:
     """Count the test images that an attack on a student itself takes."""
-    return test if attack.images is None else min(attack.images, test)
+    return chosen_images(attack.images, test)
+
+
+def robust_load(source: RobustTrained, cost: Cost, *, validation: int) -> Load:
+    """Count an adversarial training: each image is attacked, then trained on; most objectives look at it twice."""
+    objective, recipe = source.objective, source.training
+    seen = 1 if isinstance(objective, AdversarialTraining) else 2
+    passes = TRAINED * seen + ATTACKED * objective.attack.steps
+    judging = chosen_images(source.judge.images, validation) * judging_passes(source.judge)
+    return training_load(cost, recipe, validation=validation + round(judging), passes=passes)
+
+
+def judging_passes(judge: Judge) -> int:
+    """Count the passes by which an attacked validation image is judged."""
+    return ATTACKED * judge.attack.steps + 1
+
+
+def criticality_load(settings: Criticality, cost: Cost, *, training: int) -> Load:
+    """Count the ascent of every module through the whole model: what is cached is not taken off."""
+    images = chosen_images(settings.images, training)
+    passes = ATTACKED * settings.attack.steps + cost.layers * settings.epochs * TRAINED
+    return looking_load(cost, images=images, passes=passes, batch=settings.batch_size, threads=settings.threads)
+
+
+def repair_candidates(repair: Repair, stages: int) -> int:
+    """Count what a repair fine-tunes before validation chooses."""
+    modules = repair.modules
+    sets = stages if isinstance(modules, RankedModules) and modules.of_each_stage else 1
+    return sets * max(1, len(repair.learning_rates))
+
+
+def chosen_images(wanted: int | None, there: int) -> int:
+    """Return how many of the images that there are a choice by seed takes."""
+    return there if wanted is None else min(wanted, there)

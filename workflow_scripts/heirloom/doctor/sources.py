@@ -8,10 +8,12 @@ from pathlib import Path
 
 from heirloom.config import paths
 from heirloom.config.costs import cost_of
-from heirloom.config.estimate import BYTES_A_WEIGHT, Arrival, Estimate, estimate
+from heirloom.config.estimate import Arrival, Estimate, estimate
 from heirloom.config.grid import Grid
-from heirloom.config.models import Catalogue, Dataset, Fetched, Files, Teacher
+from heirloom.config.models import Dataset, Fetched, Files, Teacher
 from heirloom.config.names import CLEAN
+from heirloom.config.study import Catalogue
+from heirloom.config.tasks import BYTES_A_WEIGHT
 from heirloom.data.whereabouts import Whereabouts, find
 from heirloom.doctor.report import Finding, Status
 from heirloom.doctor.wording import size

@@ -172,9 +172,7 @@ def _name(block: Block, label: str) -> str:
     return f"{label}\n{DOUBTED}" if doubted else label
 
 
-def _draw_panel(
-    axes: Axes, block: Block, dots: Mapping[tuple[str, str], Dot], palette: Palette, *, sign: bool
-) -> None:
+def _draw_panel(axes: Axes, block: Block, dots: Mapping[tuple[str, str], Dot], palette: Palette, *, sign: bool) -> None:
     """Draw the dots, intervals and numbers of one side."""
     lane = LANE / block.row_height
     for (label, method), dot in dots.items():
