@@ -29,6 +29,7 @@ from heirloom.training.phases import Phase
 from heirloom.training.robust import OBJECTIVES
 
 PHASE = "robust training"
+TWO_PASSES = 2  # clean images, then attacked ones
 
 # Logits of clean and of attacked images, (B, K) each, to a value an image (B,): how far the model's answer moved.
 Divergence = Callable[[Tensor, Tensor], Tensor]
@@ -104,9 +105,6 @@ class Beside:
             return cross_entropy
         clean = self.attacker.answers(images)
         return lambda logits, _labels: divergence(clean, logits)
-
-
-TWO_PASSES = 2
 
 
 def halves(step: Step) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""MART: misclassification aware adversarial training (Wang et al., ICLR 2020, equations 9 to 11).
+"""MART: misclassification aware adversarial training (Wang et al., ICLR 2020).
 
     min_w  E  BCE(p_w(x'), y) + beta KL(p_w(x) || p_w(x')) (1 - p_w(x)_y)
     BCE(p, y) = -log p_y - log(1 - max_{k != y} p_k),   x' attacked by the cross-entropy

@@ -1,4 +1,4 @@
-"""TRADES: cross-entropy of clean images, and how far attacks move the answer (Zhang et al., ICML 2019, equation 5).
+"""TRADES: cross-entropy of clean images, and how far attacks move the answer (Zhang et al., ICML 2019).
 
     min_w  E  CE(f_w(x), y) + beta max_{|d| <= eps} KL(p_w(x) || p_w(x + d)),   beta = 1 / lambda
 

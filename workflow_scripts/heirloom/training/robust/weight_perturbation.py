@@ -1,13 +1,13 @@
 """Adversarial weight perturbation: adversarial training against the worst weights nearby (Wu et al., NeurIPS 2020).
 
     min_w  max_{||v_l|| <= gamma ||w_l||}  E  max_{|d| <= eps} CE(f_{w + v}(x + d), y)
-    v_l = gamma ||w_l|| g_l / ||g_l||,   g the gradient of the attacked batch's loss at w   (equations 7 to 10, one step)
+    v_l = gamma ||w_l|| g_l / ||g_l||,   g the gradient of the attacked batch's loss at w, layer l by layer
 
-Settled by the definition: images are attacked at w, the gradient that trains is taken at w + v, layer by layer. Settled
-by the authors' code: weights of at least two dimensions are perturbed, so neither biases nor batch normalisation; the
-search for v leaves batch statistics as they were, the step at w + v moves them. Departure: the optimiser acts on w, put
-back bit for bit; in the authors' code on w + v, from which v is then subtracted, so that weight decay sees w + v and
-rounding stays behind.
+Settled by the definition: images are attacked at w, the gradient that trains is taken at w + v, and v is found in one
+step. Settled by the authors' code: weights of at least two dimensions are perturbed, so neither biases nor batch
+normalisation; the search for v leaves batch statistics as they were, the step at w + v moves them. Departure: the
+optimiser acts on w, put back bit for bit; in the authors' code on w + v, from which v is then subtracted, so that
+weight decay sees w + v and rounding stays behind.
 """
 
 from __future__ import annotations
