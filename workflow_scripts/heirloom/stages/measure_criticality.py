@@ -25,7 +25,6 @@ from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.session import DevelopmentFiles, Origin
 
 METRIC = "criticality"
-_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
 
 
 @dataclass(frozen=True)
@@ -106,13 +105,8 @@ def _measured(
 
 
 def _table(rows: Sequence[Criticalness]) -> pa.Table:
-    columns = {name: pa.array([getattr(row, name) for row in rows], _TYPES[of]) for name, of in _columns()}
-    return pa.table(columns)
-
-
-def _columns() -> Iterator[tuple[str, str]]:
-    """Give the columns of criticality.parquet with their types."""
-    yield from Criticalness.__annotations__.items()
+    """Return a row for each module; columns have the types of their values."""
+    return pa.table({name: [getattr(row, name) for row in rows] for name in Criticalness._fields})
 
 
 def _measures(rows: Sequence[Criticalness], settings: Criticality, *, seed: int) -> Iterator[dict[str, Any]]:
