@@ -78,6 +78,7 @@ def test_every_body_costs_what_torch_counts(body):
     cost = cost_of(body)
     assert cost.macs == counter.get_total_flops() / 2 - 10 * cost.features
     assert cost.activations == sum(outputs)
+    assert cost.convolutions == len(outputs)
     assert cost.weights(10) == sum(weight.numel() for weight in network.parameters())
 
 

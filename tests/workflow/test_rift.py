@@ -1,4 +1,4 @@
-"""Robust models as jobs: nothing that chooses sees a test image, one change reruns one branch, the tables hold it all."""
+"""Robust models as jobs: nothing that chooses sees a test image, one change reruns one branch, the tables hold all."""
 
 from __future__ import annotations
 

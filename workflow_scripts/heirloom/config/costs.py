@@ -21,13 +21,14 @@ class Cost:
     """A forward pass of one image, and the weights behind it, all without the head.
 
     `macs`: multiply-adds. `activations`: numbers that convolutions put out, which stand for the memory traffic.
-    `features`: width of the head's input.
+    `features`: width of the head's input. `convolutions`: how many layers there are before it.
     """
 
     macs: float
     activations: float
     parameters: int
     features: int
+    convolutions: int
 
     def at(self, side: int) -> Cost:
         """Scale from images of 224 pixels to another side: everything spatial goes with the area."""
@@ -49,8 +50,8 @@ def cost_of(body: Body) -> Cost:
     return COSTS[body.name](body.options)
 
 
-def _fixed(macs: float, activations: float, parameters: int, features: int) -> CostOf:
-    return lambda _options: Cost(macs, activations, parameters, features)
+def _fixed(macs: float, activations: float, parameters: int, features: int, convolutions: int) -> CostOf:
+    return lambda _options: Cost(macs, activations, parameters, features, convolutions)
 
 
 def _small_resnet(blocks: Sequence[int], options: Mapping[str, int]) -> Cost:
@@ -75,6 +76,7 @@ def _counted(convolutions: Sequence[tuple[int, int, float]], *, features: int) -
         activations=sum(out * positions for _, out, positions in convolutions),
         parameters=sum((inputs + 2) * out for inputs, out, _ in convolutions),  # 2: batch norm's scale and shift
         features=features,
+        convolutions=len(convolutions),
     )
 
 
@@ -121,11 +123,11 @@ def _wide_resnet(options: Mapping[str, int]) -> Cost:
 
 COSTS: Mapping[str, CostOf] = MappingProxyType(
     {
-        "resnet18": _fixed(1_813_561_344, 2_483_712, 11_176_512, 512),
-        "resnet34": _fixed(3_663_249_408, 3_738_112, 21_284_672, 512),
-        "resnet50": _fixed(4_087_136_256, 11_113_984, 23_508_032, 2048),
-        "resnet101": _fixed(7_799_357_440, 16_231_936, 42_500_160, 2048),
-        "mobilenet_v2": _fixed(299_494_272, 6_678_112, 2_223_872, 1280),
+        "resnet18": _fixed(1_813_561_344, 2_483_712, 11_176_512, 512, 20),
+        "resnet34": _fixed(3_663_249_408, 3_738_112, 21_284_672, 512, 36),
+        "resnet50": _fixed(4_087_136_256, 11_113_984, 23_508_032, 2048, 53),
+        "resnet101": _fixed(7_799_357_440, 16_231_936, 42_500_160, 2048, 104),
+        "mobilenet_v2": _fixed(299_494_272, 6_678_112, 2_223_872, 1280, 52),
         "vggface2-resnet50": _vggface2_resnet50,
         "resnet8-small": partial(_small_resnet, (1, 1, 1)),
         "resnet18-small": partial(_small_resnet, (2, 2, 2, 2)),

@@ -158,7 +158,8 @@ def judging_passes(judge: Judge) -> int:
 def criticality_load(settings: Criticality, cost: Cost, *, training: int) -> Load:
     """Count the ascent of every module through the whole model: what is cached is not taken off."""
     images = chosen_images(settings.images, training)
-    passes = ATTACKED * settings.attack.steps + cost.layers * settings.epochs * TRAINED
+    modules = cost.convolutions + 1  # the head
+    passes = ATTACKED * settings.attack.steps + modules * settings.epochs * TRAINED
     return looking_load(cost, images=images, passes=passes, batch=settings.batch_size, threads=settings.threads)
 
 
