@@ -28,7 +28,6 @@ from heirloom.training.objectives import UNLABELLED, Objective, Step, Term
 from heirloom.training.phases import Phase, StepHook, supervised_phase
 from heirloom.training.robust import OBJECTIVES
 from heirloom.training.robust.crafting import Attacker, Beside, InPlace, robust_plan
-from heirloom.training.robust.score import squared_distance
 from heirloom.training.robust.trades import divergence
 from heirloom.training.robust.weight_perturbation import WorstWeights
 from heirloom.training.schedules import schedule_of
@@ -442,13 +441,9 @@ def test_an_interrupted_judged_training_keeps_what_an_undisturbed_one_keeps(less
     training = recipe(validate_every=2)
     calm, expected = judged(lesson, Scripted(*rates), tmp_path / "calm", training=training)
     with pytest.raises(Stop):
-        judged(
-            lesson, Scripted(*rates), tmp_path / "hurt", training=training, seconds=seconds, hooks=(StopAt(stop),)
-        )
+        judged(lesson, Scripted(*rates), tmp_path / "hurt", training=training, seconds=seconds, hooks=(StopAt(stop),))
     done = stop // 2 if seconds < 1 else 0  # validations that the checkpoint knows
-    resumed, found = judged(
-        lesson, Scripted(*rates[done:]), tmp_path / "hurt", training=training, hooks=(StopAt(99),)
-    )
+    resumed, found = judged(lesson, Scripted(*rates[done:]), tmp_path / "hurt", training=training, hooks=(StopAt(99),))
     assert found == expected
     assert kept_row(found)["iteration"] == 4
     assert all(torch.equal(value, calm.state_dict()[name]) for name, value in resumed.state_dict().items())
