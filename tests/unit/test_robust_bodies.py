@@ -203,7 +203,7 @@ def test_every_usual_form_of_a_public_checkpoint_loads(tmp_path, form, name):
     assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
 
 
-def test_numbers_of_a_normalisation_that_papers_round_differently_are_the_same(tmp_path):
+def test_numbers_of_a_normalisation_that_papers_round_differently_are_the_same():
     source = network(NARROW["cifar-resnet18"])
     mean, std = torch.tensor([0.49139968, 0.48215841, 0.44653091]), torch.tensor([0.24703233, 0.24348505, 0.26158768])
     state = {"0.mean": mean, "0.std": std, **{f"1.{name}": value for name, value in source.state_dict().items()}}
