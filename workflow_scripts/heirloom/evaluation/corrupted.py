@@ -1,8 +1,8 @@
 """Corrupted test images on disk, the same for every model (Hendrycks and Dietterich, ICLR 2019).
 
-    <folder>/card.json      names both files with their sha256, the conditions and who corrupted the images
-    <folder>/images.npy     uint8 (C, N, H, W, 3): N test images under each of C conditions, such as fog-3
-    <folder>/index.parquet  a row an image, in the array's order: its sample
+<folder>/card.json      names both files with their sha256, the conditions and who corrupted the images
+<folder>/images.npy     uint8 (C, N, H, W, 3): N test images under each of C conditions, such as fog-3
+<folder>/index.parquet  a row an image, in the array's order: its sample
 """
 
 from __future__ import annotations

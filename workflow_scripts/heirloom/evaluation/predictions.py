@@ -69,9 +69,7 @@ def predict(
             if progress is not None:
                 progress.advance(len(shown))
     labels, confidences = ([each.cpu() for each in side] for side in zip(*answers, strict=True))
-    return Predictions(
-        label=torch.cat(labels).numpy().astype(np.int32), confidence=torch.cat(confidences).numpy()
-    )
+    return Predictions(label=torch.cat(labels).numpy().astype(np.int32), confidence=torch.cat(confidences).numpy())
 
 
 def accuracy(model: Classifier, images: Images) -> float:

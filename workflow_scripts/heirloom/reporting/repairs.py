@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from heirloom.evaluation.metrics import CLEAN, CORRUPTION, UNREPAIRED
+from heirloom.config.names import UNREPAIRED
+from heirloom.evaluation.metrics import CLEAN, CORRUPTION
 from heirloom.reporting.robustness import NAMED, SAME, UNTESTED, against, direction
 from heirloom.reporting.tables import Row, is_measured, of_methods
 from heirloom.reporting.views import is_detail_row, of_robust_models

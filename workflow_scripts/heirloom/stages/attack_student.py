@@ -60,7 +60,8 @@ def run(
         student = StudentName(method, seed)
         for subject in asked:
             images = Images(subject.part, resources.device)
-            runs = [judged(student, model, run, images, batch_size=batch_size, progress=progress) for run in subject.runs]
+            runs = [
+                judged(student, model, run, images, batch_size=batch_size, progress=progress) for run in subject.runs
+            ]
             tables.append(worst(runs))
     write_predictions(outputs.predictions, tables)
-

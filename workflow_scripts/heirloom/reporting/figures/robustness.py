@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from heirloom.evaluation.metrics import CLEAN, CORRUPTION, UNREPAIRED
+from heirloom.config.names import UNREPAIRED
+from heirloom.evaluation.metrics import CLEAN, CORRUPTION
 from heirloom.reporting import repairs
 from heirloom.reporting.figures.attack_success import NARROW, TICKS, Dot, draw_dot, scale_of
 from heirloom.reporting.figures.style import (
@@ -172,9 +173,7 @@ def _name(block: Block, label: str) -> str:
     return f"{label}\n{DOUBTED}" if doubted else label
 
 
-def _draw_panel(
-    axes: Axes, block: Block, dots: Mapping[tuple[str, str], Dot], palette: Palette, *, sign: bool
-) -> None:
+def _draw_panel(axes: Axes, block: Block, dots: Mapping[tuple[str, str], Dot], palette: Palette, *, sign: bool) -> None:
     """Draw the dots, intervals and numbers of one side."""
     lane = LANE / block.row_height
     for (label, method), dot in dots.items():
