@@ -180,7 +180,7 @@ def test_a_checkpoint_of_other_settings_is_dropped(folder, tmp_path, monkeypatch
 
 
 def test_of_whole_runs_the_one_that_leaves_least_counts(folder, tmp_path):
-    attack = attacked.pgd(epsilon=0.03, step=0.03, steps=1, restarts=3, worst="run")
+    attack = attacked.pgd(epsilon=0.042, step=0.042, steps=1, restarts=3, worst="run")
     out = judge(folder, tmp_path / "out", attacks={"worst": attack}, suites=())
     table = read_table(out / "predictions.parquet")
     found = table.filter(pc.equal(table["attack"], "worst"))
