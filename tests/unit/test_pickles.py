@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heirloom.models import pickles
-from heirloom.models.pickles import read_arrays
+from heirloom.runtime import pickles
 from heirloom.runtime.errors import WeightsError
+from heirloom.runtime.pickles import read_arrays
 from tests.unit.face_network import of_python2
 
 ARRAYS = {

@@ -79,7 +79,7 @@ def prepare(sample: Sample, *, size: int, fit: str) -> tuple[NDArray[np.uint8], 
 
 def _prepared(sample: Sample, size: int, fit: str) -> tuple[NDArray[np.uint8], dict[str, Box | None], tuple[int, int]]:
     """Read one picture as `prepare` does, and its own width and height."""
-    with Image.open(sample.path) as opened:
+    with _opened(sample) as opened:
         if opened.mode not in MODES:
             raise ValueError(f"a picture of mode {opened.mode}, which has no 8-bit colours")
         window = _WINDOWS[fit](opened.size)
@@ -87,6 +87,11 @@ def _prepared(sample: Sample, size: int, fit: str) -> tuple[NDArray[np.uint8], d
         regions = {name: _transformed(box, window, size) for name, box in boxes.items()}
         resized = opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=window)
         return np.asarray(resized), regions, opened.size
+
+
+def _opened(sample: Sample) -> Image.Image:
+    """Open a picture: the file, or the pixels of one among many in a file."""
+    return Image.open(sample.path) if sample.pixels is None else Image.fromarray(sample.pixels)
 
 
 def _inside(box: Box, picture: tuple[int, int], *, cut: bool) -> Box:

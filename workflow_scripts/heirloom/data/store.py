@@ -9,6 +9,7 @@ Images are memory-mapped, so that jobs on one machine share them and a data set 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -179,28 +180,35 @@ def write_part(folder: Path, images: Iterable[NDArray[np.uint8]], index: pa.Tabl
 
 
 def write_images(
-    path: Path, images: Iterable[NDArray[Pixel]], *, count: int, kind: type[np.integer] = np.uint8
+    path: Path,
+    images: Iterable[NDArray[Pixel]],
+    *,
+    count: int | tuple[int, ...],
+    kind: type[np.integer] = np.uint8,
 ) -> None:
     """Write `count` images of one size as one .npy array (count, H, W, 3) of a `kind`, each as soon as it comes.
 
-    The file is written, not mapped: on a full disk a write fails with a message, where a mapped page kills the job.
-    Raises ValueError when the images differ in size, kind or number from what was said.
+    A `count` of several numbers arranges them so, the last dimension filled first. The file is written, not mapped: on
+    a full disk a write fails with a message, where a mapped page kills the job. Raises ValueError when the images
+    differ in size, kind or number from what was said.
     """
     written = 0
+    leading = (count,) if isinstance(count, int) else count
+    total = math.prod(leading)
     shape: tuple[int, ...] = (0, 0, 3)
     with path.open("wb") as file:
         for image in images:
             if not written:
                 shape = image.shape
-                _write_header(file, (count, *shape), kind)
+                _write_header(file, (*leading, *shape), kind)
             if image.shape != shape or image.dtype != kind:
                 raise ValueError(
                     f"image {written} is {image.dtype} {image.shape}, the first one {kind.__name__} {shape}"
                 )
             file.write(np.ascontiguousarray(image).data)
             written += 1
-        if written != count or not count:
-            raise ValueError(f"{written} images for {count} rows of the index")
+        if written != total or not total:
+            raise ValueError(f"{written} images for {total} rows of the index")
 
 
 def _write_header(file: Any, shape: tuple[int, ...], kind: type[np.integer]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from heirloom.models.pickles import Array, read_arrays
+from heirloom.runtime.pickles import Array, read_arrays
 
 FIRST = "conv1.weight"
 BLOCKS = (3, 4, 6, 3)

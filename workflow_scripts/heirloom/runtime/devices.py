@@ -48,7 +48,7 @@ def compute(threads: int, precision: Precision) -> Iterator[Compute]:
     if threads < 1:
         raise ValueError(f"{threads} threads")
     with ExitStack() as stack:
-        stack.enter_context(_threads(threads))
+        stack.enter_context(cpu_threads(threads))
         stack.enter_context(_deterministic())
         device = stack.enter_context(_leased_device())
         logger.info("computing on %s with %d threads, %s", _described(device), threads, precision)
@@ -60,7 +60,7 @@ def _described(device: torch.device) -> str:
 
 
 @contextmanager
-def _threads(threads: int) -> Iterator[None]:
+def cpu_threads(threads: int) -> Iterator[None]:
     """Compute with so many CPU threads: sums depend on how they are split, so the study says it, not the machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

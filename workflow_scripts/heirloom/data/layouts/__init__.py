@@ -8,11 +8,14 @@ from types import MappingProxyType
 
 LAYOUTS: Mapping[str, str] = MappingProxyType(
     {
+        "cifar10": "heirloom.data.layouts.cifar:read_cifar10",
+        "cifar100": "heirloom.data.layouts.cifar:read_cifar100",
         "cub200": "heirloom.data.layouts.cub200:read",
         "flowers102": "heirloom.data.layouts.flowers102:read",
         "folder": "heirloom.data.layouts.folder:read",
         "gtsrb": "heirloom.data.layouts.gtsrb:read",
         "mit67": "heirloom.data.layouts.mit67:read",
+        "mnist": "heirloom.data.layouts.mnist:read",
         "pubfig83": "heirloom.data.layouts.pubfig83:read",
         "stanford-dogs": "heirloom.data.layouts.stanford_dogs:read",
         "stanford40": "heirloom.data.layouts.stanford40:read",
@@ -20,3 +23,15 @@ LAYOUTS: Mapping[str, str] = MappingProxyType(
         "vggface2": "heirloom.data.layouts.vggface2:read",
     }
 )
+"""Data sets that can be prepared."""
+
+CORRUPTED_LAYOUTS: Mapping[str, str] = MappingProxyType(
+    {
+        "cifar-c": "heirloom.data.layouts.cifar_c:read",
+        "tiny-imagenet-c": "heirloom.data.layouts.tiny_imagenet_c:read",
+    }
+)
+"""Corrupted test images of other data sets, which stand beside these and are not prepared.
+
+A reader is called as read(root, kinds=..., test=...); see heirloom.data.layouts.corrupted.
+"""

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from heirloom.runtime.errors import DataError
 
 Box = tuple[float, float, float, float]
@@ -23,6 +26,7 @@ class Sample:
     such as the frames of one physical object; the identifier where pictures are independent. `regions`: boxes
     (x1, y1, x2, y2) in pixels of the picture, x to the right and y down, edges (not pixel centres). `cut_regions`: the
     owner's boxes are known to reach beyond their pictures, so they are cut there; elsewhere such a box is an error.
+    `pixels`: the picture itself, uint8 (H, W, 3) or grey (H, W), where the file at `path` holds many of them.
     """
 
     identifier: str
@@ -32,6 +36,7 @@ class Sample:
     group: str
     regions: Mapping[str, Box] = field(default_factory=dict)
     cut_regions: bool = False
+    pixels: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -17,5 +17,7 @@ WRITERS: Mapping[str, str] = MappingProxyType(
         "flowers": "heirloom.data.synthetic.flowers:write",
         "dogs": "heirloom.data.synthetic.dogs:write",
         "actions": "heirloom.data.synthetic.actions:write",
+        "digits": "heirloom.data.synthetic.digits:write",
+        "object-batches": "heirloom.data.synthetic.batches:write",
     }
 )

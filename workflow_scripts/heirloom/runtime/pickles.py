@@ -1,9 +1,9 @@
 """Arrays of numbers out of a pickle, without running anything that is in it (DESIGN 8).
 
 A pickle is a program for a small machine with a stack, and may ask for any function of any module by its name. The
-machine here knows the few instructions that dictionaries of NumPy arrays are written with, in protocols 0 to 5, by
-Python 2 or 3. It imports nothing and calls nothing: the six names that such pickles ask for stand for checks of its
-own, and arrays are made of bytes that the file really holds.
+machine here knows the few instructions that dictionaries of NumPy arrays are written with, and those of lists where
+these are asked for, in protocols 0 to 5, by Python 2 or 3. It imports nothing and calls nothing: the six names that
+such pickles ask for stand for checks of its own, and arrays are made of bytes that the file really holds.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.runtime.errors import WeightsError
+from heirloom.runtime.errors import DataError, HeirloomError, WeightsError
 
 LARGEST = 4 << 30  # bytes of a file that is looked at; the largest networks here have a tenth of that
 STEPS = 1_000_000  # instructions; an array takes about 30
@@ -28,6 +29,8 @@ DIMENSIONS = 32
 NUMBERS = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248])")  # booleans, whole numbers, floats
 
 Array = NDArray[np.generic]
+Value = Array | int | str | list[int] | list[str]
+_Content = TypeVar("_Content", Array, Value)
 
 _ADMITTED: Mapping[tuple[str, str], str] = MappingProxyType(
     {
@@ -81,17 +84,37 @@ def read_arrays(path: Path, *, mend: str = "") -> dict[str, Array]:
     Texts of Python 2 are read as latin-1. Raises WeightsError, with `mend` as the advice, for a file that asks for
     anything but arrays (it says for what), claims more numbers than it holds, is damaged, or is no such pickle.
     """
+    return _read(path, _arrays, _INSTRUCTIONS, error=WeightsError, mend=mend)
+
+
+def read_values(path: Path, *, mend: str = "") -> dict[str, Value]:
+    """Read a pickled dictionary of arrays, whole numbers, texts, and lists of either, by name.
+
+    Otherwise as `read_arrays`, but for the error, a DataError.
+    """
+    return _read(path, _values, {**_INSTRUCTIONS, **_LISTS}, error=DataError, mend=mend)
+
+
+def _read(
+    path: Path,
+    finished: Callable[[object], dict[str, _Content]],
+    instructions: Instructions,
+    *,
+    error: type[HeirloomError],
+    mend: str,
+) -> dict[str, _Content]:
+    """Run a pickle on the machine that follows `instructions`, and take what is left if `finished` does."""
     try:
         if path.stat().st_size > LARGEST:
-            raise _RefusedError(f"this file has more than {LARGEST >> 30} GiB: these are no weights of a network here")
-        return _finished(_Machine(path.read_bytes()).run())
-    except _RefusedError as error:
-        raise WeightsError(str(error), where=str(path), mend=mend) from None
-    except OSError as error:
-        raise WeightsError(f"this file cannot be read: {error}", where=str(path), mend=mend) from error
+            raise _RefusedError(f"this file has more than {LARGEST >> 30} GiB, more than any pickle that is read here")
+        return finished(_Machine(path.read_bytes(), instructions).run())
+    except _RefusedError as refused:
+        raise error(str(refused), where=str(path), mend=mend) from None
+    except OSError as unreadable:
+        raise error(f"this file cannot be read: {unreadable}", where=str(path), mend=mend) from unreadable
 
 
-def _finished(content: object) -> dict[str, Array]:
+def _arrays(content: object) -> dict[str, Array]:
     """Return what the pickle holds; only a dictionary of arrays will do."""
     if type(content) is not dict or not content:
         raise _RefusedError("this pickle holds no dictionary of arrays by name")
@@ -103,6 +126,26 @@ def _finished(content: object) -> dict[str, Array]:
     return arrays
 
 
+def _values(content: object) -> dict[str, Value]:
+    """Return what the pickle holds; only a dictionary of arrays, numbers, texts and lists of these two will do."""
+    if type(content) is not dict or not content:
+        raise _RefusedError("this pickle holds no dictionary of values by name")
+    return {name: _value(name, value) for name, value in content.items()}
+
+
+def _value(name: str, value: object) -> Value:
+    """Return one entry as a plain value."""
+    if isinstance(value, _Array) and value.value is not None:
+        return value.value
+    if type(value) is int or type(value) is str:
+        return value
+    if type(value) is list and len({type(each) for each in value} | {int}) == 1:
+        return value
+    if type(value) is list and {type(each) for each in value} == {str}:
+        return value
+    raise _RefusedError(f"this pickle holds something under {_shown(name)} that is no array, number, text or list")
+
+
 def _shown(text: object) -> str:
     """Show a text of the file in a message: short, without signs that a terminal obeys."""
     return ascii(str(text)[:80])[1:-1]
@@ -111,8 +154,9 @@ def _shown(text: object) -> str:
 class _Machine:
     """Reads the instructions of a pickle and keeps what they put on the stack."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, instructions: Instructions) -> None:
         self._data = data
+        self._instructions = instructions
         self._place = 0
         self._marks: list[int] = []
         self._left = 2 * len(data)  # bytes that arrays may claim: no trick may show the same ones again and again
@@ -125,7 +169,7 @@ class _Machine:
             code = self.take(1)
             if code == pickle.STOP:
                 return self.pop()
-            step = _INSTRUCTIONS.get(code)
+            step = self._instructions.get(code)
             if step is None:
                 raise _RefusedError(f"this pickle holds {_instruction(code)}, which no array needs: it could run code")
             try:
@@ -187,6 +231,9 @@ class _Machine:
         self._left -= count
         if self._left < 0:
             raise _RefusedError("this pickle claims more numbers than the file holds")
+
+
+Instructions = Mapping[bytes, Callable[[_Machine], None]]
 
 
 def _instruction(code: bytes) -> str:
@@ -282,6 +329,15 @@ def _dictionary(machine: _Machine) -> None:
     items = machine.above_mark()
     machine.stack.append({})
     _set_items(machine, items)
+
+
+def _append(machine: _Machine, items: list[object]) -> None:
+    """Put values at the end of the topmost list."""
+    (content,) = machine.popped(1)
+    if type(content) is not list:
+        raise _RefusedError("this file is damaged, or no pickle of arrays")
+    content.extend(items)
+    machine.stack.append(content)
 
 
 # -- names, calls, states ----------------------------------------------------------------------------------------------
@@ -386,7 +442,7 @@ def _array(machine: _Machine, raw: str | bytes, kind: _Kind, shape: tuple[object
     return np.frombuffer(content, dtype=dtype).reshape(sides, order="F" if order == "F" else "C")
 
 
-_INSTRUCTIONS: Mapping[bytes, Callable[[_Machine], None]] = MappingProxyType(
+_INSTRUCTIONS: Instructions = MappingProxyType(
     {
         pickle.PROTO: lambda machine: _ignored(machine.take(1)),
         pickle.FRAME: lambda machine: _ignored(machine.take(8)),
@@ -431,6 +487,15 @@ _INSTRUCTIONS: Mapping[bytes, Callable[[_Machine], None]] = MappingProxyType(
         pickle.STACK_GLOBAL: lambda machine: _named(machine, *machine.popped(2)),
         pickle.REDUCE: _call,
         pickle.BUILD: _build,
+    }
+)
+
+_LISTS: Instructions = MappingProxyType(
+    {
+        pickle.EMPTY_LIST: lambda machine: machine.stack.append([]),
+        pickle.LIST: lambda machine: machine.stack.append(machine.above_mark()),
+        pickle.APPEND: lambda machine: _append(machine, machine.popped(1)),
+        pickle.APPENDS: lambda machine: _append(machine, machine.above_mark()),
     }
 )
 

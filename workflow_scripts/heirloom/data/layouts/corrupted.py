@@ -1,0 +1,50 @@
+"""What the readers of published corrupted test images share.
+
+A reader is called as read(root, kinds=..., test=..., rows=...): `kinds` as heirloom.config.robust names them, `test`
+the whole test part that was corrupted, `rows` those of it that are wanted. It checks at once that every kind is there
+and that the images are those of `test`, and returns what opens a condition: opener(kind, severity) yields uint8
+(S, S, 3) for each of `rows`, in their order, S the part's crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heirloom.data.store import Part
+from heirloom.runtime.errors import DataError
+
+SEVERITIES = 5
+MEND = "unpack its archives again, or leave the kind out of the suite"
+
+Opener = Callable[[str, int], Iterator[NDArray[np.uint8]]]
+
+
+def file_name(kind: str) -> str:
+    """Return how the owners write a kind of corruption."""
+    return kind.replace("-", "_")
+
+
+def refuse_absent(absent: Sequence[str], *, title: str, root: Path) -> None:
+    """Name all kinds that were not found; raises DataError when there are any."""
+    if absent:
+        raise DataError(f"{title} lacks {', '.join(absent)}", where=str(root), mend=MEND)
+
+
+def refuse_size(found: Sequence[int], test: Part, *, title: str, where: Path) -> None:
+    """Compare the size of a corrupted image (height, width) with what a model sees of the test part."""
+    if tuple(found) != (test.crop, test.crop):
+        size = " x ".join(map(str, found))
+        what = f"the images of {title} have {size} pixels, those of the test part {test.crop} x {test.crop}"
+        mend = "corrupt a preparation of that size, without a margin to crop, or let the corruptions be computed"
+        raise DataError(what, where=str(where), mend=mend)
+
+
+def refuse_others(what: str, *, where: Path) -> NoReturn:
+    """Say that corrupted images are not those of the test part."""
+    mend = "corrupt the data set that these images were made of, with its official files, or let them be computed"
+    raise DataError(what, where=str(where), mend=mend)
