@@ -54,7 +54,7 @@ def runs_of(attack: WhiteBox) -> list[WhiteBox]:
 
 
 def worst(runs: Sequence[pa.Table]) -> pa.Table:
-    """Return the predictions (`conditions.judged`) of the run that leaves the fewest images right, the first of equals."""
+    """Return the predictions (`conditions.judged`) of the run that leaves the fewest images right, the first such."""
     return min(runs, key=lambda run: int(np.sum(run["label"].to_numpy() == run["prediction"].to_numpy())))
 
 

@@ -57,8 +57,8 @@ class PublishedTable(Strict):
         {}, description="metrics of which this is so, each with the reason"
     )
     values: dict[Name, dict[Name, dict[Name, Pair | Triple]]] = Field(
-        description="teacher: data set: method: [accuracy, attack success] or [accuracy, mean accuracy under corruptions,"
-        " robust accuracy], null where nothing is published"
+        description="teacher: data set: method: [accuracy, attack success], or [accuracy, mean accuracy under"
+        " corruptions, robust accuracy]; null where nothing is published"
     )
 
     @model_validator(mode="after")
@@ -92,8 +92,8 @@ class PublishedTable(Strict):
         """Return a number with its source and what it is held to."""
         value = round(percent / 100, 6)
         tolerance = self.tolerance.get(metric)  # type: ignore[call-overload]
-        reasons = (self.incomparable, self.incomparable_methods.get(place["method"], ""))
-        reasons += (self.incomparable_metrics.get(metric, ""),)  # type: ignore[call-overload]
+        of_metric = self.incomparable_metrics.get(metric, "")  # type: ignore[call-overload]
+        reasons = (self.incomparable, self.incomparable_methods.get(place["method"], ""), of_metric)
         return {
             "value": value,
             "source": f"{self.source} [{self.tags.get(place['dataset'], self.tag)}]",

@@ -8,9 +8,10 @@ allowed to find too. Noise is none. Both are counted over the images that both j
 - Credible: no such thing, and among these is one that is gradient-free or stronger, so that it could have been so.
 - Not told (None): nothing gradient-free or stronger was tried.
 
-Stronger: it takes more steps of the attacked model's own gradient over all its starts. Gradient-free: it or a member of its ensemble (Square, in
-AutoAttack) asks for no gradient, so masked gradients cannot stop it (Carlini et al., arXiv 1902.06705; Croce and Hein,
-ICML 2020). "Credible" is no proof: it says that the attacks tried here agree.
+Stronger: it takes more steps of the attacked model's own gradient over all its starts, which checks nothing that needs
+no gradient. Gradient-free: it or a member of its ensemble (Square, in AutoAttack) asks for none, so masked gradients
+cannot stop it (Carlini et al., arXiv 1902.06705; Croce and Hein, ICML 2020). "Credible" is no proof: it says that the
+attacks tried here agree.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Power:
 
     def could_show(self, other: Power) -> bool:
         """Tell whether this attack is one by which the other can be checked."""
-        return self.gradient_free or self.steps > other.steps
+        return self.gradient_free or (self.steps > other.steps and not other.gradient_free)
 
 
 def credible(predictions: Predictions, attacks: Mapping[str, Attack]) -> dict[Setting, bool | None]:

@@ -20,7 +20,6 @@ Labels = npt.NDArray[np.int32]
 CLEAN = "none"
 CORRUPTION = "corruption_accuracy"  # metric of one corruption, as of the mean over all
 TEACHER = "teacher"
-UNREPAIRED = "unrepaired"  # the method of a robust model before any repair
 COLUMNS = ("method", "seed", "attack", "budget", "condition", "sample", "label", "prediction")
 UNJUDGED = -1  # the prediction of an image that an attack was not tried on
 

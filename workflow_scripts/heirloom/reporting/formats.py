@@ -32,8 +32,8 @@ NOTE = (
     " same model under random noise of the same size. Difference: paired, in percentage points. p: McNemar's exact test"
     " or a paired t test over seeds, adjusted by Holm over the study's comparisons of the metric. Bold: p below 0.05"
     " and an interval of the difference without 0. Attention densities, detection scores and robust criticality are no"
-    " rates: they stand in units of their own, with t intervals over samples for one seed. Not credible: another attack of the same norm and"
-    " no larger epsilon leaves less."
+    " rates: they stand in units of their own, with t intervals over samples for one seed. Not credible: another attack"
+    " of the same norm and no larger epsilon leaves less."
 )
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1.5rem; color: #1b2430; }

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from heirloom.evaluation.metrics import CLEAN, CORRUPTION, UNREPAIRED
+from heirloom.config.names import UNREPAIRED
+from heirloom.evaluation.metrics import CLEAN, CORRUPTION
 from heirloom.reporting.robustness import NAMED, SAME, UNTESTED, against, direction
 from heirloom.reporting.tables import Row, is_measured, of_methods
 from heirloom.reporting.views import is_detail_row, of_robust_models
@@ -143,8 +144,9 @@ def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
 def _unrepaired_parts(rows: Sequence[Row]) -> list[str]:
     """Say what the first models get right."""
     found = by_model([row for row in rows if row["method"] == UNREPAIRED])
-    told = [f"{teacher}: {', '.join(map(_told, mine))}" for (_, teacher), mine in found[:NAMED]]
-    return told + ([f"{len(found) - NAMED} more"] if len(found) > NAMED else [])
+    told = [f"{teacher} ({', '.join(map(_told, mine))})" for (_, teacher), mine in found[:NAMED]]
+    told += [f"{len(found) - NAMED} more"] if len(found) > NAMED else []
+    return [f"no repair is compared: {', '.join(told)}"] if told else []
 
 
 def _told(row: Row) -> str:
@@ -187,15 +189,15 @@ def _table(model: tuple[str, str], rows: Sequence[Row], changes: Mapping[tuple[o
     """Return one model's table; the columns that say nothing are left out."""
     mine = [changes[_key(row)] for row in rows if _key(row) in changes]
     compared, checked = bool(mine), any(row["credible"] is not None for row in rows)
-    suites = {row["budget"] for row in rows if row["metric"] == CORRUPTION}
+    several = several_sources(rows)
     head = ["right, %", "n"]
-    head += [f"to {mine[0]['baseline']}, points"] * compared + ["credible"] * checked
+    head += [f"to {change['baseline']}, points" for change in mine[:1]] + ["credible"] * checked
     entries = []
     for row in rows:
         change = changes.get(_key(row))
         cells = [_cell(row), count(row)] + [_points(change)] * compared + [CREDIBLE[row["credible"]]] * checked
         clear = change is not None and differs(change["p_value"], change["low"], change["high"])
-        entries.append(Entry((_label(row, several=len(suites) > 1), row["method"]), tuple(cells), clear))
+        entries.append(Entry((label(row, several=several), row["method"]), tuple(cells), clear))
     dataset, teacher = model
     doubted = any(row["credible"] is False for row in rows)
     return ModelTable(
@@ -206,14 +208,19 @@ def _table(model: tuple[str, str], rows: Sequence[Row], changes: Mapping[tuple[o
     )
 
 
-def _label(row: Row, *, several: bool) -> str:
+def several_sources(rows: Sequence[Row]) -> bool:
+    """Tell whether images of one data set were corrupted by several hands."""
+    return len({row["budget"] for row in rows if row["metric"] == CORRUPTION}) > 1
+
+
+def label(row: Row, *, several: bool) -> str:
     """Name what was shown; corrupted images by their source where there are `several`."""
-    if row["metric"] != CORRUPTION:
-        return "clean" if row["attack"] == CLEAN else str(row["attack"])
-    return f"corrupted ({source_of(row['budget'])})" if several else "corrupted"
+    if row["metric"] == CORRUPTION:
+        return f"corrupted ({_source_of(row['budget'])})" if several else "corrupted"
+    return "clean" if row["attack"] == CLEAN else str(row["attack"])
 
 
-def source_of(budget: str) -> str:
+def _source_of(budget: str) -> str:
     """Say in a word who corrupted images: computed here, or the data set whose files they are."""
     source = json.loads(budget).get("source", "")
     return str(source.get("dataset", source.get("kind", ""))) if isinstance(source, dict) else str(source)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from heirloom.config.names import UNREPAIRED
 from heirloom.evaluation.measures import MEASURES, is_detail
-from heirloom.evaluation.metrics import CLEAN, TEACHER, UNREPAIRED
+from heirloom.evaluation.metrics import CLEAN, TEACHER
 from heirloom.reporting.tables import ASIDE, KIND, MEAN, TITLE, Row, is_measured
 
 GROUP = ("teacher", "dataset", "attack", "budget", "condition")

@@ -41,7 +41,7 @@ class Outputs:
 
 
 def run(*, inputs: Inputs, outputs: Outputs, trainings: list[Training], controls: dict[str, str]) -> None:
-    """Draw attack success, the trade-off with accuracy, the training curves, and robust models before and after repairs.
+    """Draw attack success, the trade-off with accuracy, the training curves, and robust models with their repairs.
 
     Equal inputs give equal bytes. `trainings` runs parallel to the histories; `controls` names the injection each
     infected one is compared with. Raises DamagedFileError.

@@ -70,8 +70,8 @@ def run(
     Float32, eval mode, uint8 images (N, H, W, 3). `repair` ("unrepaired" before any) and `seed` name the model; an
     attack's own seed settles its draws, so all models meet the same, but for AutoAttack, whose draws also depend on the
     batch. The measures hold the share of a suite's corruptions that each image is classified right under. A killed call
-    leaves a checkpoint, from which the same call continues to the same bytes: it loses the batch it
-    was at, or `checkpoint_seconds` where batches are shorter. Raises DamagedFileError, DataError and WeightsError. METHODS 3 step 5.
+    leaves a checkpoint, from which the same call continues to the same bytes: it loses the batch it was at, or
+    `checkpoint_seconds` where batches are shorter. Raises DamagedFileError, DataError and WeightsError. METHODS 3.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     suites = _suites(inputs, part)

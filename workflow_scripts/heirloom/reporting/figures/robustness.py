@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from heirloom.evaluation.metrics import CLEAN, CORRUPTION, UNREPAIRED
+from heirloom.config.names import UNREPAIRED
 from heirloom.reporting import repairs
-from heirloom.reporting.figures.attack_success import NARROW, TICKS, Dot, draw_dot, scale_of
+from heirloom.reporting.figures.attack_success import CHARACTER, NARROW, TICKS, Dot, draw_dot, scale_of
 from heirloom.reporting.figures.style import (
     GRID,
     INFECTED_COLOURS,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # all lengths in inches
-LEFT, GAP, RIGHT = 2.1, 0.45, 0.25
+GAP, RIGHT = 0.45, 0.25
 HEAD, FOOT, BETWEEN, LANE, ROW_GAP = 0.62, 0.62, 0.16, 0.2, 0.14
 EXPLANATION = (
     "Dots: rates, for several seeds their mean. Lines: 95 % intervals (Wilson; t over seeds or images). Differences:"
@@ -76,23 +76,17 @@ def _block(model: tuple[str, str], rows: Sequence[Row], changes: Sequence[Row]) 
     """Arrange one model; where experiments have several baselines, those of the unrepaired model are drawn."""
     baselines = sorted({row["baseline"] for row in changes}, key=lambda name: (name != UNREPAIRED, name))
     mine = [row for row in changes if row["baseline"] == baselines[0]]
+    several = repairs.several_sources(rows)
     methods = dict.fromkeys(row["method"] for row in rows)
     dataset, teacher = model
     return Block(
         title=f"{teacher}, {dataset}",
-        shown=tuple(dict.fromkeys(map(_label, rows))),
-        rates={(_label(row), row["method"]): row for row in rows},
-        changes={(_label(row), row["method"]): row for row in mine},
+        shown=tuple(dict.fromkeys(repairs.label(row, several=several) for row in rows)),
+        rates={(repairs.label(row, several=several), row["method"]): row for row in rows},
+        changes={(repairs.label(row, several=several), row["method"]): row for row in mine},
         methods=tuple(sorted(methods, key=lambda name: (name != UNREPAIRED, name))),
         baseline=baselines[0] if baselines else "",
     )
-
-
-def _label(row: Row) -> str:
-    """Name what was shown to a model."""
-    if row["metric"] == CORRUPTION:
-        return " ".join(["corrupted", repairs.source_of(row["budget"])]).strip()
-    return "clean" if row["attack"] == CLEAN else str(row["attack"])
 
 
 def draw_robustness(rows: Sequence[Row], comparisons: Sequence[Row]) -> Figure:
@@ -111,9 +105,10 @@ def draw_robustness(rows: Sequence[Row], comparisons: Sequence[Row]) -> Figure:
     with style():
         height = sum(block.head(palette) + block.height + FOOT + BETWEEN for block in arranged) + MARGIN + 0.1
         figure = Figure(figsize=(WIDTH, height))
+        left = 0.35 + CHARACTER * max(len(label) for block in arranged for label in (*block.shown, DOUBTED))
         top = height - MARGIN
         for block in arranged:
-            _draw_block(figure, block, palette, top=top, height=height)
+            _draw_block(figure, block, palette, left=left, top=top)
             top -= block.head(palette) + block.height + FOOT + BETWEEN
         figure.text(0.12 / WIDTH, 0.08 / height, EXPLANATION, color=QUIET, size=8, va="bottom")
         return figure
@@ -126,15 +121,16 @@ def _palette(arranged: Sequence[Block]) -> Palette:
     return Palette({UNREPAIRED: QUIET} | colours, frozenset({UNREPAIRED}))
 
 
-def _draw_block(figure: Figure, block: Block, palette: Palette, *, top: float, height: float) -> None:
-    """Draw one model below `top` (inches from the lower edge)."""
+def _draw_block(figure: Figure, block: Block, palette: Palette, *, left: float, top: float) -> None:
+    """Draw one model below `top`, its first panel from `left` on (inches from the lower left corner)."""
+    height = figure.get_figheight()
     figure.text(0.12 / WIDTH, (top - 0.14) / height, block.title, weight="bold", size=11, va="center")
     draw_injection_legend(figure, block.methods, palette, top=top - 0.3)
-    width = (WIDTH - LEFT - RIGHT - GAP) / 2
+    width = (WIDTH - left - RIGHT - GAP) / 2
     bottom = top - block.head(palette) - block.height
     sides = [(block.rates, Dot.rate)] + ([(block.changes, _change)] if block.changes else [])
     for place, (found, dot_of) in enumerate(sides):
-        box = ((LEFT + place * (width + GAP)) / WIDTH, bottom / height, width / WIDTH, block.height / height)
+        box = ((left + place * (width + GAP)) / WIDTH, bottom / height, width / WIDTH, block.height / height)
         axes = figure.add_axes(box)
         dots = {key: dot_of(row) for key, row in found.items()}
         _prepare(axes, block, NARROW if place == 0 else scale_of(dots.values()), named=place == 0)
