@@ -234,6 +234,12 @@ def published_corruptions(wildcards):
     return [f"{paths.raw_folder(source.dataset)}/card.json"] * isinstance(source, CorruptedFiles)
 
 
+def corrupted_layout(wildcards):
+    """Reader of the corrupted images that their owner publishes; "" where they are computed."""
+    source = GRID.catalogue.corruptions[wildcards.suite].source
+    return GRID.dataset(source.dataset).layout if isinstance(source, CorruptedFiles) else ""
+
+
 def corrupted_images(wildcards):
     """Inputs: the corrupted test images that a robust model is judged under."""
     folders = [paths.corruption_folder(name) for name in repairs.suites_of(GRID, wildcards.model)]

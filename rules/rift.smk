@@ -14,7 +14,8 @@ OUTPUTS:    results/shared/corruptions/{suite}/{card.json,images.npy,index.parqu
 
 from heirloom.attacks.catalogue import WHITE_BOX
 from heirloom.config.robust import RobustFetched, RobustTrained
-from heirloom.evaluation.corruptions import CORRUPTIONS
+from heirloom.data.layouts import CORRUPTED_LAYOUTS
+from heirloom.evaluation.corruptions import CORRUPTERS
 from heirloom.training.robust import OBJECTIVES
 
 ROBUST = paths.robust_folder()
@@ -42,10 +43,15 @@ rule corrupt_dataset:
     resources:
         **resources_of("corrupt_dataset"),
     params:
-        recipe=lambda wildcards: repairs.suite_recipe(GRID, wildcards.suite),
+        suite=lambda wildcards: repairs.suite_recipe(GRID, wildcards.suite),
+        layout=lambda wildcards: corrupted_layout(wildcards),
         code=code_of(
             "corrupt_dataset",
-            lambda wildcards: [CORRUPTIONS[kind] for kind in GRID.catalogue.corruptions[wildcards.suite].kinds],
+            lambda wildcards: (
+                [CORRUPTED_LAYOUTS[corrupted_layout(wildcards)]]
+                if corrupted_layout(wildcards)
+                else [CORRUPTERS[kind] for kind in GRID.catalogue.corruptions[wildcards.suite].kinds]
+            ),
         ),
     script:
         "../workflow_scripts/corrupt_dataset.py"

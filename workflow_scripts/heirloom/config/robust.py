@@ -232,7 +232,7 @@ class CorruptedFiles(Strict):
 class CorruptionSuite(Strict):
     """Test images under common corruptions (Hendrycks and Dietterich, ICLR 2019), the same for every model."""
 
-    title: str = Field(description="name in tables and figures")
+    title: str = Field("", description="name in tables and figures")
     dataset: Name = Field(description="data set whose test images are corrupted")
     preparation: Name = Field(description="preparation of it")
     source: Computed | CorruptedFiles = Field(discriminator="kind", description="who corrupts them")
