@@ -21,7 +21,7 @@ from heirloom.config.models import (
     Selection,
     Unlearning,
 )
-from heirloom.config.names import BODIES, CLEAN, LAYOUTS, MEAN, TEACHER, WRITERS
+from heirloom.config.names import BODIES, CLEAN, CORRUPTED_LAYOUTS, LAYOUTS, MEAN, TEACHER, WRITERS
 from heirloom.config.study import Experiment
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
@@ -325,6 +325,7 @@ def _check_teacher(grid: Grid, name: str) -> None:
 
 def _check_dataset(grid: Grid, name: str) -> None:
     entry = grid.dataset(name)
-    _require(grid, entry.layout, resolve(LAYOUTS), "layout", f"datasets.{name}.layout")
+    layouts = {**resolve(LAYOUTS), **resolve(CORRUPTED_LAYOUTS)}
+    _require(grid, entry.layout, layouts, "layout", f"datasets.{name}.layout")
     if isinstance(entry.source, Drawn):
         _require(grid, entry.source.writer, resolve(WRITERS), "writer", f"datasets.{name}.source.writer")

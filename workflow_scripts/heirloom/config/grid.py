@@ -57,8 +57,8 @@ class Grid:
 
     def __post_init__(self) -> None:
         """Check every name, once."""
-        check_names(self)
         repairs.check(self)
+        check_names(self)
         for evaluation in self.evaluations:
             self.targets_of(evaluation)
         attention.check(self)

@@ -12,4 +12,5 @@ MEAN = "mean"  # the data set that the results name for an average over data set
 
 BODIES = "heirloom.models.bodies:BODIES"
 LAYOUTS = "heirloom.data.layouts:LAYOUTS"
+CORRUPTED_LAYOUTS = "heirloom.data.layouts:CORRUPTED_LAYOUTS"
 WRITERS = "heirloom.data.synthetic:WRITERS"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from heirloom.config.load import nearest
 from heirloom.config.models import AutoAttack, PGDAttack
-from heirloom.config.names import BODIES, CLEAN, UNREPAIRED
+from heirloom.config.names import BODIES, CLEAN, CORRUPTED_LAYOUTS, UNREPAIRED
 from heirloom.config.records import Evaluation, Repaired, Robust, plain
 from heirloom.config.robust import (
     CorruptedFiles,
@@ -291,6 +291,7 @@ def _check_experiment(grid: Grid, key: str, experiment: RepairExperiment) -> Non
             _check_published(grid, key, model, name)
     for name in experiment.corruptions:
         _require(grid, grid.catalogue.corruptions, name, "corruption suite", f"{key}.corruptions")
+        _check_source(grid, name)
     for name in experiment.attacks:
         _require(grid, grid.catalogue.attacks, name, "attack", f"{key}.attacks")
         if not isinstance(grid.attack(name), PGDAttack | AutoAttack):
@@ -305,6 +306,15 @@ def _check_experiment(grid: Grid, key: str, experiment: RepairExperiment) -> Non
             where=f"{grid.where}, {key}.baseline",
             mend=f"one of {', '.join((UNREPAIRED, *experiment.repairs))}",
         )
+
+
+def _check_source(grid: Grid, name: str) -> None:
+    """Published corruptions are a data set whose layout knows them."""
+    source = grid.catalogue.corruptions[name].source
+    if isinstance(source, CorruptedFiles):
+        known = resolve(CORRUPTED_LAYOUTS)
+        corrupted = {key: entry for key, entry in grid.catalogue.datasets.items() if entry.layout in known}
+        _require(grid, corrupted, source.dataset, "data set of corrupted images", f"corruptions.{name}.source.dataset")
 
 
 def _check_published(grid: Grid, key: str, model: str, repair: str) -> None:
