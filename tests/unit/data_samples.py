@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,57 @@ def write_tiny_imagenet(root: Path, *, wnids: tuple[str, ...] = ("n03", "n01", "
     (folder / "wnids.txt").write_text("".join(f"{wnid}\n" for wnid in wnids))
     (folder / "words.txt").write_text("n01\tgoldfish, Carassius auratus\nn02\tcrane\nn03\tcrane\nn99\tother\n")
     (folder / "val" / "val_annotations.txt").write_text("".join(annotations))
+    return folder
+
+
+def write_cifar(
+    root: Path, *, fine: bool = False, binary: bool = False, classes: int = 3, training: int = 10, test: int = 5
+) -> Path:
+    """Write a CIFAR-10 (or with `fine` labels a CIFAR-100) of noise below a root, for Python or C, alike but for that.
+
+    `training` and `test` images a class; labels run through the classes, over all training files.
+    """
+    files = ["train"] if fine else [f"data_batch_{number}" for number in range(1, 6)]
+    folder = root / {(0, 0): "cifar-10-batches-py", (0, 1): "cifar-10-batches-bin"}.get(
+        (fine, binary), "cifar-100-binary" if binary else "cifar-100-python"
+    )
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(5)
+    labels = np.arange(training * classes) % classes
+    tests = {"test" if fine else "test_batch": np.arange(test * classes) % classes}
+    for name, chosen in [*zip(files, np.array_split(labels, len(files)), strict=True), *tests.items()]:
+        data = random.integers(0, 256, (len(chosen), 3072), dtype=np.uint8)
+        if binary:
+            heads = np.stack([chosen // 2, chosen], axis=1) if fine else chosen[:, None]
+            (folder / f"{name}.bin").write_bytes(np.concatenate([heads.astype(np.uint8), data], axis=1).tobytes())
+            continue
+        keys = {"fine_labels": chosen.tolist(), "coarse_labels": (chosen // 2).tolist()}
+        content = {"batch_label": name, "data": data, **(keys if fine else {"labels": chosen.tolist()})}
+        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+    words = [f"thing {number}" for number in range(classes)]
+    if binary:
+        table = "fine_label_names.txt" if fine else "batches.meta.txt"
+        (folder / table).write_text("".join(f"{word}\n" for word in words) + "\n")
+        return folder
+    meta = {"fine_label_names" if fine else "label_names": words, "num_vis": 3072}
+    (folder / ("meta" if fine else "batches.meta")).write_bytes(pickle.dumps(meta, protocol=2))
+    return folder
+
+
+def write_mnist(root: Path, *, training: int = 2, test: int = 1, packed: bool = False) -> Path:
+    """Write an MNIST of noise below a root: `training` and `test` images a digit, 24 wide and 20 high."""
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(3)
+    for part, count in (("train", training), ("t10k", test)):
+        values = {
+            "images-idx3-ubyte": random.integers(0, 256, (10 * count, 20, 24), dtype=np.uint8),
+            "labels-idx1-ubyte": (np.arange(10 * count) % 10).astype(np.uint8),
+        }
+        for name, array in values.items():
+            content = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes() + array.tobytes()
+            path = folder / f"{part}-{name}{'.gz' if packed else ''}"
+            path.write_bytes(gzip.compress(content) if packed else content)
     return folder
 
 

@@ -6,6 +6,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from heirloom.config.load import load_catalogue
 from heirloom.config.models import Files, RemoteFile
 from heirloom.data.archives import is_archive
-from heirloom.data.layouts import LAYOUTS
+from heirloom.data.layouts import CORRUPTED_LAYOUTS, LAYOUTS
 from heirloom.data.layouts.listing import Listing
 from heirloom.data.synthetic.faces import write_identities
 from heirloom.runtime.files import read_card
@@ -21,11 +22,13 @@ from heirloom.runtime.registry import resolve
 from heirloom.stages import download_dataset
 from tests.server import Place, Server, running
 from tests.unit.data_samples import (
+    write_cifar,
     write_classes,
     write_cub200,
     write_flowers102,
     write_gtsrb,
     write_mit67,
+    write_mnist,
     write_stanford40,
     write_stanford_dogs,
     write_tiny_imagenet,
@@ -33,6 +36,7 @@ from tests.unit.data_samples import (
 
 BEHIND_A_FORM = {"vggface2"}  # their owners give no address that a program could follow
 CATALOGUE = load_catalogue([Path(__file__).parents[2] / "config"]).datasets
+CORRUPTED = {name: entry for name, entry in CATALOGUE.items() if entry.layout in CORRUPTED_LAYOUTS}
 Tree = Mapping[str, bytes]  # member of an archive -> its content
 
 
@@ -96,6 +100,18 @@ def vggface2(root: Path) -> dict[str, Tree]:
     }
 
 
+def cifar(root: Path, name: str) -> dict[str, Tree]:
+    """One archive, with a page beside the batches."""
+    folder = write_cifar(root, fine=name == "cifar-100-python.tar.gz")
+    return {name: tree(root) | {f"{folder.name}/readme.html": b"x"}}
+
+
+def mnist(root: Path) -> dict[str, Tree]:
+    """Four packed files, which are no archives."""
+    folder = write_mnist(root, packed=True)
+    return {path.name: {path.name: path.read_bytes()} for path in folder.iterdir()}
+
+
 def pubfig83(root: Path) -> dict[str, Tree]:
     return {"pubfig83.v1.tgz": tree(write_classes(root / "faces"), within="pubfig83")}
 
@@ -143,6 +159,9 @@ SETS = {
     "pubfig83": pubfig83,
     "vggface2": vggface2,
     "tiny-imagenet": tiny_imagenet,
+    "cifar10": lambda root: cifar(root, "cifar-10-python.tar.gz"),
+    "cifar100": lambda root: cifar(root, "cifar-100-python.tar.gz"),
+    "mnist": mnist,
 }
 
 
@@ -188,10 +207,26 @@ def test_the_owners_archives_are_read_together(server: Server, tmp_path: Path, d
 
 def test_every_published_set_has_an_address_for_each_file_or_says_how_to_get_it() -> None:
     published = {name for name, entry in CATALOGUE.items() if isinstance(entry.source, Files)}
-    assert published == SETS.keys() | {name for name in published if name.endswith("-sample")}
-    assert all(file.urls for name in SETS.keys() - BEHIND_A_FORM for file in files_of(name))
+    assert published == SETS.keys() | CORRUPTED.keys() | {name for name in published if name.endswith("-sample")}
+    assert all(file.urls for name in (SETS.keys() | CORRUPTED.keys()) - BEHIND_A_FORM for file in files_of(name))
     sources = [CATALOGUE[name].source for name in sorted(BEHIND_A_FORM)]
     assert all(isinstance(source, Files) and source.instructions for source in sources)
+
+
+def test_sets_are_prepared_unless_they_are_corrupted_images_of_others() -> None:
+    assert CORRUPTED.keys() == {"cifar10-c", "cifar100-c", "tiny-imagenet-c"}
+    assert {name for name, entry in CATALOGUE.items() if not entry.preparations} == CORRUPTED.keys()
+    assert {entry.layout for name, entry in CATALOGUE.items() if name not in CORRUPTED} <= LAYOUTS.keys()
+
+
+def test_published_checksums_are_those_of_torchvision() -> None:
+    folder = Path(next(iter(find_spec("torchvision").submodule_search_locations))) / "datasets"
+    checked = [file for entry in CATALOGUE.values() if isinstance(entry.source, Files) for file in entry.source.files]
+    assert len([file for file in checked if file.md5]) >= 11
+    for file in checked:
+        if file.md5:
+            source = (folder / Path(file.md5_source.rpartition(" ")[2]).name).read_text()
+            assert file.md5 in source, file.name
 
 
 def test_samples_share_no_file_and_no_folder_with_whole_sets() -> None:

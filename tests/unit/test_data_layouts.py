@@ -7,16 +7,21 @@ from pathlib import Path
 import pytest
 
 from heirloom.data.layouts import (
+    CORRUPTED_LAYOUTS,
     LAYOUTS,
+    cifar,
+    cifar_c,
     cub200,
     flowers102,
     folder,
     gtsrb,
     mit67,
+    mnist,
     pubfig83,
     stanford40,
     stanford_dogs,
     tiny_imagenet,
+    tiny_imagenet_c,
     vggface2,
 )
 from heirloom.data.layouts.listing import find_folder
@@ -26,8 +31,13 @@ from tests.unit.data_samples import HEADER, save_picture, shuffle_listings, writ
 
 
 def test_every_layout_resolves() -> None:
-    layouts = (cub200, flowers102, folder, gtsrb, mit67, pubfig83, stanford_dogs, stanford40, tiny_imagenet, vggface2)
-    assert [resolve(LAYOUTS[name]) for name in sorted(LAYOUTS)] == [layout.read for layout in layouts]
+    layouts = (cub200, flowers102, folder, gtsrb, mit67, mnist, pubfig83, stanford_dogs, stanford40, tiny_imagenet)
+    readers = [cifar.read_cifar10, cifar.read_cifar100, *(layout.read for layout in (*layouts, vggface2))]
+    assert [resolve(LAYOUTS[name]) for name in sorted(LAYOUTS)] == readers
+    assert [resolve(CORRUPTED_LAYOUTS[name]) for name in sorted(CORRUPTED_LAYOUTS)] == [
+        cifar_c.read,
+        tiny_imagenet_c.read,
+    ]
 
 
 def test_gtsrb_is_listed(tmp_path: Path) -> None:

@@ -335,6 +335,14 @@ def test_a_part_has_as_many_images_as_rows(tmp_path: Path) -> None:
             write_images(tmp_path / "images.npy", wrong, count=3)
 
 
+def test_images_are_arranged_as_their_count_says(tmp_path: Path) -> None:
+    images = [np.full((4, 4, 3), value, dtype=np.uint8) for value in range(6)]
+    write_images(tmp_path / "images.npy", images, count=(2, 3))
+    assert np.load(tmp_path / "images.npy")[:, :, 0, 0, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(ValueError, match="5 images for 6"):
+        write_images(tmp_path / "images.npy", images[:5], count=(2, 3))
+
+
 def test_drawn_files_are_replaced_as_a_whole(tmp_path: Path) -> None:
     card, files = tmp_path / "raw" / "card.json", tmp_path / "raw" / "files"
     options = {"classes": 2, "tracks": 2, "frames": 2, "test_images": 1, "side": 32}

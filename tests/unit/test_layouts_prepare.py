@@ -14,11 +14,13 @@ from heirloom.stages import render_dataset
 from tests.unit.data_samples import (
     make_raw,
     prepare,
+    write_cifar,
     write_classes,
     write_cub200,
     write_flowers102,
     write_gtsrb,
     write_mit67,
+    write_mnist,
     write_people,
     write_stanford40,
     write_stanford_dogs,
@@ -26,11 +28,14 @@ from tests.unit.data_samples import (
 )
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
+    "cifar10": write_cifar,
+    "cifar100": lambda root: write_cifar(root, fine=True),
     "cub200": lambda root: write_cub200(root, training=8),
     "flowers102": lambda root: write_flowers102(root, each=(4, 4, 2)),
     "folder": lambda root: write_classes(root / "own", images=10),
     "gtsrb": lambda root: write_gtsrb(root, tracks=4, frames=2),
     "mit67": lambda root: write_mit67(root, training=8),
+    "mnist": lambda root: write_mnist(root, training=8, test=2),
     "pubfig83": lambda root: write_classes(root / "PubFig83", images=10),
     "stanford-dogs": lambda root: write_stanford_dogs(root, training=8),
     "stanford40": lambda root: write_stanford40(root, training=8),
@@ -38,6 +43,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "vggface2": lambda root: write_people(root, images=10),
 }
 REGIONS = {"cub200": ["bird"], "gtsrb": ["sign"], "stanford-dogs": ["dog"], "stanford40": ["person"]}
+SIZES = {"tiny-imagenet": [16, 16], "cifar10": [32, 32], "cifar100": [32, 32]}
 SHOTS = 3
 
 
@@ -67,7 +73,7 @@ def test_the_index_keeps_what_the_reader_chose(tmp_path: Path, layout: str) -> N
     data = prepare(make_raw(tmp_path / "raw"), tmp_path / "prepared", layout=layout)
     sizes = data.test.source_sizes
     assert sizes is not None
-    assert sizes.tolist() == [[16, 16] if layout == "tiny-imagenet" else [24, 20]] * len(data.test)
+    assert sizes.tolist() == [SIZES.get(layout, [24, 20])] * len(data.test)
     assert list(data.test.regions) == REGIONS.get(layout, [])
     made = {"folder": "20% of each class", "pubfig83": "20% of each class", "vggface2": "2 training pictures"}
     assert data.card["test_split"].startswith(made.get(layout, "official"))
@@ -85,13 +91,14 @@ def test_the_index_keeps_what_the_reader_chose(tmp_path: Path, layout: str) -> N
         ("flowers", "flowers102", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
         ("dogs", "stanford-dogs", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
         ("actions", "stanford40", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
+        ("object-batches", "cifar10", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
     ],
 )
 def test_drawn_sets_are_read_as_the_published_ones(
     tmp_path: Path, writer: str, layout: str, images: dict[str, int], counts: tuple[int, int, int]
 ) -> None:
     card = tmp_path / "raw" / "card.json"
-    options = {"classes": 3, "side": 32, **images}
+    options = {"classes": 3, **({} if writer == "object-batches" else {"side": 32}), **images}
     render_dataset.run(outputs=render_dataset.Outputs(card), writer=writer, seed=0, options=options)
     data = prepare(card, tmp_path / "prepared", layout=layout, size=32, crop=32, shots=SHOTS)
     assert data.card["counts"] == dict(zip(("train", "validation", "test"), counts, strict=True))

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from heirloom.runtime import pickles
-from heirloom.runtime.errors import WeightsError
-from heirloom.runtime.pickles import read_arrays
+from heirloom.runtime.errors import DataError, WeightsError
+from heirloom.runtime.pickles import read_arrays, read_values
 from tests.unit.face_network import of_python2
 
 ARRAYS = {
@@ -69,6 +69,45 @@ def test_a_pickle_of_python_2_is_read(tmp_path, protocol):
         np.testing.assert_array_equal(expected[name], arrays[name])
         np.testing.assert_array_equal(found[name], arrays[name])
         assert found[name].shape == arrays[name].shape
+
+
+VALUES = {
+    "label": "training batch 1 of 5",
+    "labels": [6, 9, 0, 255, 70_000],
+    "names": ["leptodactylus.png", "a b"],
+    "none": [],
+    "count": 3072,
+    "data": ARRAYS["bytes"],
+}
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("pickler", [pickle.Pickler, pickle._Pickler])
+def test_values_beside_arrays_come_back_as_they_were(tmp_path, protocol, pickler):
+    content = io.BytesIO()
+    pickler(content, protocol).dump(VALUES)
+    found = read_values(written(tmp_path, content.getvalue()))
+    assert {name: value for name, value in found.items() if name != "data"} == {
+        name: value for name, value in VALUES.items() if name != "data"
+    }
+    np.testing.assert_array_equal(found["data"], VALUES["data"])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"(S'a'\n(lp0\ng0\nad.", "under a that is no array, number, text or list"),  # a list that holds itself
+        (pickle.dumps({"a": [1, "b"]}, 2), "under a that is no array"),
+        (pickle.dumps({"a": [True]}, 2), "under a that is no array"),
+        (pickle.dumps({"a": None}, 2), "under a that is no array"),
+        (pickle.dumps([1, 2], 2), "no dictionary of values"),
+        (b"I1\nI2\na.", "damaged"),
+        (b"cposix\nsystem\n(S'true'\ntR.", "asks for posix.system"),
+    ],
+)
+def test_other_values_are_refused(tmp_path, content, words):
+    with pytest.raises(DataError, match=words):
+        read_values(written(tmp_path, content))
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------

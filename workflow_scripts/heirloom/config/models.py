@@ -134,10 +134,12 @@ class Dataset(Strict):
     """One image data set."""
 
     title: str = Field(description="name in tables and figures")
-    layout: Name = Field(description="reader: entry of heirloom.data.layouts.LAYOUTS")
+    layout: Name = Field(description="reader: entry of heirloom.data.layouts.LAYOUTS, or of CORRUPTED_LAYOUTS there")
     source: Drawn | Files = Field(discriminator="kind", description="where the pictures come from")
     augmentation: Augmentation = Field(Augmentation(), description="how training images are varied")
-    preparations: dict[Name, Preparation] = Field(min_length=1, description="named sizes and splits")
+    preparations: dict[Name, Preparation] = Field(
+        {}, description="named sizes and splits; none for corrupted test images of another data set"
+    )
     licence: str = Field("", description="terms under which the owner gives the data")
     homepage: str = Field("", description="the owner's page")
     overlaps: str = Field("", description="which other data set shares pictures with this one")

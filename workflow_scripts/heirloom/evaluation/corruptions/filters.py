@@ -1,4 +1,8 @@
-"""Filters of batches (B, C, S, S): each is one of the published generation's libraries, put in batched form."""
+"""Filters of batches (B, C, S, S): each is one of the published generation's libraries, put in batched form.
+
+Sums that a library may order by the size of the batch are made in float64: rounded to 8 bits, an image then is the same
+in any company.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +37,8 @@ def gaussian(images: Tensor, sigma: float, *, border: str = "nearest", truncate:
     """
     if sigma <= 0:
         return images
-    blur = _gaussian_matrix(images.shape[-1], sigma, border, truncate).to(images)
-    return blur @ images @ blur.T
+    blur = _gaussian_matrix(images.shape[-1], sigma, border, truncate).to(images.device)
+    return (blur @ images.double() @ blur.T).to(images.dtype)
 
 
 def _gaussian_matrix(side: int, sigma: float, border: str, truncate: float) -> Tensor:
@@ -69,8 +73,8 @@ def _trimmed(kernel: Tensor) -> Tensor:
 def correlated(images: Tensor, kernel: Tensor) -> Tensor:
     """Correlate each plane with a kernel (K, K); beyond the border pixels are reflected, the outermost not repeated."""
     reach = kernel.shape[-1] // 2
-    planes = functional.pad(images.flatten(0, 1)[:, None], (reach,) * 4, mode="reflect")
-    return functional.conv2d(planes, kernel.to(images)[None, None]).view(images.shape)
+    planes = functional.pad(images.flatten(0, 1)[:, None].double(), (reach,) * 4, mode="reflect")
+    return functional.conv2d(planes, kernel.to(planes)[None, None]).view(images.shape).to(images.dtype)
 
 
 def motion(images: Tensor, radius: float, sigma: float, angles: Tensor) -> Tensor:

@@ -42,6 +42,8 @@ class CorruptedImages:
 
     def part(self, condition: str) -> Part:
         """Return the images of one condition, which models see whole; raises ValueError for one there is not."""
+        if condition not in self.conditions:
+            raise ValueError(f"these images are not under {condition}, only under {', '.join(self.conditions)}")
         images = self.stored[self.conditions.index(condition)]
         rows = np.arange(len(images), dtype=np.int64)
         return Part(images, rows, self.table, self.classes, images.shape[1])

@@ -58,7 +58,7 @@ def snow(images: Tensor, severity: int, draws: Draws) -> Tensor:
     flakes = filters.zoomed(noise, zoom)
     flakes = flakes.masked_fill(flakes < threshold, 0).clamp(0, 1)
     fallen = filters.motion(flakes, radius * scale, sigma * scale, draws.uniform(low=-135, high=-45))
-    grey = torch.einsum("bchw,c->bhw", images, images.new_tensor(GREY))[:, None]
+    grey = (images * images.new_tensor(GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     pale = left * images + (1 - left) * torch.maximum(images, 1.5 * grey + 0.5)
     return pale + fallen + fallen.flip(2, 3)
 
