@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -25,6 +26,7 @@ from heirloom.rift.criticality import (
     chosen_images,
     modules_of,
     projected,
+    shuffled,
 )
 from heirloom.runtime.errors import TrainingError
 from heirloom.runtime.files import read_table, sha256_of, verify_card
@@ -156,6 +158,42 @@ def test_with_and_without_the_cache_every_module_is_equally_critical(model, imag
         assert expected.criticality > 0
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(weight.requires_grad and weight.grad is None for weight in model.parameters())
+
+
+def test_an_ascent_is_the_plain_one_written_down_step_by_step(model, images):
+    """Every gradient, a projection of one's own, a judgement of its own after each epoch, all on the whole model."""
+    short = settings(epochs=3)
+    examples = adversarial_examples(model, images, short)
+    pictures = examples.images.take(torch.arange(len(examples.labels)))
+    for name in ("layer1.0.conv1", "fc"):
+        plain = copy.deepcopy(model)
+        weight = plain.body.get_submodule(name).weight
+        start, losses = weight.detach().clone(), []
+        for epoch in range(short.epochs):
+            for rows in shuffled(examples.labels, epoch, short):
+                plain.zero_grad()
+                nn.functional.cross_entropy(plain(pictures[rows]), examples.labels[rows]).backward()
+                weight.data += weight.grad
+            change = weight.data - start
+            length = float(change.norm() / start.norm())
+            weight.data = start + change * (0.1 / length if length > 0.1 else 1)
+            losses.append(nn.functional.cross_entropy(plain(pictures), examples.labels).item())
+        found = Measurement(model, examples, short).of(modules_of(model)[name])
+        assert found.loss_max == pytest.approx(max(losses), abs=1e-5)
+        assert found.epoch == 1 + losses.index(max(losses))
+
+
+def test_a_step_and_the_judgement_before_it_share_a_pass(model, images):
+    examples = adversarial_examples(model, images, settings())
+    calls = []
+
+    def forward(rows):
+        calls.append(len(rows))
+        return model(examples.images.take(rows))
+
+    ascent(modules_of(model)["fc"].weight, forward, examples.labels, settings(epochs=3))
+    assert len(calls) == 3 * (3 + 3) - 2
+    assert sum(calls) == 3 * (20 + 20) - 2 * 8
 
 
 def test_only_the_measured_weight_moves_and_stays_in_its_ball(model, images):

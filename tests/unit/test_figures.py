@@ -155,7 +155,7 @@ def inside(figure) -> bool:
     width, height = figure.bbox.size
     artists = list(figure.texts)
     for axes in figure.axes:
-        artists += [*axes.texts, axes.xaxis.label, *axes.get_yticklabels()]
+        artists += [*axes.texts, axes.xaxis.label, axes.yaxis.label, *axes.get_yticklabels()]
     boxes = [artist.get_window_extent(renderer) for artist in artists if artist.get_text()]
     return all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
 

@@ -7,12 +7,12 @@ each epoch. Source: Zhu et al., ICCV 2023; METHODS 3 step 2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -144,7 +144,8 @@ class Measurement:
         self._budget = budget
         self._recording = None if exact else Recording(model, examples.images)
         with attacking(model):
-            self.start = standing(whole(model, examples.images), examples.labels, settings)
+            batches = shuffled(examples.labels, 0, settings)
+            self.start, _ = judged(whole(model, examples.images), examples.labels, batches)
 
     def of(self, module: Module) -> Criticalness:
         """Follow the ascent of a module and keep the worst of the start and the epochs' ends, the first of equals.
@@ -190,17 +191,20 @@ def ascent(weight: nn.Parameter, forward: Forward, labels: Tensor, settings: Cri
     start = weight.detach().clone()
     weight.requires_grad_(True)
     found = []
+    batches, first = shuffled(labels, 0, settings), None
     try:
         for epoch in range(settings.epochs):
-            for rows in _batches(len(labels), epoch, settings):
-                here = torch.from_numpy(rows).to(labels.device)
-                loss = functional.cross_entropy(forward(here), labels[here])
+            for rows in batches:
+                loss = first if first is not None else functional.cross_entropy(forward(rows), labels[rows])
                 (gradient,) = torch.autograd.grad(loss, weight)
+                first = None
                 with torch.no_grad():
                     weight.add_(gradient, alpha=settings.learning_rate)
             with torch.no_grad():
                 weight.copy_(projected(weight, start, settings.epsilon))
-            found.append(standing(forward, labels, settings))
+            batches = shuffled(labels, epoch + 1, settings)
+            standing, first = judged(forward, labels, batches, climbing=epoch + 1 < settings.epochs)
+            found.append(standing)
     finally:
         with torch.no_grad():
             weight.copy_(start)
@@ -215,19 +219,27 @@ def projected(weight: Tensor, start: Tensor, epsilon: float) -> Tensor:
     return weight.clone() if length <= radius else start + change * (radius / length)
 
 
-def _batches(count: int, epoch: int, settings: Criticality) -> list[NDArray[np.int64]]:
+def shuffled(labels: Tensor, epoch: int, settings: Criticality) -> tuple[Tensor, ...]:
     """Return the rows of each step of an epoch, drawn by the seed; the last step takes what is left."""
-    order = np.random.default_rng(derive_seed(settings.seed, "criticality", "order", epoch)).permutation(count)
-    return [order[first : first + settings.batch_size] for first in range(0, count, settings.batch_size)]
+    generator = np.random.default_rng(derive_seed(settings.seed, "criticality", "order", epoch))
+    return torch.from_numpy(generator.permutation(len(labels))).to(labels.device).split(settings.batch_size)
 
 
-@torch.no_grad()
-def standing(forward: Forward, labels: Tensor, settings: Criticality) -> Standing:
-    """Judge all examples once."""
+def judged(
+    forward: Forward, labels: Tensor, batches: Sequence[Tensor], *, climbing: bool = False
+) -> tuple[Standing, Tensor | None]:
+    """Judge all examples once, batch by batch.
+
+    `climbing`: the batches are the next epoch's. The weights are then those that its first step climbs from, so one
+    pass serves both: that batch's mean loss is returned with its graph.
+    """
     loss, right = torch.zeros((), dtype=torch.float64, device=labels.device), 0
-    for first in range(0, len(labels), settings.batch_size):
-        rows = torch.arange(first, min(first + settings.batch_size, len(labels)), device=labels.device)
-        logits, truth = forward(rows), labels[rows]
-        loss += functional.cross_entropy(logits, truth, reduction="sum").double()
+    first: Tensor | None = None
+    for number, rows in enumerate(batches):
+        with torch.set_grad_enabled(climbing and number == 0):
+            logits, truth = forward(rows), labels[rows]
+            mean = functional.cross_entropy(logits, truth)
+        first = mean if climbing and number == 0 else first
+        loss += mean.detach().double() * len(rows)
         right += int((logits.argmax(dim=1) == truth).sum())
-    return Standing(float(loss) / len(labels), right / len(labels))
+    return Standing(float(loss) / len(labels), right / len(labels)), first

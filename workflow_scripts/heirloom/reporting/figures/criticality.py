@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 PLAIN, CHOSEN = CONTROL_COLOURS[0], INFECTED_COLOURS[0]
 # all lengths in inches
-LEFT, RIGHT = 0.72, 0.2
-TITLE, PANEL, BETWEEN, LETTER, AFTER, FOOT = 0.4, 1.35, 0.14, 0.075, 0.2, 0.3
+LEFT, RIGHT = 0.86, 0.2
+TITLE, PANEL, BETWEEN, LETTER, AFTER, FOOT = 0.4, 1.35, 0.14, 0.068, 0.2, 0.4
 BAR = 0.72  # of the room between two modules
 EXPLANATION = (
     "Bars: the rise of the adversarial loss within the ball of each module's weights (linear below {linear:g}), and the"
-    " robust accuracy lost there.{several} Triangle: fine-tuned."
+    " robust accuracy lost there.\n{several}Triangle: fine-tuned."
 )
-SEVERAL = " Bars are means over seeds, dots single seeds."
+SEVERAL = "Bars are means over seeds, dots single seeds. "
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def draw_criticality(found: Sequence[Measured]) -> Figure:
             top -= used
         several = SEVERAL if any(len(members) > 1 for _, members in models) else ""
         told = EXPLANATION.format(linear=linear, several=several)
-        figure.text(0.12 / WIDTH, 0.13 / height, told, color=QUIET, size=8, va="center")
+        figure.text(0.12 / WIDTH, 0.1 / height, told, color=QUIET, size=8, va="bottom")
         return figure
 
 
@@ -111,7 +111,7 @@ def _draw_model(figure: Figure, name: str, members: Sequence[Measured], *, top: 
     for axes, values, label in ((upper, rises, "criticality"), (lower, losses, "robust accuracy\nlost, points")):
         _draw_bars(axes, values, members)
         axes.set_ylabel(label, size=8.5)
-        axes.yaxis.set_label_coords(-0.5 / (WIDTH - LEFT - RIGHT), 0.5)
+        axes.yaxis.set_label_coords(-0.48 / (WIDTH - LEFT - RIGHT), 0.5)
     _scale(upper, rises, linear)
     upper.tick_params(labelbottom=False)
     names = _names(members)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from heirloom.reporting.figures.style import (
     CONTROL_COLOURS,
     GRID,
+    HALO,
     INFECTED_COLOURS,
     MARGIN,
     QUIET,
@@ -24,19 +25,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-METRICS: Mapping[str, str] = {"accuracy": "accuracy, %", "robust_accuracy": "robust accuracy, %"}
+METRICS: Mapping[str, str] = {"accuracy": "accuracy", "robust_accuracy": "robust accuracy"}
 COLOURS: Mapping[str, str] = {"accuracy": CONTROL_COLOURS[0], "robust_accuracy": INFECTED_COLOURS[0]}
 # all lengths in inches
 COLUMNS, LEFT, RIGHT, GAP = 3, 0.66, 0.2, 0.66
 HEAD, PANEL, BETWEEN, FOOT, END = 0.62, 1.2, 0.14, 0.5, 0.42
 NARROWEST = 2.0  # percentage points that a panel spans at least
 EXPLANATION = (
-    "On validation images. Dot: the chosen alpha. Dashes: what robust accuracy may fall to, alpha 0 less the"
-    " tolerance.\nGrey: candidates that were not chosen.{several}"
+    "Change on validation images, in percentage points, against the robust model (alpha 0). Dot: the chosen alpha."
+    " Dashes: what robust accuracy may lose.\nGrey: candidates that were not chosen.{several}"
 )
 SEVERAL = " Thick: means over seeds; thin: single seeds."
 
-Curve = tuple[tuple[float, float], ...]  # (alpha, percent)
+Curve = tuple[tuple[float, float], ...]  # (alpha, percentage points against alpha 0)
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,19 @@ class Interpolated:
         """The row of the repaired model."""
         return next(row for row in self.rows if row["chosen"])
 
+    def start(self, metric: str) -> float:
+        """Return the robust model's rate in percent."""
+        return float(next(100 * row[metric] for row in self.rows if row["alpha"] == 0))
+
     def curve(self, metric: str, candidate: int) -> Curve:
-        """Return a candidate's percentages over alpha."""
+        """Return a candidate's change over alpha."""
         mine = [row for row in self.rows if row["candidate"] == candidate]
-        return tuple((row["alpha"], 100 * row[metric]) for row in mine)
+        return tuple((row["alpha"], 100 * row[metric] - self.start(metric)) for row in mine)
 
     @property
-    def others(self) -> list[int]:
-        """The candidates that were not chosen."""
-        return sorted({row["candidate"] for row in self.rows} - {self.chosen["candidate"]})
-
-    @property
-    def floor(self) -> float:
-        """The least robust accuracy that is tolerated, in percent."""
-        start = next(row["robust_accuracy"] for row in self.rows if row["alpha"] == 0)
-        return float(100 * (start - self.tolerance))
+    def candidates(self) -> list[int]:
+        """The numbers of all candidates."""
+        return sorted({row["candidate"] for row in self.rows})
 
 
 def draw_interpolation(found: Sequence[Interpolated]) -> Figure:
@@ -123,19 +122,23 @@ def _prepare(axes: Axes, metric: str, members: Sequence[Interpolated], *, last: 
     """Draw a panel's scale: all that is drawn fits, and differences of rounding do not fill it."""
     from matplotlib.ticker import MaxNLocator
 
-    values = [100 * row[metric] for one in members for row in one.rows]
-    values += [one.floor for one in members] if metric == "robust_accuracy" else []
+    values = [value for one in members for number in one.candidates for _, value in one.curve(metric, number)]
+    values += [-100 * one.tolerance for one in members] if metric == "robust_accuracy" else []
     low, high = min(values), max(values)
     room = max(0.08 * (high - low), (NARROWEST - (high - low)) / 2)
     axes.set_ylim(low - room, high + room)
     axes.set_xlim(-0.03, 1.03)
     axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", ".2", ".4", ".6", ".8", "1"])
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.grid(color=GRID, lw=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelcolor=QUIET, labelsize=8, labelbottom=last)
     axes.spines[["left", "top", "right", "bottom"]].set_visible(False)
     axes.set_ylabel(METRICS[metric], size=8.5)
+    start = fmean(one.start(metric) for one in members)
+    # in the corner that the curve leaves free: accuracy rises, robust accuracy falls
+    y, va = (0.06, "bottom") if metric == "robust_accuracy" else (0.94, "top")
+    axes.text(0.03, y, f"{start:.1f} % at alpha 0", transform=axes.transAxes, va=va, color=QUIET, size=8, bbox=HALO)
     if last:
         axes.set_xlabel("alpha, share of the fine-tuned weights", size=8.5, labelpad=2)
 
@@ -144,8 +147,9 @@ def _draw_curves(axes: Axes, metric: str, members: Sequence[Interpolated]) -> No
     """Draw the candidates, the chosen one's mean over seeds, its alpha, and what is tolerated."""
     colour = COLOURS[metric]
     for one in members:
-        for candidate in one.others:
-            axes.plot(*zip(*one.curve(metric, candidate), strict=True), color=QUIET, lw=0.7, alpha=0.6, zorder=1)
+        for candidate in one.candidates:
+            if candidate != one.chosen["candidate"]:
+                axes.plot(*zip(*one.curve(metric, candidate), strict=True), color=QUIET, lw=0.7, alpha=0.6, zorder=1)
     curves = [one.curve(metric, one.chosen["candidate"]) for one in members]
     if len(curves) > 1:
         for curve in curves:
@@ -154,9 +158,11 @@ def _draw_curves(axes: Axes, metric: str, members: Sequence[Interpolated]) -> No
     for one in members:
         chosen = one.chosen
         dot = {"mec": colour, "mfc": "white" if len(members) > 1 else colour, "mew": 1.5}
-        axes.plot([chosen["alpha"]], [100 * chosen[metric]], marker="o", ms=6, zorder=4, clip_on=False, **dot)
+        here = 100 * chosen[metric] - one.start(metric)
+        axes.plot([chosen["alpha"]], [here], marker="o", ms=6, zorder=4, clip_on=False, **dot)
     if metric == "robust_accuracy":
-        axes.axhline(fmean(one.floor for one in members), color=QUIET, lw=1.1, ls=(0, (4, 2)), zorder=2)
+        for tolerance in sorted({one.tolerance for one in members}):
+            axes.axhline(-100 * tolerance, color=QUIET, lw=1.1, ls=(0, (4, 2)), zorder=2)
 
 
 def _mean(curves: Sequence[Curve]) -> Curve:
