@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
@@ -19,7 +18,7 @@ from heirloom.attacks.subjects import runs_of, subjects
 from heirloom.data.resident import Images
 from heirloom.evaluation import predictions
 from heirloom.evaluation.conditions import StudentName, judged
-from heirloom.evaluation.corrupted import open_corrupted
+from heirloom.evaluation.corrupted import open_suite
 from heirloom.evaluation.measures import read_measures
 from heirloom.evaluation.metrics import UNJUDGED, outcomes, read_predictions
 from heirloom.runtime.errors import DamagedFileError, DataError
@@ -33,19 +32,25 @@ PGD = attacked.pgd(epsilon=0.03, step=0.01, steps=4)
 ATTACKS = {"aa": attacked.autoattack(epsilon=0.02, images=12), "pgd": PGD}
 
 
-def corrupt(folder, part, *, samples=None, conditions=CONDITIONS, images=None):
-    """Write a suite of corrupted images of every third test image: the later the condition, the stronger the noise."""
-    folder.mkdir(parents=True)
-    rows = np.arange(CORRUPTED) if samples is None else np.arange(len(samples))
-    noise = np.random.default_rng(0).integers(-128, 128, (len(CONDITIONS), len(rows), *part.stored.shape[1:]))
+def corrupt(folder, part, *, rows=range(CORRUPTED), conditions=CONDITIONS, images=None, **facts):
+    """Write a suite of corrupted test images as corrupt_dataset does: noise that grows from condition to condition."""
+    chosen = part.take(np.array(rows))
+    noise = np.random.default_rng(0).integers(-128, 128, (len(CONDITIONS), *chosen.images.shape))
     strength = np.linspace(0.5, 2, len(CONDITIONS))[:, None, None, None, None]
-    stored = np.clip(part.stored[rows][None] + strength * noise, 0, 255).astype(np.uint8) if images is None else images
+    stored = np.clip(chosen.images + strength * noise, 0, 255).astype(np.uint8) if images is None else images
+    folder.mkdir(parents=True)
     np.save(folder / "images.npy", stored)
-    names = samples or [part.samples[row] for row in rows]
-    write_table(folder / "index.parquet", pa.table({"sample": names}), metadata={})
-    write_card(folder / "card.json", kind="corruptions", conditions=list(conditions), source={"kind": "computed"},
-               files={name: folder / name for name in ("images.npy", "index.parquet")})  # fmt: skip
+    write_table(folder / "index.parquet", chosen.table, metadata={})
+    given = {"source": "computed", "classes": list(part.classes), "crop": part.crop, "suite": {"seed": 4}, **facts}
+    files = {name: folder / name for name in ("images.npy", "index.parquet")}
+    write_card(folder / "card.json", kind="corrupted", files=files, conditions=list(conditions), **given)
     return folder
+
+
+def opened(suite, folder):
+    """Open a suite for the test part of a folder."""
+    part = toy.opened(folder / "data", "test")
+    return open_suite(suite / "images.npy", suite / "index.parquet", suite / "card.json", part=part)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +117,7 @@ def test_a_model_is_judged_clean_attacked_and_corrupted_in_the_columns_of_evalua
     assert set(zip(rows["method"], rows["seed"], strict=True)) == {("rift", 3)}
     budgets = {(row.attack, row.condition): json.loads(row.budget) for row in rows.itertuples()}
     assert budgets["none", ""] == {}
-    assert budgets["none", "fog-3"] == {"source": {"kind": "computed"}}
+    assert budgets["none", "fog-3"] == {"seed": 4, "source": "computed"}
     assert budgets["pgd", ""]["epsilon"] == 0.03
     assert sorted(contents(out)) == ["card.json", "measures.parquet", "predictions.parquet"]
     card = read_card(out / "card.json")
@@ -249,31 +254,32 @@ def test_a_model_without_gradients_is_flagged(tmp_path):
 # -- corrupted images --------------------------------------------------------------------------------------------------
 
 
-def test_corrupted_images_keep_the_labels_of_their_samples_in_any_order(folder, tmp_path):
-    part = toy.opened(folder / "data", "test")
-    samples = [part.samples[row] for row in (7, 3, 11)]
-    suite = corrupt(tmp_path / "few", part, samples=samples)
-    found = open_corrupted(suite / "images.npy", suite / "index.parquet", suite / "card.json", part=part)
-    assert tuple(found.parts) == CONDITIONS
-    for shown in found.parts.values():
-        assert shown.samples == samples
-        assert shown.labels.tolist() == part.labels[[7, 3, 11]].tolist()
+def test_published_files_are_named_as_the_source(folder, tmp_path):
+    suite = corrupt(tmp_path / "few", toy.opened(folder / "data", "test"), source="toy-c", rows=(7, 3, 11))
+    found = opened(suite, folder)
+    assert json.loads(found.budget) == {"source": "toy-c"}
+    assert [condition.variant for condition, _ in found.conditions()] == list(CONDITIONS)
     assert np.array_equal(found.parts["snow-1"].images, np.load(suite / "images.npy")[2])
 
 
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"samples": ["test-1", "elsewhere"]}, DataError, "does not have"),
-        ({"conditions": ("fog-1",)}, DamagedFileError, "instead of uint8"),
-        ({"images": np.zeros((3, 40, 16, 16, 3))}, DamagedFileError, "float64"),
+        ({"classes": ["a", "b"]}, DataError, "not of the test images"),
+        ({"images": np.zeros((3, 40, 8, 8, 3), np.uint8)}, DataError, "not of the test images"),
+        ({"conditions": ("fog-1",)}, DamagedFileError, "for 1 conditions"),
     ],
 )
-def test_other_images_than_the_card_promises_are_refused(folder, tmp_path, given, error, message):
+def test_corrupted_images_of_another_set_are_refused(folder, tmp_path, given, error, message):
     suite = corrupt(tmp_path / "wrong", toy.opened(folder / "data", "test"), **given)
     with pytest.raises(error, match=message):
-        open_corrupted(suite / "images.npy", suite / "index.parquet", suite / "card.json",
-                       part=toy.opened(folder / "data", "test"))  # fmt: skip
+        opened(suite, folder)
+
+
+def test_corrupted_images_of_the_development_part_are_refused(folder, tmp_path):
+    suite = corrupt(tmp_path / "wrong", toy.opened(folder / "data", "development"))
+    with pytest.raises(DataError, match="not of the test images"):
+        opened(suite, folder)
 
 
 def test_images_that_were_not_corrupted_count_for_nothing(folder, tmp_path):

@@ -143,6 +143,60 @@ def test_figure_7_is_held_against_what_the_study_of_backdoors_measures(published
     assert grid.study.experiments["remos-backdoor"].same_data_set
 
 
+# Copied by hand from PUBLISHED 3: standard, under corruptions, worst of three PGD-10 runs; in percent.
+RIFT = [
+    ("table-1", "cifar10-resnet18-at", "cifar10", "unrepaired", (81.46, 73.56, 53.63)),
+    ("table-1", "cifar10-wrn34-10-at", "cifar10", "rift", (87.89, 79.31, 55.41)),
+    ("table-1", "cifar100-resnet34-at", "cifar100", "rift", (60.88, 49.97, 30.58)),
+    ("table-1", "tiny-imagenet-wrn34-10-at", "tiny-imagenet", "unrepaired", (52.78, 31.81, 26.07)),
+    ("table-2", "cifar10-resnet18-mart", "cifar10", "unrepaired", (76.77, 68.62, 56.90)),
+    ("table-2", "cifar100-resnet18-score", "cifar100", "rift", (57.63, 47.77, 29.50)),
+    ("table-3", "cifar10-resnet18-at", "cifar10", "rift-critical", (83.36, 75.42, 52.48)),
+    ("table-4", "cifar10-resnet18-at", "cifar10", "rift-top5", (83.70, 75.82, 52.35)),
+]
+
+
+@pytest.mark.parametrize(("experiment", "teacher", "dataset", "method", "numbers"), RIFT)
+def test_numbers_are_those_of_rifts_tables(published, experiment, teacher, dataset, method, numbers):
+    place = {"experiment": experiment, "teacher": teacher, "dataset": dataset, "method": method, "injection": "none"}
+    shown = [("accuracy", "none", ""), ("corruption_accuracy", "none", "all"),
+             ("robust_accuracy", "pgd-10-worst-of-3", "")]  # fmt: skip
+    for (metric, attack, condition), percent in zip(shown, numbers, strict=True):
+        row = pick(published.rows("rift"), **place, metric=metric, attack=attack, condition=condition)
+        assert row["value"] == pytest.approx(percent / 100)
+        assert row["source"].endswith(f"Table {experiment[-1]} [P]")
+
+
+def test_rifts_tables_are_complete_and_agree_with_the_gains_that_the_paper_states(published):
+    rows = list(published.rows("rift"))
+    models = {"table-1": 9 * 2, "table-2": 8 * 2, "table-3": 4, "table-4": 4}
+    assert {name: sum(row["experiment"] == name for row in rows) for name in models} == {
+        name: 3 * count for name, count in models.items()
+    }
+    gains = {"cifar10": (1.21, 1.49, 0.02), "cifar100": (2.02, 1.81, 0.02), "tiny-imagenet": (1.87, 1.75, 0.08)}
+    main = [row for row in rows if row["experiment"] == "table-1"]
+    for dataset, stated in gains.items():
+        for metric, gain in zip(("accuracy", "corruption_accuracy", "robust_accuracy"), stated, strict=True):
+            mine = [row for row in main if (row["dataset"], row["metric"]) == (dataset, metric)]
+            sides = [sum(row["value"] for row in mine if row["method"] == name) for name in ("rift", "unrepaired")]
+            # the paper states each with two decimals
+            assert 100 * (sides[0] - sides[1]) / 3 == pytest.approx(gain, abs=0.0101)
+
+
+def test_tiny_imagenets_corruptions_make_no_verdict(published):
+    told = {(row["dataset"], row["metric"]): row["incomparable"] for row in published.rows("rift")}
+    assert "severity 1" in told.pop(("tiny-imagenet", "corruption_accuracy"))
+    assert set(told.values()) == {""}
+
+
+def test_rifts_attack_is_the_papers(published):
+    attacks = yaml.safe_load((ROOT / "config/attacks.yaml").read_text())
+    entry = attacks[next(row["attack"] for row in published.rows("rift") if row["metric"] == "robust_accuracy")]
+    assert {name: entry[name] for name in ("kind", "epsilon", "step", "steps", "restarts", "worst")} == {
+        "kind": "pgd", "epsilon": "8/255", "step": "2/255", "steps": 10, "restarts": 3, "worst": "run",
+    }  # fmt: skip
+
+
 def test_a_tolerance_is_the_larger_of_points_and_a_share(published):
     rows = list(published.rows("renofeation"))
     tuned = pick(rows, teacher="resnet18-imagenet", method="fine-tuning")

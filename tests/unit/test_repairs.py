@@ -32,7 +32,7 @@ LABELS = (np.arange(IMAGES) % 10).astype(np.int32)
 SAMPLES = [f"{place:03d}" for place in range(IMAGES)]
 # accuracy clean, corrupted and under attack
 RATES = {"unrepaired": (0.7, 0.55, 0.4), "rift": (0.85, 0.7, 0.4), "rift-all": (0.7, 0.55, 0.1)}
-SOURCE = json.dumps({"source": {"kind": "computed"}})
+SOURCE = json.dumps({"source": "computed"})
 BUDGETS = {
     "aa": json.dumps({"kind": "autoattack", "norm": "Linf", "epsilon": 0.03}),
     "pgd": json.dumps({"kind": "pgd", "norm": "Linf", "epsilon": 0.03, "steps": 10}),
@@ -364,7 +364,7 @@ def test_the_report_has_a_table_for_each_robust_model(one):
 
 def test_two_sources_of_corruptions_are_told_apart(one):
     rows, comparisons = read(one)
-    files = json.dumps({"source": {"kind": "files", "dataset": "cifar10-c"}})
+    files = json.dumps({"source": "cifar10-c"})
     more = [row | {"budget": files} for row in rows if row["condition"] == "all"]
     (table,) = repairs.tables([*rows, *more], comparisons)
     labels = {entry.names[0] for entry in table.entries}

@@ -222,8 +222,7 @@ def label(row: Row, *, several: bool) -> str:
 
 def _source_of(budget: str) -> str:
     """Say in a word who corrupted images: computed here, or the data set whose files they are."""
-    source = json.loads(budget).get("source", "")
-    return str(source.get("dataset", source.get("kind", ""))) if isinstance(source, dict) else str(source)
+    return str(json.loads(budget).get("source", ""))
 
 
 def _cell(row: Row) -> str:

@@ -18,7 +18,7 @@ from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.answers import Answers, Series
 from heirloom.evaluation.conditions import CLEAN, Condition, StudentName, judged, load_model, write_predictions
-from heirloom.evaluation.corrupted import Corrupted, open_corrupted
+from heirloom.evaluation.corrupted import Suite, open_suite
 from heirloom.evaluation.measures import ALL, write_measures
 from heirloom.evaluation.metrics import CORRUPTION
 from heirloom.models.classifier import Classifier, placed
@@ -107,10 +107,10 @@ def run(
     checkpoint.remove()
 
 
-def _suites(inputs: Inputs, part: Part) -> list[Corrupted]:
+def _suites(inputs: Inputs, part: Part) -> list[Suite]:
     """Open the suites of corrupted images."""
     files = zip(inputs.corruption_images, inputs.corruption_indexes, inputs.corruption_cards, strict=True)
-    return [open_corrupted(images, index, card, part=part) for images, index, card in files]
+    return [open_suite(images, index, card, part=part) for images, index, card in files]
 
 
 @dataclass(eq=False)
@@ -133,7 +133,7 @@ class _Bench:
             self.name, self.model, condition, images, batch_size=batch_size, progress=self.progress, kept=kept
         )
 
-    def corrupted(self, place: int, suite: Corrupted, *, batch_size: int) -> list[pa.Table]:
+    def corrupted(self, place: int, suite: Suite, *, batch_size: int) -> list[pa.Table]:
         """Return the predictions on each corruption of a suite."""
         return [
             self.judge(f"suite {place}: {condition.variant}", condition, part, batch_size=batch_size)
