@@ -231,7 +231,7 @@ def suite_data(wildcards):
 def published_corruptions(wildcards):
     """Cards of the corrupted images that their owner publishes, if the suite takes those."""
     source = GRID.catalogue.corruptions[wildcards.suite].source
-    return [f"{paths.raw_folder(source.dataset)}/card.json"] * isinstance(source, CorruptedFiles)
+    return [f"{paths.raw_folder(source.dataset)}/card.json"] if isinstance(source, CorruptedFiles) else []
 
 
 def corrupted_layout(wildcards):
