@@ -203,6 +203,13 @@ def test_arrays_that_are_not_of_the_test_part_are_refused(tmp_path: Path, data: 
     assert not (tmp_path / "out" / "images.npy").exists()
 
 
+def test_a_test_part_with_a_margin_is_refused(tmp_path: Path) -> None:
+    data = prepared(tmp_path / "data", size=36)
+    write_cifar_c(tmp_path, data.test.labels.tolist())
+    with pytest.raises(DataError, match=r"have 32 x 32 pixels, .* 36 x 36, of which models see 32 x 32"):
+        from_files(data, tmp_path)
+
+
 def test_a_wrong_layout_and_absent_files_are_refused(tmp_path: Path, data: PreparedData) -> None:
     with pytest.raises(ConfigError, match="no layout of corrupted images 'cifarc'"):
         from_files(data, tmp_path, layout="cifarc")

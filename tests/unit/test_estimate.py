@@ -97,12 +97,15 @@ def test_a_body_that_nobody_counted_is_refused_and_none_is_forgotten():
         cost_of(Body(name="another"))
 
 
-@pytest.mark.parametrize("name", ["signs", "objects", "rooms", "birds", "faces", "flowers", "dogs", "actions"])
+@pytest.mark.parametrize(
+    "name", ["signs", "objects", "rooms", "birds", "faces", "flowers", "dogs", "actions", "object-batches"]
+)
 def test_a_drawn_set_has_as_many_pictures_as_its_options_say(name, tmp_path):
     small = {"classes": 2, "tracks": 2, "frames": 3, "test_images": 2, "train_images": 4, "val_images": 3, "images": 7}
     grid = study(preparations={"signs": "small", "rooms": "small", "faces": "small", name: "small"})
     entry = grid.catalogue.datasets[name]
-    options = {key: small.get(key, value) for key, value in entry.source.options.items()} | {"side": 24}
+    options = {key: small.get(key, value) for key, value in entry.source.options.items()}
+    options |= {"side": 24} if "side" in options else {}
     source = entry.source.model_copy(update={"options": options})
     datasets = grid.catalogue.datasets | {name: entry.model_copy(update={"source": source})}
     changed = dataclasses.replace(grid, catalogue=grid.catalogue.model_copy(update={"datasets": datasets}))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heirloom.config.load import load_catalogue
 from heirloom.data.layouts import cifar, mnist
 from heirloom.data.layouts.listing import Listing
 from heirloom.data.synthetic import batches, digits
@@ -189,6 +190,13 @@ def test_drawn_digits_are_the_bundled_ones(tmp_path: Path) -> None:
     nearest = distances.argmin(axis=1)
     assert bundle.target[nearest].tolist() == [s.label for s in listed.samples]
     assert len(set(nearest.tolist())) > 0.99 * len(nearest)
+
+
+def test_the_catalogue_counts_the_digits_rightly(tmp_path: Path) -> None:
+    entry = load_catalogue([Path(__file__).parents[2] / "config"]).datasets["digits"]
+    digits.write(tmp_path, seed=entry.source.seed, **entry.source.options)
+    counts = Counter(sample.part for sample in mnist.read(tmp_path).samples)
+    assert (entry.counts.training, entry.counts.test) == (counts["development"], counts["test"])
 
 
 def test_drawn_digits_follow_from_the_seed(tmp_path: Path) -> None:

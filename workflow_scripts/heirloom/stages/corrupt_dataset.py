@@ -50,14 +50,14 @@ class Outputs:
 def run(*, inputs: Inputs, outputs: Outputs, suite: CorruptionSuite, layout: str = "", threads: int = 1) -> None:
     """Write uint8 images (C, N, crop, crop, 3): the test images' centre crops under each condition, kind by kind.
 
-    `layout`: of a published set (an entry of CORRUPTED_LAYOUTS), whose files are then read; else the corruptions are
-    computed. Memory holds one batch. Raises DataError when the files are not those of the test part. Method: METHODS 3
-    step 5.
+    `layout`: how the published files lie that the suite names as its source, an entry of CORRUPTED_LAYOUTS. Memory
+    holds one batch. Raises DataError when the files are not those of the test part. Method: METHODS 3 step 5.
     """
     test = open_part(inputs.images, inputs.index, inputs.card)
     rows = _chosen(test, suite)
     part = test.take(rows)
-    opened = _published(inputs.raw, layout, suite, test, rows) if layout else _computed(part, suite.seed)
+    published = suite.source.dataset if isinstance(suite.source, CorruptedFiles) else None
+    opened = _published(inputs.raw, layout, suite, test, rows) if published else _computed(part, suite.seed)
     conditions = [(kind, severity) for kind in suite.kinds for severity in suite.severities]
     with cpu_threads(threads), atomic_path(outputs.images) as partial:
         write_images(partial, _told(opened, conditions), count=(len(conditions), len(part)))
@@ -68,7 +68,7 @@ def run(*, inputs: Inputs, outputs: Outputs, suite: CorruptionSuite, layout: str
         kind="corrupted",
         files={"images.npy": outputs.images, "index.parquet": outputs.index},
         dataset=read_card(inputs.card)["dataset"],
-        source=suite.source.dataset if isinstance(suite.source, CorruptedFiles) else COMPUTED,
+        source=published or COMPUTED,
         conditions=[condition(*each) for each in conditions],
         classes=list(part.classes),
         crop=part.crop,

@@ -36,11 +36,13 @@ def refuse_absent(absent: Sequence[str], *, title: str, root: Path) -> None:
 
 
 def refuse_size(found: Sequence[int], test: Part, *, title: str, where: Path) -> None:
-    """Compare the size of a corrupted image (height, width) with what a model sees of the test part."""
-    if tuple(found) != (test.crop, test.crop):
+    """Compare the size of a corrupted image (height, width) with that of the test part, of which a model sees all."""
+    height, width = test.stored.shape[1:3]
+    if len({tuple(found), (height, width), (test.crop, test.crop)}) > 1:
         size = " x ".join(map(str, found))
-        what = f"the images of {title} have {size} pixels, those of the test part {test.crop} x {test.crop}"
-        mend = "corrupt a preparation of that size, without a margin to crop, or let the corruptions be computed"
+        whole = f"{height} x {width}, of which models see {test.crop} x {test.crop}"
+        what = f"the images of {title} have {size} pixels, those of the test part {whole}"
+        mend = "corrupt a preparation whose size and crop are theirs, or let the corruptions be computed"
         raise DataError(what, where=str(where), mend=mend)
 
 
