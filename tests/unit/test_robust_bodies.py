@@ -107,9 +107,7 @@ def test_a_head_may_see_a_grid_as_published_networks_do_on_64_pixels(name):
         expected = (oracle.wide if name == "wide-resnet" else oracle.resnet)(images, side=2)
         assert torch.allclose(built(images), expected, atol=1e-4)
         with pytest.raises(ConfigError, match="cannot be cut into 2"):
-            build_body(NARROW[name].model_copy(update={"options": {**body.options, "pooled_side": 2}}), classes=5)(
-                images[:, :, :36, :36]
-            )
+            built(images[:, :, :36, :36])
 
 
 # The literature's counts: 11.17 M and 21.28 M (CIFAR ResNets), 46.16 M (WRN-34-10), 36.48 M (WRN-28-10), 2.75 M (16-4).
@@ -229,6 +227,14 @@ def test_what_belongs_to_neither_network_nor_normalisation_is_named():
     found = part_of_state(state, source, CIFAR, where="robust.pt")
     with pytest.raises(WeightsError, match=r"missing: layer2\.1\.conv2\.weight; unexpected: 2\.weight"):
         load_state(source, found, where="robust.pt")
+
+
+def test_two_networks_in_one_file_are_not_mixed():
+    source = network(NARROW["cifar-resnet18"])
+    state = FORMS["sequential"](source.state_dict())
+    state["conv1.weight"] = torch.zeros_like(state["1.conv1.weight"])
+    with pytest.raises(WeightsError, match=r"unexpected: conv1\.weight \(beside 1\.conv1\.weight\)"):
+        load_state(source, part_of_state(state, source, CIFAR, where="x"), where="x")
 
 
 def test_the_stage_that_published_wide_networks_never_run_is_left_out(tmp_path):

@@ -314,7 +314,7 @@ def test_the_perturbed_weights_are_worse_than_random_ones_of_the_same_size(data)
     images, labels = torch.from_numpy(part.batch(np.arange(24))).permute(0, 3, 1, 2) / 255, torch.tensor(part.labels)
     with torch.no_grad():
         start = functional.cross_entropy(model(images), labels).item()
-    hook = WorstWeights(model, gamma=0.02, first=0)
+    hook = WorstWeights(gamma=0.02, first=0)
     hook.before_gradient(model, 0, lambda: functional.cross_entropy(model(images), labels))
     with torch.no_grad():
         assert functional.cross_entropy(model(images), labels).item() > start + 1e-3
@@ -402,9 +402,6 @@ class StopAt(StepHook):
     def after_step(self, model, iteration):
         if iteration == self.iteration:
             raise Stop
-
-
-PLAIN = SimpleNamespace(transform=None)
 
 
 def judged(lesson, judge, folder, *, training, **options):

@@ -124,11 +124,11 @@ def part_of_state(
     names = list(module.state_dict())
     prefix = _prefix_before(names, state)
     own = {name: state[prefix + name] for name in names if prefix + name in state}
-    others = {name: value for name, value in state.items() if name not in {prefix + inner for inner in own}}
-    for name, value in others.items():
+    taken = {prefix + name for name in own}
+    for name, value in ((name, value) for name, value in state.items() if name not in taken):
         wanted = _normalised_by(name, value, normalisation)
         if wanted is None:
-            own[name] = value
+            own[f"{name} (beside {prefix}{name})" if name in own else name] = value
         elif not torch.allclose(value.flatten().float(), torch.tensor(wanted), atol=_SAME_NORMALISATION):
             raise WeightsError(
                 f"this model normalises by {name} = {_listed(value)}, not by {_listed(torch.tensor(wanted))}",

@@ -92,10 +92,12 @@ class Objective:
 
 def supervised_terms(training: Training) -> tuple[Term, ...]:
     """Return the terms every method has: cross-entropy and, unless its weight is 0, the head's penalty."""
-    terms = [Term("cross-entropy", settings={"smoothing": training.label_smoothing})]
-    if training.head_penalty > 0:
-        terms.append(Term("head-penalty", weight=training.head_penalty))
-    return tuple(terms)
+    return Term("cross-entropy", settings={"smoothing": training.label_smoothing}), *penalty_terms(training)
+
+
+def penalty_terms(training: Training) -> tuple[Term, ...]:
+    """Return the head's penalty, unless its weight is 0."""
+    return (Term("head-penalty", weight=training.head_penalty),) if training.head_penalty > 0 else ()
 
 
 def cross_entropy(step: Step, *, smoothing: float) -> Tensor:

@@ -24,12 +24,11 @@ from heirloom.runtime.devices import Compute
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import known, resolve
 from heirloom.training.loop import BatchTransform
-from heirloom.training.objectives import UNLABELLED, Step, Term, supervised_terms
+from heirloom.training.objectives import UNLABELLED, Step, Term
 from heirloom.training.phases import Phase
 from heirloom.training.robust import OBJECTIVES
 
 PHASE = "robust training"
-TWO_PASSES = 2  # clean images, then attacked ones
 
 # Logits of clean and of attacked images, (B, K) each, to a value an image (B,): how far the model's answer moved.
 Divergence = Callable[[Tensor, Tensor], Tensor]
@@ -85,8 +84,8 @@ class InPlace:
 class Beside:
     """Shows attacked images, UNLABELLED, behind the clean ones; a transform of the training loop.
 
-    `divergence` is what the attack makes large; None: the cross-entropy. A phase of two passes (`TWO_PASSES`) then
-    gives clean and attacked images batch statistics of their own, as the authors' code of every such objective does.
+    `divergence` is what the attack makes large; None: the cross-entropy. `paired_phase` then gives clean and attacked
+    images batch statistics of their own, as the authors' code of every such objective does.
     """
 
     attacker: Attacker
@@ -119,9 +118,8 @@ def clean_labels(step: Step) -> Tensor:
 
 
 def paired_phase(training: SteppedTraining, *terms: Term) -> Phase:
-    """Return a phase in two passes whose terms stand in the place of the cross-entropy."""
-    _, *penalties = supervised_terms(training)
-    return Phase(PHASE, training, (*terms, *penalties), passes=TWO_PASSES)
+    """Return a phase that minimises terms of the clean and attacked images that `Beside` shows."""
+    return Phase(PHASE, training, terms, passes=2)
 
 
 def unsmoothed(training: SteppedTraining, name: str) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from heirloom.config.robust import Mart, SteppedTraining
-from heirloom.training.objectives import Step, Term
+from heirloom.training.objectives import Step, Term, penalty_terms
 from heirloom.training.robust.crafting import (
     Attacker,
     Beside,
@@ -38,7 +38,7 @@ def plan(objective: Mart, training: SteppedTraining, attacker: Attacker) -> Plan
     """
     unsmoothed(training, objective.objective)
     terms = (Term("mart-cross-entropy"), Term("mart-divergence", weight=objective.beta))
-    return Plan(Beside(attacker), paired_phase(training, *terms))
+    return Plan(Beside(attacker), paired_phase(training, *terms, *penalty_terms(training)))
 
 
 def boosted_cross_entropy(step: Step) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from heirloom.config.robust import Score, SteppedTraining
-from heirloom.training.objectives import Step, Term
+from heirloom.training.objectives import Step, Term, penalty_terms
 from heirloom.training.robust.crafting import Attacker, Beside, Plan, clean_labels, halves, paired_phase
 
 
@@ -22,7 +22,8 @@ def plan(objective: Score, training: SteppedTraining, attacker: Attacker) -> Pla
     """Return the plan of SCORE; the history's train_accuracy is that of clean images."""
     error = Term("score-error", settings={"smoothing": training.label_smoothing})
     distance = Term("score-distance", weight=objective.beta)
-    return Plan(Beside(attacker, squared_distance), paired_phase(training, error, distance))
+    phase = paired_phase(training, error, distance, *penalty_terms(training))
+    return Plan(Beside(attacker, squared_distance), phase)
 
 
 def squared_distance(clean: Tensor, attacked: Tensor) -> Tensor:

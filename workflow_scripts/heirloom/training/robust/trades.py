@@ -15,14 +15,13 @@ from torch.nn import functional
 
 from heirloom.config.robust import SteppedTraining, Trades
 from heirloom.training.objectives import Step, Term, supervised_terms
-from heirloom.training.phases import Phase
-from heirloom.training.robust.crafting import PHASE, TWO_PASSES, Attacker, Beside, Plan, halves
+from heirloom.training.robust.crafting import Attacker, Beside, Plan, halves, paired_phase
 
 
 def plan(objective: Trades, training: SteppedTraining, attacker: Attacker) -> Plan:
     """Return the plan of TRADES; the history's train_accuracy is that of clean images."""
-    terms = (*supervised_terms(training), Term("trades-divergence", weight=objective.beta))
-    return Plan(Beside(attacker, divergence), Phase(PHASE, training, terms, passes=TWO_PASSES))
+    term = Term("trades-divergence", weight=objective.beta)
+    return Plan(Beside(attacker, divergence), paired_phase(training, *supervised_terms(training), term))
 
 
 def divergence(clean: Tensor, attacked: Tensor) -> Tensor:

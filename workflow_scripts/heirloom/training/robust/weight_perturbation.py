@@ -12,8 +12,10 @@ weight decay sees w + v and rounding stays behind.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from heirloom.config.robust import SteppedTraining, WeightPerturbation
 from heirloom.models.classifier import Classifier
@@ -26,35 +28,44 @@ _TINY = 1e-20  # a layer without gradient stays where it is
 def plan(objective: WeightPerturbation, training: SteppedTraining, attacker: Attacker) -> Plan:
     """Return the plan of adversarial training with AWP; the history's train_accuracy is that of attacked images."""
     first = round(objective.start * training.iterations)
-    hook = WorstWeights(attacker.model, gamma=objective.gamma, first=first)
+    hook = WorstWeights(gamma=objective.gamma, first=first)
     return Plan(InPlace(attacker), supervised_phase(training, name=PHASE, hooks=(hook,)))
 
 
 class WorstWeights(StepHook):
     """Lets the gradient be taken by perturbed weights, from iteration `first` on."""
 
-    def __init__(self, model: nn.Module, *, gamma: float, first: int) -> None:
-        self._weights = [weight for weight in model.parameters() if weight.ndim > 1]
+    def __init__(self, *, gamma: float, first: int) -> None:
         self._gamma = gamma
         self._first = first
-        self._kept: list[Tensor] = []
+        self._kept: list[tuple[Tensor, Tensor]] = []
 
     def before_gradient(self, model: Classifier, iteration: int, loss: Loss) -> None:
         """Move each layer up the loss by gamma times its norm; batch statistics stay."""
         if iteration < self._first:
             return
-        statistics = [(buffer, buffer.clone()) for buffer in model.buffers()]
-        gradients = torch.autograd.grad(loss(), self._weights)
+        statistics = _copied(model.buffers())
+        self._kept = _copied(weight for weight in model.parameters() if weight.ndim > 1 and weight.requires_grad)
+        weights = [weight for weight, _ in self._kept]
+        gradients = torch.autograd.grad(loss(), weights)
+        _put_back(statistics)
         with torch.no_grad():
-            for buffer, before in statistics:
-                buffer.copy_(before)
-            self._kept = [weight.clone() for weight in self._weights]
-            for weight, gradient in zip(self._weights, gradients, strict=True):
+            for weight, gradient in zip(weights, gradients, strict=True):
                 weight.add_(gradient * (self._gamma * weight.norm() / (gradient.norm() + _TINY)))
 
     def before_step(self, model: Classifier, iteration: int) -> None:  # noqa: ARG002 - every hook is called alike
         """Put the weights back as they were, to the bit."""
-        with torch.no_grad():
-            for weight, before in zip(self._weights, self._kept, strict=bool(self._kept)):
-                weight.copy_(before)
+        _put_back(self._kept)
         self._kept = []
+
+
+def _copied(tensors: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Pair each tensor with a copy of what it holds."""
+    return [(tensor, tensor.detach().clone()) for tensor in tensors]
+
+
+@torch.no_grad()
+def _put_back(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Give each tensor what it held."""
+    for tensor, before in pairs:
+        tensor.copy_(before)
