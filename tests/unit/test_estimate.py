@@ -42,6 +42,9 @@ BODIES_TO_COUNT = [
     Body(name="resnet8-small", options={"width": 16, "stem_stride": 2}),
     Body(name="resnet18-small", options={"width": 8}),
     Body(name="vggface2-resnet50", options={"width": 8}),
+    Body(name="cifar-resnet34", options={"width": 8, "pooled_side": 2}),
+    Body(name="wide-resnet", options={"depth": 16, "width": 1}),
+    Body(name="wide-resnet", options={"depth": 10, "width": 4, "pooled_side": 2}),
 ]
 KNOWN = Arrival(disk=0, download=0)
 

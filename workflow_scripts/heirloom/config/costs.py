@@ -95,6 +95,30 @@ def _vggface2_resnet50(options: Mapping[str, int]) -> Cost:
     return _counted(convolutions, features=channels)
 
 
+def _cifar_resnet(blocks: Sequence[int], options: Mapping[str, int]) -> Cost:
+    """Count the layers of heirloom.models.cifar_resnet: those of a small ResNet, and a head that may see a grid."""
+    cost = _small_resnet(blocks, options)
+    return replace(cost, features=cost.features * options.get("pooled_side", 1) ** 2)
+
+
+def _wide_resnet(options: Mapping[str, int]) -> Cost:
+    """Count the layers of heirloom.models.wide_resnet; batch norm stands before convolutions, none behind shortcuts."""
+    width, depth = options.get("width", 10), (options.get("depth", 34) - 4) // 6
+    convolutions = [(27, 16, SIDE**2)]  # (inputs of one output, channels, positions)
+    channels, normalised = 16, 64 * width
+    for stage in range(3):
+        out = 16 * width * 2**stage
+        positions = (SIDE / 2**stage) ** 2
+        convolutions += [(channels, out, positions)] * (channels != out)
+        for entering in (channels, *[out] * (depth - 1)):
+            convolutions += [(9 * entering, out, positions), (9 * out, out, positions)]
+            normalised += entering + out
+        channels = out
+    weights = sum(inputs * out for inputs, out, _ in convolutions)
+    features = channels * options.get("pooled_side", 1) ** 2
+    return replace(_counted(convolutions, features=features), parameters=weights + 2 * normalised)
+
+
 COSTS: Mapping[str, CostOf] = MappingProxyType(
     {
         "resnet18": _fixed(1_813_561_344, 2_483_712, 11_176_512, 512),
@@ -106,6 +130,9 @@ COSTS: Mapping[str, CostOf] = MappingProxyType(
         "resnet8-small": partial(_small_resnet, (1, 1, 1)),
         "resnet18-small": partial(_small_resnet, (2, 2, 2, 2)),
         "resnet34-small": partial(_small_resnet, (3, 4, 6, 3)),
+        "cifar-resnet18": partial(_cifar_resnet, (2, 2, 2, 2)),
+        "cifar-resnet34": partial(_cifar_resnet, (3, 4, 6, 3)),
+        "wide-resnet": _wide_resnet,
     }
 )
 

@@ -14,7 +14,8 @@ STRIDES: Mapping[str, tuple[int, ...]] = MappingProxyType(
         **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "vggface2-resnet50"), (4, 8, 16, 32)),
         "mobilenet_v2": (4, 8, 16, 32, 32),
         "resnet8-small": (1, 2, 4),
-        **dict.fromkeys(("resnet18-small", "resnet34-small"), (1, 2, 4, 8)),
+        **dict.fromkeys(("resnet18-small", "resnet34-small", "cifar-resnet18", "cifar-resnet34"), (1, 2, 4, 8)),
+        "wide-resnet": (1, 2, 4),
     }
 )
 

@@ -54,6 +54,16 @@ def _small_resnet(name: str, stages: int) -> BodySpec:
     )
 
 
+def _cifar_resnet(name: str) -> BodySpec:
+    return BodySpec(
+        f"heirloom.models.cifar_resnet:{name}",
+        stages=_RESNET_STAGES,
+        features="linear",
+        head="linear",
+        options=MappingProxyType({"width": 64, "pooled_side": 1}),
+    )
+
+
 BODIES: Mapping[str, BodySpec] = MappingProxyType(
     {
         "resnet18": _torchvision_resnet("resnet18"),
@@ -78,6 +88,16 @@ BODIES: Mapping[str, BodySpec] = MappingProxyType(
         "resnet8-small": _small_resnet("resnet8", 3),
         "resnet18-small": _small_resnet("resnet18", 4),
         "resnet34-small": _small_resnet("resnet34", 4),
+        "cifar-resnet18": _cifar_resnet("resnet18"),
+        "cifar-resnet34": _cifar_resnet("resnet34"),
+        "wide-resnet": BodySpec(
+            "heirloom.models.wide_resnet:wide_resnet",
+            stages=("block1", "block2", "block3"),
+            features="fc",
+            head="fc",
+            options=MappingProxyType({"depth": 34, "width": 10, "pooled_side": 1}),
+            reader="heirloom.models.wide_resnet:read",
+        ),
     }
 )
 

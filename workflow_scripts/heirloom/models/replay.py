@@ -6,9 +6,11 @@ Cut before an operation, the pass needs of all that came before only the values 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -94,7 +96,7 @@ class Recording:
         self._model = model
         example = images.take(torch.zeros(_EXAMPLES, dtype=torch.int64, device=images.device))
         with evaluating(model), torch.no_grad():
-            traced = GraphModule(model, Tracer().trace(model))
+            traced = GraphModule(model, Tracer(autowrap_functions=_helpers(model)).trace(model))
             ShapeProp(traced).propagate(example)
         self._nodes = list(traced.graph.nodes)
         self._place = {node: place for place, node in enumerate(self._nodes)}
@@ -155,6 +157,17 @@ class Recording:
             if node.op == "get_attr" or self._place[node] >= cut.place:
                 late[node] = after.node_copy(node, lambda argument: late[argument])
         return GraphModule(self._model, before), GraphModule(self._model, after)
+
+
+def _helpers(model: nn.Module) -> tuple[Callable[..., Any], ...]:
+    """Return the functions beside the classes of a model: each is one operation, and may branch on sizes."""
+    homes = {type(module).__module__ for module in model.modules()}
+    return tuple(
+        value
+        for home in sorted(homes)
+        for value in vars(sys.modules[home]).values()
+        if not home.startswith("torch.nn.") and isinstance(value, FunctionType)
+    )
 
 
 def _size(node: Node) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ WEIGHTS = "weights.safetensors"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module")
 _PREFIXES = ("module.", "model.")
 _SHOWN = 8
+_SAME_NORMALISATION = 1e-3  # papers round the same numbers to two, three or four places
 _MEND = "in a place you trust, load it and save its state_dict with safetensors; then name that file"
 _MEND_PICKLE = (
     "a pickle of NumPy arrays, such as VGGFace2's resnet50_ft_weight.pkl, belongs to the body vggface2-resnet50: its"
@@ -109,6 +110,51 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
     if not state:
         raise WeightsError("this file holds no state dict", where=str(path), mend="save model.state_dict() to a file")
     return _without_prefixes(state)
+
+
+def part_of_state(
+    state: Mapping[str, Tensor], module: nn.Module, normalisation: Normalisation, *, where: str
+) -> dict[str, Tensor]:
+    """Take a module's own entries out of a state of more: nn.Sequential(normalisation layer, module) and the like.
+
+    Whatever stands before every one of the module's names is taken off. Buffers of a normalisation layer in front must
+    say what `normalisation` says; then they are left out. All else that is not the module's stays, for `load_state` to
+    name. Raises WeightsError for another normalisation.
+    """
+    names = list(module.state_dict())
+    prefix = _prefix_before(names, state)
+    own = {name: state[prefix + name] for name in names if prefix + name in state}
+    others = {name: value for name, value in state.items() if name not in {prefix + inner for inner in own}}
+    for name, value in others.items():
+        wanted = _normalised_by(name, value, normalisation)
+        if wanted is None:
+            own[name] = value
+        elif not torch.allclose(value.flatten().float(), torch.tensor(wanted), atol=_SAME_NORMALISATION):
+            raise WeightsError(
+                f"this model normalises by {name} = {_listed(value)}, not by {_listed(torch.tensor(wanted))}",
+                where=where,
+                mend="set the model's normalisation to the file's",
+            )
+    return own
+
+
+def _prefix_before(names: Sequence[str], state: Mapping[str, Tensor]) -> str:
+    """Find what stands before the most of some names in a state; the shortest of several, nothing if none is found."""
+    candidates = {found.removesuffix(names[0]) for found in state if found.endswith(names[0])} | {""}
+    return max(sorted(candidates), key=lambda prefix: (sum(prefix + name in state for name in names), -len(prefix)))
+
+
+def _normalised_by(name: str, value: Tensor, normalisation: Normalisation) -> tuple[float, float, float] | None:
+    """Return what a normalisation layer's buffer should hold, told by its name; None for anything else."""
+    last = name.rpartition(".")[2].lower()
+    if value.numel() != len(normalisation.mean):
+        return None
+    kinds = {"mean": normalisation.mean, "mu": normalisation.mean, "std": normalisation.std, "sigma": normalisation.std}
+    return next((wanted for kind, wanted in kinds.items() if kind in last.split("_")), None)
+
+
+def _listed(values: Tensor) -> str:
+    return ", ".join(f"{value:.4f}" for value in values.flatten().tolist())
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

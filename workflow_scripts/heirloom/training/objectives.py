@@ -44,6 +44,11 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "distance-to-start": "heirloom.training.objectives:distance_to_start",
         "feature-distillation": "heirloom.training.objectives:feature_distillation",
         "latent-backdoor": "heirloom.training.latent:distance_to_class",
+        "trades-divergence": "heirloom.training.robust.trades:mean_divergence",
+        "mart-cross-entropy": "heirloom.training.robust.mart:boosted_cross_entropy",
+        "mart-divergence": "heirloom.training.robust.mart:weighted_divergence",
+        "score-error": "heirloom.training.robust.score:mean_error",
+        "score-distance": "heirloom.training.robust.score:mean_distance",
     }
 )
 UNLABELLED = -100  # what an image is called that has no label: it counts neither in cross-entropy nor in accuracy

@@ -16,6 +16,8 @@ from heirloom.training.objectives import Term, supervised_terms
 Batches = Callable[[], Iterator[Tensor]]
 # Which batch-norm layers measure statistics: those in what is trained, none, or all.
 Statistics = Literal["trained", "frozen", "moving"]
+# The objective (scalar) of a step's batch by the weights as they are, dropout's draws included; moves batch statistics.
+Loss = Callable[[], Tensor]
 
 
 class StepHook:
@@ -23,6 +25,9 @@ class StepHook:
 
     A hook overrides what it needs. Steps are counted from 0 in their phase.
     """
+
+    def before_gradient(self, model: Classifier, iteration: int, loss: Loss) -> None:
+        """Act on the weights, before the gradient is taken by them; put them back in `before_step`."""
 
     def before_step(self, model: Classifier, iteration: int) -> None:
         """Act on the gradients, before the optimiser takes them."""
@@ -50,7 +55,8 @@ class Phase:
     in evaluation and stay bit-identical. `statistics` of batch normalisation: "frozen" holds all of them, though scales
     and shifts may be trained; "moving" has all of them move and the whole model act as in training, whatever is
     trained, as RiFT's script does (METHODS 3). `stage_dropout`: share of the channels that each stage drops while it is
-    trained.
+    trained. `passes`: how many equal parts a batch goes through the model in, each with batch statistics of its own.
+    Raises ValueError for several passes and a term that looks at stages, which are the last pass's.
     """
 
     name: str
@@ -61,6 +67,11 @@ class Phase:
     still: tuple[str, ...] = ()
     statistics: Statistics = "trained"
     stage_dropout: float = 0.0
+    passes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.passes > 1 and any(term.needs_stages for term in self.terms):
+            raise ValueError(f"phase {self.name}: a term looks at stages, which {self.passes} passes do not give")
 
     def prepare(self, model: Classifier) -> None:
         """Put a model into the phase's mode: what is trained in training mode and with gradients, the rest without."""

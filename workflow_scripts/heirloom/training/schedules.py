@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
+from typing import Any
 
+from heirloom.config.models import Training
+from heirloom.config.robust import SteppedTraining
 from heirloom.runtime.registry import known, resolve
 
 Schedule = Callable[[int, int], float]
 
 SCHEDULES: Mapping[str, str] = MappingProxyType(
-    {"cosine": "heirloom.training.schedules:cosine", "constant": "heirloom.training.schedules:constant"}
+    {
+        "cosine": "heirloom.training.schedules:cosine",
+        "constant": "heirloom.training.schedules:constant",
+        "steps": "heirloom.training.schedules:steps",
+    }
 )
 
 
-def schedule(name: str) -> Schedule:
-    """Return a schedule by its name; raises ConfigError for one that SCHEDULES does not have."""
-    found: Schedule = resolve(known(SCHEDULES, name, kind="schedule"))
-    return found
+def schedule(name: str, **settings: Any) -> Schedule:
+    """Return a schedule by its name, with its settings; raises ConfigError for one that SCHEDULES does not have."""
+    return partial(resolve(known(SCHEDULES, name, kind="schedule")), **settings)
+
+
+def schedule_of(recipe: Training) -> Schedule:
+    """Return the schedule that a recipe names, with the settings that it has for it."""
+    if isinstance(recipe, SteppedTraining) and recipe.schedule == "steps":
+        return schedule(recipe.schedule, milestones=recipe.milestones, decay=recipe.decay)
+    return schedule(recipe.schedule)
 
 
 def cosine(iteration: int, total: int) -> float:
@@ -29,3 +43,8 @@ def cosine(iteration: int, total: int) -> float:
 def constant(iteration: int, total: int) -> float:  # noqa: ARG001 - every schedule is called alike
     """Stay at 1."""
     return 1.0
+
+
+def steps(iteration: int, total: int, *, milestones: Sequence[float], decay: float) -> float:
+    """Fall to `decay` times the rate before at each milestone, a share of all iterations (METHODS 3: 100/110)."""
+    return decay ** sum(iteration >= round(milestone * total) for milestone in milestones)

@@ -18,7 +18,7 @@ from heirloom.models.weights import architecture_facts, save_classifier
 from heirloom.runtime.devices import Compute, compute
 from heirloom.runtime.files import read_card, sha256_of, write_card, write_table
 from heirloom.training.checkpoints import NAME, Checkpoint, remove_checkpoints
-from heirloom.training.loop import BatchTransform, Lesson, Row, fit
+from heirloom.training.loop import ROBUST, BatchTransform, Judging, Lesson, Row, fit, kept_row
 from heirloom.training.phases import Phase
 
 
@@ -68,14 +68,24 @@ class Origin:
         return {"settings": plain, "inputs": list(map(sha256_of, self.inputs)), "code": self.code, "device": device}
 
 
-def lesson_of(part: Part, augmentation: Augmentation, transform: BatchTransform | None = None) -> Lesson:
-    """Split a development part into what is trained on and what is only measured (None where nothing was held out)."""
+def lesson_of(
+    part: Part,
+    augmentation: Augmentation,
+    transform: BatchTransform | None = None,
+    *,
+    judge: Judging | None = None,
+) -> Lesson:
+    """Split a development part into what is trained on and what is only measured (None where nothing was held out).
+
+    Raises ConfigError for a judge where nothing was held out.
+    """
     has_validation = "validation" in part.table.column("split").unique().to_pylist()
     return Lesson(
         train=part.split("train"),
         validation=part.split("validation") if has_validation else None,
         augmentation=augmentation,
         transform=transform,
+        judge=judge,
     )
 
 
@@ -137,12 +147,18 @@ def train_model(
         outputs.card,
         kind=kind,
         files={path.name: path for path in (outputs.weights, outputs.history)},
-        validation_accuracy=rows[-1]["validation_accuracy"],
+        **_kept_facts(kept_row(rows)),
         device=session.compute.device.type,
         training=[{"phase": phase.name, **phase.training.model_dump(mode="json")} for phase in phases],
         **architecture_facts(model),
         **facts,
     )
+
+
+def _kept_facts(row: Row) -> dict[str, Any]:
+    """Say in a model's card what its weights reached on the validation images, and when, if they were chosen by it."""
+    reached = {"validation_accuracy": row["validation_accuracy"]}
+    return {**reached, ROBUST: row[ROBUST], "kept_iteration": row["iteration"]} if ROBUST in row else reached
 
 
 def history_table(rows: Sequence[Row]) -> pa.Table:
