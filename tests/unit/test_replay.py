@@ -16,7 +16,7 @@ from tests.unit import toy
 
 COUNT, SIDE = 5, 32
 EVERYTHING = 1 << 40
-NARROW = {"width": 8}
+NARROW = {"wide-resnet": {"depth": 10, "width": 1}}
 
 
 def pictures(count=COUNT, side=SIDE):
@@ -25,8 +25,9 @@ def pictures(count=COUNT, side=SIDE):
     return held(drawn.contiguous(memory_format=torch.channels_last))
 
 
-def network(name):
-    options = {key: NARROW[key] for key in BODIES[name].options if key in NARROW}
+def network(name, **options):
+    narrow = NARROW.get(name, {"width": 8} if "width" in BODIES[name].options else {})
+    options = {**narrow, **options}
     return toy.classifier(body=Body(name=name, options=options)).eval().to(memory_format=torch.channels_last)
 
 
@@ -58,9 +59,12 @@ class Restless(nn.Module):
         return self.head(functional.avg_pool2d(found, found.shape[-1]).view(found.size(0), -1))
 
 
-@pytest.mark.parametrize("name", BODIES)
-def test_every_body_computes_its_own_logits_from_before_any_of_its_modules(name):
-    model, images = network(name), pictures()
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*((name, {}) for name in BODIES), *((name, {"pooled_side": 2}) for name in ("cifar-resnet18", "wide-resnet"))],
+)
+def test_every_body_computes_its_own_logits_from_before_any_of_its_modules(name, options):
+    model, images = network(name, **options), pictures()
     recording = Recording(model, images)
     names = layers(model)
     rows = torch.tensor([4, 0, 3])

@@ -6,15 +6,15 @@ Cut before an operation, the pass needs of all that came before only the values 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Graph, GraphModule, Node, Tracer
-from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
+from torch.fx import Graph, GraphModule, Interpreter, Node, Tracer
 
 from heirloom.models.modes import evaluating
 
@@ -94,8 +94,10 @@ class Recording:
         self._model = model
         example = images.take(torch.zeros(_EXAMPLES, dtype=torch.int64, device=images.device))
         with evaluating(model), torch.no_grad():
-            traced = GraphModule(model, Tracer().trace(model))
-            ShapeProp(traced).propagate(example)
+            traced = GraphModule(model, Tracer(autowrap_functions=_helpers(model)).trace(model))
+            sizes = _Sizes(traced)
+            sizes.run(example)
+        self._sizes = sizes.found
         self._nodes = list(traced.graph.nodes)
         self._place = {node: place for place, node in enumerate(self._nodes)}
 
@@ -139,8 +141,7 @@ class Recording:
             for node in self._nodes[:place]
             if node.op != "get_attr" and any(self._place[user] >= place for user in node.users)
         ]
-        sizes = [_size(node) for node in live]
-        known = [size for size in sizes if size is not None]
+        known = [self._sizes[node] for node in live if node in self._sizes]
         return _Cut(place, tuple(live), sum(known)) if len(known) == len(live) else None
 
     def _halves(self, cut: _Cut) -> tuple[GraphModule, GraphModule]:
@@ -157,12 +158,33 @@ class Recording:
         return GraphModule(self._model, before), GraphModule(self._model, after)
 
 
-def _size(node: Node) -> int | None:
-    """Return the bytes that an operation's value takes for each image; None for anything but such a tensor."""
-    found: Any = node.meta.get("tensor_meta")
-    if not isinstance(found, TensorMetadata) or not found.shape or found.shape[0] != _EXAMPLES:
-        return None
-    return prod(found.shape[1:]) * found.dtype.itemsize
+def _helpers(model: nn.Module) -> tuple[Callable[..., Any], ...]:
+    """Return the functions beside the classes of a model: each is one operation, and may branch on sizes."""
+    homes = {type(module).__module__ for module in model.modules()}
+    return tuple(
+        value
+        for home in sorted(homes)
+        for value in vars(sys.modules[home]).values()
+        if not home.startswith("torch.nn.") and isinstance(value, FunctionType)
+    )
+
+
+class _Sizes(Interpreter):
+    """Runs a recording on examples and keeps the bytes an image of each value that is a tensor (images, ...).
+
+    torch.fx's own ShapeProp imports sympy, which costs a job 2.4 s of CPU time (torch 2.13).
+    """
+
+    def __init__(self, traced: GraphModule) -> None:
+        super().__init__(traced)
+        self.found: dict[Node, int] = {}
+
+    def run_node(self, n: Node) -> Any:
+        """Run one operation."""
+        value = super().run_node(n)
+        if isinstance(value, Tensor) and value.ndim > 0 and len(value) == _EXAMPLES:
+            self.found[n] = value.nbytes // _EXAMPLES
+        return value
 
 
 @torch.no_grad()

@@ -222,7 +222,8 @@ def projected(weight: Tensor, start: Tensor, epsilon: float) -> Tensor:
 def shuffled(labels: Tensor, epoch: int, settings: Criticality) -> tuple[Tensor, ...]:
     """Return the rows of each step of an epoch, drawn by the seed; the last step takes what is left."""
     generator = np.random.default_rng(derive_seed(settings.seed, "criticality", "order", epoch))
-    return torch.from_numpy(generator.permutation(len(labels))).to(labels.device).split(settings.batch_size)
+    order = torch.from_numpy(generator.permutation(len(labels))).to(labels.device)
+    return torch.split(order, settings.batch_size)
 
 
 def judged(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from heirloom.reporting.figures.style import (
     CONTROL_COLOURS,
@@ -158,7 +158,7 @@ def _mark(axes: Axes, values: Sequence[Mapping[str, float]], members: Sequence[M
         if not times:
             continue
         top = max(axes.get_yticks()[1], *(seed[name] for seed in values))
-        above = {"textcoords": "offset points", "ha": "center", "color": CHOSEN, "zorder": 4}
+        above: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "color": CHOSEN, "zorder": 4}
         axes.annotate("\N{BLACK DOWN-POINTING TRIANGLE}", (place, top), xytext=(0, 3), size=8, **above)
         if len(members) > 1:
             axes.annotate(f"{times} of {len(members)}", (place, top), xytext=(0, 13), size=7.5, **above)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from heirloom.reporting.figures.style import (
     CONTROL_COLOURS,
@@ -157,7 +157,7 @@ def _draw_curves(axes: Axes, metric: str, members: Sequence[Interpolated]) -> No
     axes.plot(*zip(*_mean(curves), strict=True), color=colour, lw=1.8, zorder=3)
     for one in members:
         chosen = one.chosen
-        dot = {"mec": colour, "mfc": "white" if len(members) > 1 else colour, "mew": 1.5}
+        dot: dict[str, Any] = {"mec": colour, "mfc": "white" if len(members) > 1 else colour, "mew": 1.5}
         here = 100 * chosen[metric] - one.start(metric)
         axes.plot([chosen["alpha"]], [here], marker="o", ms=6, zorder=4, clip_on=False, **dot)
     if metric == "robust_accuracy":
