@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,19 +91,7 @@ def run(
         attacked = [bench.attacked(subject, batch_size=attack_batch_size) for subject in asked]
     write_predictions(outputs.predictions, [clean, *(table for suite in corrupted for table in suite), *attacked])
     write_measures(outputs.measures, [row for suite in corrupted for row in _mean_rows(suite)])
-    warned = {name: bench.warned(name) for name, attack in sorted(attacks.items()) if attack.kind == "autoattack"}
-    write_card(
-        outputs.card,
-        kind="robustness",
-        files={path.name: path for path in (outputs.predictions, outputs.measures)},
-        repair=repair,
-        seed=seed,
-        model=sha256_of(inputs.model_weights),
-        data=sha256_of(inputs.card),
-        corruptions=list(map(sha256_of, inputs.corruption_cards)),
-        autoattack_flags={name: flags(found) for name, found in warned.items()},
-        device=resources.device.type,
-    )
+    _write_card(inputs, outputs, bench, attacks)
     checkpoint.remove()
 
 
@@ -111,6 +99,23 @@ def _suites(inputs: Inputs, part: Part) -> list[Suite]:
     """Open the suites of corrupted images."""
     files = zip(inputs.corruption_images, inputs.corruption_indexes, inputs.corruption_cards, strict=True)
     return [open_suite(images, index, card, part=part) for images, index, card in files]
+
+
+def _write_card(inputs: Inputs, outputs: Outputs, bench: _Bench, attacks: Mapping[str, WhiteBox]) -> None:
+    """Vouch for what was written, and say what AutoAttack warned of."""
+    warned = {name: bench.warned(name) for name, attack in sorted(attacks.items()) if attack.kind == "autoattack"}
+    write_card(
+        outputs.card,
+        kind="robustness",
+        files={path.name: path for path in (outputs.predictions, outputs.measures)},
+        repair=bench.name.method,
+        seed=bench.name.seed,
+        model=sha256_of(inputs.model_weights),
+        data=sha256_of(inputs.card),
+        corruptions=list(map(sha256_of, inputs.corruption_cards)),
+        autoattack_flags={name: flags(found) for name, found in warned.items()},
+        device=bench.device.type,
+    )
 
 
 @dataclass(eq=False)
