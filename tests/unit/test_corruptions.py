@@ -359,15 +359,15 @@ def test_brightness_and_saturation_are_those_of_hsv(severity: int) -> None:
     }
     for kind, change in changes.items():
         found = run(images, kind, severity)[0, :, :, 0].T
-        torch.testing.assert_close(found, by_colorsys(change, COLOURS), atol=1e-6, rtol=0)
+        np.testing.assert_allclose(found.numpy(), by_colorsys(change, COLOURS).numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize(("severity", "factor"), list(enumerate((0.75, 0.5, 0.4, 0.3, 0.15), start=1)))
 def test_contrast_shrinks_about_each_colours_mean(severity: int, factor: float) -> None:
     images = scenes()
     found = run(images, "contrast", severity)
-    torch.testing.assert_close(found.mean(dim=(2, 3)), images.mean(dim=(2, 3)))
-    torch.testing.assert_close(found.std(dim=(2, 3)), factor * images.std(dim=(2, 3)))
+    assert torch.allclose(found.mean(dim=(2, 3)), images.mean(dim=(2, 3)), atol=1e-6)
+    assert torch.allclose(found.std(dim=(2, 3)), factor * images.std(dim=(2, 3)), atol=1e-6)
 
 
 # -- drops -------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter
-from torch import nn
 from torch.nn import functional
 
 from heirloom.config.robust import InnerAttack, RobustObjective, SteppedTraining
@@ -252,22 +251,20 @@ def test_training_makes_the_steps_of_the_formula(data, tmp_path, name):
         return images, labels
 
     history = train(model, lesson, plan._replace(transform=seen), tmp_path)
-    optimiser = torch.optim.SGD(oracle.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
-    losses = []
+    velocities, losses = [0.0] * len(list(oracle.parameters())), []
     for iteration, (clean, attacked, labels) in enumerate(shown):
 
         def loss(net, clean=clean, attacked=attacked, labels=labels):
             return attacked_loss(name, net, clean, attacked, labels, beta=2.0)
 
-        optimiser.param_groups[0]["lr"] = 0.1 if iteration < 2 else 0.02
         at = worst_nearby(oracle, loss, 0.05) if name == "awp" else oracle
         found = loss(at)
         losses.append(found.item())
-        for weight, gradient in zip(
-            oracle.parameters(), torch.autograd.grad(found, list(at.parameters())), strict=True
-        ):
-            weight.grad = gradient
-        optimiser.step()
+        gradients = torch.autograd.grad(found, list(at.parameters()))
+        with torch.no_grad():
+            for place, (weight, gradient) in enumerate(zip(oracle.parameters(), gradients, strict=True)):
+                velocities[place] = 0.9 * velocities[place] + gradient + 1e-3 * weight
+                weight -= (0.1 if iteration < 2 else 0.02) * velocities[place]
         oracle.load_state_dict({**oracle.state_dict(), **dict(at.named_buffers())})
     assert [row["loss"] for row in history] == pytest.approx(losses, rel=1e-4)
     assert [row["learning_rate"] for row in history] == pytest.approx([0.1, 0.1, 0.02])
@@ -336,12 +333,12 @@ def test_a_phase_of_two_passes_gives_each_half_its_own_batch_statistics(lesson, 
 
 
 def test_robust_training_withstands_what_plain_training_does_not(lesson, tmp_path):
-    training = recipe(iterations=60, batch_size=16, head_rate=1.0)
+    training = recipe(iterations=60, batch_size=16)
     images = torch.from_numpy(lesson.validation.batch(np.arange(6))).permute(0, 3, 1, 2) / 255
     labels = torch.tensor(lesson.validation.labels)
     attack = Attacker(toy.classifier(), InnerAttack(epsilon=0.15, step=0.05, steps=6), CPU)
     losses = {}
-    for name in ("plain", *NAMES):
+    for name in ("plain", "adversarial-training", "trades"):
         model = toy.classifier()
         plan = planned(name, model, training, attack=attack.attack.model_dump()) if name != "plain" else None
         still = SimpleNamespace(transform=None, phase=supervised_phase(training))
@@ -349,7 +346,9 @@ def test_robust_training_withstands_what_plain_training_does_not(lesson, tmp_pat
         attacked = replace(attack, model=model).attacked(images, labels, torch.Generator().manual_seed(0))
         with torch.no_grad():
             losses[name] = functional.cross_entropy(model(attacked), labels).item()
-    assert all(losses[name] < losses["plain"] for name in NAMES)
+    # measured: 0.0001 and 0.53 against 1.89
+    assert losses["adversarial-training"] < 0.5 * losses["plain"]
+    assert losses["trades"] < 0.5 * losses["plain"]
 
 
 def test_label_smoothing_is_refused_where_nobody_defined_it():
@@ -364,16 +363,20 @@ def test_every_objective_of_the_settings_is_in_the_registry_which_needs_no_torch
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(("milestones", "decay"), [((100 / 110, 105 / 110), 0.1), ((0.3,), 0.5), ((), 0.1)])
-def test_steps_fall_where_torchs_do(milestones, decay):
-    total = 110 * 3
-    factor = schedule_of(recipe(iterations=total, milestones=milestones, decay=decay))
-    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    oracle = torch.optim.lr_scheduler.MultiStepLR(optimiser, [round(total * share) for share in milestones], decay)
-    for iteration in range(total):
-        assert factor(iteration, total) == pytest.approx(oracle.get_last_lr()[0], rel=1e-12)
-        optimiser.step()
-        oracle.step()
+@pytest.mark.parametrize(
+    ("milestones", "expected"),
+    [
+        (
+            (100 / 110, 105 / 110),
+            {0: 1, 299: 1, 300: 0.1, 314: 0.1, 315: 0.01, 329: 0.01},
+        ),  # METHODS 3
+        ((0.5,), {0: 1, 164: 1, 165: 0.1, 329: 0.1}),
+        ((), {0: 1, 329: 1}),
+    ],
+)
+def test_the_rate_falls_at_each_milestone(milestones, expected):
+    factor = schedule_of(recipe(iterations=330, milestones=milestones))
+    assert [factor(iteration, 330) for iteration in expected] == pytest.approx(list(expected.values()))
 
 
 # the weights that are kept

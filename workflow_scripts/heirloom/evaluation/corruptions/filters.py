@@ -1,7 +1,7 @@
 """Filters of batches (B, C, S, S): each is one of the published generation's libraries, put in batched form.
 
-Sums that a library may order by the size of the batch are made in float64: rounded to 8 bits, an image then is the same
-in any company.
+Sums whose order a library may choose by the size of the batch are made here, or in float64: rounded to 8 bits, an image
+then is the same in any company.
 """
 
 from __future__ import annotations
@@ -72,9 +72,14 @@ def _trimmed(kernel: Tensor) -> Tensor:
 
 def correlated(images: Tensor, kernel: Tensor) -> Tensor:
     """Correlate each plane with a kernel (K, K); beyond the border pixels are reflected, the outermost not repeated."""
-    reach = kernel.shape[-1] // 2
-    planes = functional.pad(images.flatten(0, 1)[:, None].double(), (reach,) * 4, mode="reflect")
-    return functional.conv2d(planes, kernel.to(planes)[None, None]).view(images.shape).to(images.dtype)
+    reach, side = kernel.shape[-1] // 2, images.shape[-1]
+    wide = functional.pad(images, (reach,) * 4, mode="reflect")
+    total = torch.zeros_like(images)
+    for row, weights in enumerate(kernel.tolist()):
+        for column, weight in enumerate(weights):
+            if weight:
+                total.add_(wide[..., row : row + side, column : column + side], alpha=weight)
+    return total
 
 
 def motion(images: Tensor, radius: float, sigma: float, angles: Tensor) -> Tensor:
