@@ -6,15 +6,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 from heirloom.config import repairs
 from heirloom.config.estimate import Arrival, estimate
 from heirloom.config.grid import Grid
 from heirloom.config.jobs import costly_jobs, histories
-from heirloom.config.load import load_study
+from heirloom.config.load import load_study, read_yaml
 from heirloom.config.records import Evaluation, Repaired, Robust
 from heirloom.config.robust import CORRUPTIONS
 from heirloom.config.tabled import tabled
+from heirloom.models.bodies import build_body
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -212,3 +214,45 @@ def test_a_corruption_that_nobody_knows_is_refused(tmp_path, content):
     (tmp_path / "corruptions.yaml").write_text(entry)
     content["catalogues"] = ["config", str(tmp_path)]
     assert f"there is no corruption rain: one of {', '.join(CORRUPTIONS)}" in refusal(content)
+
+
+# -- the full study ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rift():
+    file = PROJECT / "config/studies/rift.yaml"
+    return Grid(*load_study(read_yaml(file), project=PROJECT, where=str(file)), str(file))
+
+
+def test_the_papers_step_and_its_scripts_are_two_attacks(rift):
+    steps = {name: rift.attack(name).step for name in ("pgd-10", "pgd-10-worst-of-3", "pgd-10-published-step")}
+    assert steps == {"pgd-10": 2 / 255, "pgd-10-worst-of-3": 2 / 255, "pgd-10-published-step": 2 / 225}
+
+
+def test_rift_is_judged_by_autoattack_and_at_every_severity(rift):
+    for name in ("table-1", "table-2"):
+        asked = rift.study.repair_experiments[name]
+        assert "autoattack" in {rift.attack(attack).kind for attack in asked.attacks}
+    assert {name: suite.severities for name, suite in repairs.suites(rift).items()} == {
+        "cifar10-c": (1, 2, 3, 4, 5),
+        "cifar100-c": (1, 2, 3, 4, 5),
+        "tiny-imagenet-c": (1,),
+    }
+
+
+def test_rift_has_three_data_sets_three_bodies_and_the_other_objectives(rift):
+    models = repairs.models(rift)
+    trained = {(entry.dataset, entry.body.name) for entry in models.values()}
+    assert len(trained) == 9
+    assert {entry.source.objective.objective for entry in models.values()} == {
+        *("adversarial-training", "trades", "mart", "awp", "score")
+    }
+    assert len(repairs.starts(rift)) == len(models) * 3 == 17 * 3
+
+
+def test_every_published_module_exists_in_its_body(rift):
+    for name, entry in repairs.models(rift).items():
+        with torch.device("meta"):
+            body = build_body(entry.body, classes=10)
+        assert isinstance(body.get_submodule(entry.published_module), torch.nn.Conv2d), name

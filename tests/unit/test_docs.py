@@ -25,8 +25,8 @@ def test_no_placeholder_is_left(page):
 
 def test_every_defect_of_published_code_has_a_test_that_exists():
     table = (PROJECT / "docs/methods.md").read_text().partition("## What published code got wrong")[2]
-    rows = dict(re.findall(r"^\| (B\d+) \|.*\|(.*)\|$", table, re.MULTILINE))
-    assert list(rows) == [f"B{number}" for number in range(1, 13)]
+    rows = dict(re.findall(r"^\| ([BR]\d+) \|.*\|(.*)\|$", table, re.MULTILINE))
+    assert list(rows) == [*(f"B{number}" for number in range(1, 13)), *(f"R{number}" for number in range(1, 8))]
     for defect, tests in rows.items():
         named = re.findall(r"`(\w+\.py)::(\w+)`", tests)
         assert named, defect

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
-from heirloom.config.study import Study
 from heirloom.config.published import Published, load_published, published_for
+from heirloom.config.study import Study
 from heirloom.reporting.summary import PublishedNumber
 from heirloom.runtime.errors import ConfigError
 
