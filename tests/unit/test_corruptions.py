@@ -135,6 +135,8 @@ def test_draws_are_an_images_own() -> None:
     counts = Draws.of(3, "shot", ["a"] * 1).poisson(torch.full((1, 40_000), 5.0))
     assert abs(float(counts.mean()) - 5) < 0.05
     assert abs(float(counts.var()) - 5) < 0.2
+    fields = [Draws.of(*place).normal(4) for place in ((3, "fog", ["a"]), (3, "snow", ["a"]), (4, "fog", ["a"]))]
+    assert len({tuple(field.flatten().tolist()) for field in fields}) == 3
     uniform = Draws.of(3, "u", ["a"]).uniform(10_000, low=-45, high=45)
     assert -45 <= uniform.min() < -44.9
     assert 44.9 < uniform.max() < 45
