@@ -467,6 +467,11 @@ def test_a_judge_without_validation_images_is_refused(lesson):
         replace(lesson, validation=None, judge=Scripted())
 
 
+def test_a_training_that_nobody_judges_depends_on_no_attacks_code():
+    code = "import sys, heirloom.stages.pretrain_teacher; sys.exit(any('.attacks' in name for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_checkpoints_of_a_judged_training_hold_plain_tensors(lesson, tmp_path):
     judged(lesson, Scripted(0.3, 0.2, 0.1), tmp_path, training=recipe(validate_every=2))
     (path,) = tmp_path.glob(".*")
