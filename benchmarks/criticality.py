@@ -13,6 +13,7 @@ import copy
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -92,13 +93,20 @@ def drawn(count: int, width: int, device: torch.device) -> tuple[Classifier, Exa
     return model.eval(), Examples(held(images), labels)
 
 
-def timed(action: Callable[[], Found]) -> tuple[float, Found]:
-    """Run a version once and return the wall time it took, and what it found."""
-    begun = time.perf_counter()
+class Taken(NamedTuple):
+    """Seconds by the clock, and of all CPU threads together, which other load on the machine lengthens less."""
+
+    wall: float
+    processor: float
+
+
+def timed(action: Callable[[], Found]) -> tuple[Taken, Found]:
+    """Run a version once and return what it took, and what it found."""
+    begun = time.perf_counter(), time.process_time()
     found = action()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - begun, found
+    return Taken(time.perf_counter() - begun[0], time.process_time() - begun[1]), found
 
 
 def same(one: Found, other: Found) -> bool:
@@ -127,16 +135,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steps = -(-given.images // given.batch_size)
     print(f"ResNet-18 of width {given.width}, {len(mine)} modules, {given.images} images of {SIDE} pixels,")
     print(f"{given.epochs} epochs of {steps} steps, {resources.device}, {given.threads} threads\n")
+    print(f"{'':<58}{'wall':>10}{'':>10}{'CPU':>10}")
     rows = [
         ("what comes before the module cached", ours),
         ("whole model, gradient of the module alone (as published)", module),
         ("whole model, every gradient", every),
     ]
-    for name, seconds in rows:
-        print(f"{name:<58}{seconds:>10.1f} s{seconds / ours:>8.2f} x")
+    for name, taken in rows:
+        shares = (taken.wall / ours.wall, taken.processor / ours.processor)
+        print(f"{name:<58}{taken.wall:>8.1f} s{shares[0]:>8.2f} x{taken.processor:>9.1f} s{shares[1]:>8.2f} x")
     equal = same(mine, published) and same(mine, plain)
     print("\nall found the same criticalities" if equal else "\nthe criticalities DIFFER")
-    return 0 if equal and every >= GOAL * ours else 1
+    return 0 if equal and every.wall >= GOAL * ours.wall else 1
 
 
 if __name__ == "__main__":

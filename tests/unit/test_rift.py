@@ -384,6 +384,7 @@ def test_of_equals_robust_accuracy_then_the_smaller_alpha_then_the_first_candida
     assert best(start, (1, 0.5, 820, 501), (1, 1.0, 820, 502)) == (1, 1.0)
     assert best(start, (1, 0.5, 820, 501), (1, 1.0, 820, 501)) == (1, 0.5)
     assert best(start, (1, 0.5, 820, 501), (2, 0.0, 800, 500), (2, 0.5, 820, 501)) == (1, 0.5)
+    assert best(start, (1, 1.0, 820, 501), (2, 0.0, 800, 500), (2, 0.5, 820, 501)) == (2, 0.5)
     assert best(start, (1, 0.5, 800, 500), (1, 1.0, 800, 500)) == (1, 0.0)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,9 @@ from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.models.classifier import Classifier
-from heirloom.models.replay import Forward, Held, Recording, held, whole
+from heirloom.models.replay import Forward, Held, Recording, whole
 from heirloom.runtime.errors import TrainingError
+from heirloom.runtime.progress import Progress
 from heirloom.runtime.seeds import derive_seed
 
 STEM, HEAD = "stem", "head"
@@ -78,17 +80,22 @@ def modules_of(model: Classifier) -> dict[str, Module]:
 
 
 def _stages(names: list[str], model: Classifier) -> dict[str, str]:
-    """Say which stage each module belongs to: its own, or the one that follows; "stem" before the first, or "head"."""
+    """Say where each module stands: in a stage, or in the one that follows; "stem" before the first, "head" at the end.
+
+    A stage that consists of several blocks is named by its last (METHODS 1.2, MobileNetV2).
+    """
     found: dict[str, str] = {}
     following = HEAD
     for name in reversed(names):
-        own = [stage for stage in model.spec.stages if f"{name}.".startswith(f"{stage}.")]
+        own = [stage for stage in model.spec.stages if _inside(name, stage)]
         following = own[0] if own else following
         found[name] = HEAD if name == model.spec.head else following
-    first = model.spec.stages[0]
-    inside = [name for name in names if f"{name}.".startswith(f"{first}.")]
-    before = names[: names.index(inside[0])] if inside else []
-    return found | dict.fromkeys(before, STEM)
+    stem = takewhile(lambda name: not _inside(name, model.spec.stages[0]), names)
+    return found | dict.fromkeys(stem, STEM)
+
+
+def _inside(name: str, stage: str) -> bool:
+    return f"{name}.".startswith(f"{stage}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,15 +117,20 @@ def adversarial_examples(model: Classifier, images: Images, settings: Criticalit
 
     The model lies on the images' device and is left as it is.
     """
-    found, labels = [], []
-    for first in range(0, len(images.part), settings.batch_size):
-        rows = np.arange(first, min(first + settings.batch_size, len(images.part)))
-        stored, truth = images.batch(rows)
-        shown = centre(stored, images.part.crop)
-        draw = uniform(shown, rows, settings.seed, "criticality")
-        found.append(perturbed(model, shown, truth, settings.attack, draw=draw))
-        labels.append(truth)
-    return Examples(held(torch.cat(found)), torch.cat(labels))
+    found: Held | None = None
+    truth = images.part.labels
+    with Progress(len(truth), "crafting examples", "images") as progress:
+        for first in range(0, len(truth), settings.batch_size):
+            rows = np.arange(first, min(first + settings.batch_size, len(truth)))
+            stored, labels = images.batch(rows)
+            shown = centre(stored, images.part.crop)
+            draw = uniform(shown, rows, settings.seed, "criticality")
+            attacked = perturbed(model, shown, labels, settings.attack, draw=draw)
+            found = Held(len(truth), attacked) if found is None else found
+            found.put(first, attacked)
+            progress.advance(len(rows))
+    assert found is not None  # a part holds an image
+    return Examples(found, torch.from_numpy(truth).to(images.device))
 
 
 class Measurement:

@@ -84,7 +84,7 @@ class Phase:
             model.get_submodule(name).eval().requires_grad_(False)
         if self.statistics == "frozen":
             for module in model.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                if isinstance(module, nn.BatchNorm2d):
                     module.eval()
 
 
