@@ -141,7 +141,7 @@ def test_corruption_accuracy_is_the_share_of_conditions_an_image_is_right_under(
 
 
 class Answers:
-    """Stands in for answering a batch: counts, and is killed at batch number `at`."""
+    """Stands in for answering a batch: counts, warns as AutoAttack might, and is killed at batch number `at`."""
 
     def __init__(self, monkeypatch, at=None) -> None:
         self.count, self._at, self._plain = 0, at, PLAIN
@@ -151,6 +151,7 @@ class Answers:
         if self.count == self._at:
             raise KeyboardInterrupt
         self.count += 1
+        logging.getLogger(flags_module.LOGGER).warning("there are %d points with zero gradient", len(images))
         return self._plain(model, images)
 
 
@@ -160,7 +161,10 @@ BATCHES = 3 + 3 * 2 + 3 + 12  # clean, corrupted, under AutoAttack, under pgd
 
 @pytest.mark.usefixtures("hasty")
 def test_a_killed_judgement_continues_to_the_same_bytes_and_shows_no_batch_again(folder, tmp_path, monkeypatch):
+    Answers(monkeypatch)
     whole = contents(judge(folder, tmp_path / "whole"))
+    (flag,) = read_card(tmp_path / "whole" / "card.json")["autoattack_flags"]["aa"]
+    assert (flag["batches"], flag["images"]) == (3, 12)
     for killed in (2, 8, 11, 17):  # in each of the four
         out = tmp_path / f"killed-{killed}"
         Answers(monkeypatch, at=killed)
