@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import pytest
 import torch
 
+from heirloom.attacks import autoattack as autoattack_module
 from heirloom.attacks import flags as flags_module
-from heirloom.attacks.autoattack import autoattack
+from heirloom.attacks.autoattack import Suite, autoattack
 from heirloom.attacks.flags import Warned, flags, warnings
 from heirloom.attacks.subjects import runs_of, subjects
 from heirloom.data.resident import Images
@@ -65,12 +66,12 @@ def folder(tmp_path_factory) -> Iterator:
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """Let AutoAttack's parts take few steps."""
+    """Leave AutoAttack two of its attacks and few steps: what it finds is tested with the attacks."""
     from pyautoattack.autopgd_base import APGDAttack
-    from pyautoattack.fab_base import FABAttack
     from pyautoattack.square import SquareAttack
 
-    for part, steps, hurried in ((APGDAttack, "n_iter", 4), (FABAttack, "n_iter", 2), (SquareAttack, "n_queries", 8)):
+    monkeypatch.setattr(autoattack_module, "suite_for", lambda _classes: Suite(("apgd-ce", "square"), 1))
+    for part, steps, hurried in ((APGDAttack, "n_iter", 4), (SquareAttack, "n_queries", 8)):
 
         def perturb(self, *images, plain=part.perturb, steps=steps, hurried=hurried):
             setattr(self, steps, hurried)
@@ -141,7 +142,7 @@ def test_corruption_accuracy_is_the_share_of_conditions_an_image_is_right_under(
 
 
 class Answers:
-    """Stands in for answering a batch: counts, and is killed at batch number `at`."""
+    """Stands in for answering a batch: counts, warns as AutoAttack might, and is killed at batch number `at`."""
 
     def __init__(self, monkeypatch, at=None) -> None:
         self.count, self._at, self._plain = 0, at, PLAIN
@@ -151,6 +152,7 @@ class Answers:
         if self.count == self._at:
             raise KeyboardInterrupt
         self.count += 1
+        logging.getLogger(flags_module.LOGGER).warning("there are %d points with zero gradient", len(images))
         return self._plain(model, images)
 
 
@@ -160,8 +162,11 @@ BATCHES = 3 + 3 * 2 + 3 + 12  # clean, corrupted, under AutoAttack, under pgd
 
 @pytest.mark.usefixtures("hasty")
 def test_a_killed_judgement_continues_to_the_same_bytes_and_shows_no_batch_again(folder, tmp_path, monkeypatch):
+    Answers(monkeypatch)
     whole = contents(judge(folder, tmp_path / "whole"))
-    for killed in (2, 8, 11, 17):  # in each of the four
+    (flag,) = read_card(tmp_path / "whole" / "card.json")["autoattack_flags"]["aa"]
+    assert (flag["batches"], flag["images"]) == (3, 12)
+    for killed in (8, 11, 17):  # among corrupted images, under AutoAttack, under pgd
         out = tmp_path / f"killed-{killed}"
         Answers(monkeypatch, at=killed)
         with pytest.raises(KeyboardInterrupt):
@@ -238,7 +243,8 @@ def test_flags_count_batches_and_add_up_the_images_of_each():
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_model_without_gradients_is_flagged(tmp_path):
+def test_a_model_without_gradients_is_flagged(tmp_path, monkeypatch):
+    monkeypatch.setattr(autoattack_module, "suite_for", lambda _classes: Suite(("apgd-dlr",), 1))
     part = toy.opened(toy.write_data(tmp_path / "data", classes=4), "test").take(np.arange(0, 8, 4))
     model = toy.classifier(classes=4).eval()
     with torch.no_grad():

@@ -1,8 +1,9 @@
 """What pyautoattack's own checks warn of while it attacks: signs that its robust accuracy may be too high.
 
 pyautoattack 0.2 looks, for each batch it is given, whether the model answers one image in two ways, gives probabilities
-in place of logits, takes gradients itself, whether some images have no gradient at all, and whether Square, the one
-attack that needs none, still fools more than 0.2 % of the batch after the others. It logs what it finds and goes on.
+in place of logits, takes gradients itself, whether its loss of logits (DLR) has no gradient at some images, and whether
+Square, the one attack that needs none, still fools more than 0.2 % of the batch after the others. It logs what it finds
+and goes on.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heirloom.evaluation.measures import Measured, is_detail
+from heirloom.evaluation.measures import Measured
 from heirloom.evaluation.metrics import TEACHER, Evaluation, Outcome, Predictions, outcomes
 from heirloom.evaluation.statistics import Comparison, Pair, average, compare, holm
 from heirloom.reporting.tables import MEAN, SPLIT, Row, of_methods
@@ -126,18 +126,15 @@ def compared(pairs: Mapping[Compared, Mapping[str, Pair]], *, seed: int, purpose
 def adjusted(raw: Mapping[Compared, Comparison]) -> dict[Compared, Comparison]:
     """Replace raw p-values by Holm's, metric by metric; what has no test belongs to no family.
 
-    The accuracies under single corruptions, many and asked by nobody, are a family apart from the mean over all.
+    Rates and measures come apart, so the accuracies under single corruptions, which are rates, many and asked by
+    nobody, are no family with the mean over all.
     """
     adjusted = dict(raw)
-    for name in sorted({_family(key.rate) for key in raw}):
-        family = {key: p for key in raw if _family(key.rate) == name and (p := raw[key].p_value) is not None}
+    for metric in sorted({key.rate.metric for key in raw}):
+        family = {key: p for key in raw if key.rate.metric == metric and (p := raw[key].p_value) is not None}
         for key, p_value in zip(family, holm(list(family.values())), strict=True):
             adjusted[key] = replace(raw[key], p_value=p_value)
     return adjusted
-
-
-def _family(rate: Rate) -> tuple[str, bool]:
-    return rate.metric, is_detail(rate.metric, rate.condition)
 
 
 # -- means over data sets ----------------------------------------------------------------------------------------------
