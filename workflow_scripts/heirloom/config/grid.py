@@ -283,8 +283,9 @@ class Grid:
     @property
     def questions(self) -> dict[str, str]:
         """What each experiment asks."""
-        entries = {**self.study.experiments, **self.study.repair_experiments}
-        return {name: experiment.question for name, experiment in sorted(entries.items())}
+        asked = {name: entry.question for name, entry in self.study.experiments.items()}
+        asked |= {name: entry.question for name, entry in self.study.repair_experiments.items()}
+        return dict(sorted(asked.items()))
 
     def students_of(self, evaluation: Evaluation) -> list[Student]:
         """Students judged together."""

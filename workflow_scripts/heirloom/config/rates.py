@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from heirloom.config import paths
-from heirloom.config.estimate import Task
+from heirloom.config.tasks import Task
 from heirloom.config.work import Load
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import read_json, write_json

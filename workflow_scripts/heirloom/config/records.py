@@ -108,9 +108,9 @@ class Repaired:
     seed: int
 
     @property
-    def names(self) -> dict[str, str | int]:
+    def names(self) -> dict[str, str]:
         """What tells it from the others, by wildcard."""
-        return {"model": self.start.model, "repair": self.repair, "seed": self.seed}
+        return {"model": self.start.model, "repair": self.repair, "seed": str(self.seed)}
 
     def folder(self, study: str) -> str:
         """Where its weights lie."""

@@ -105,23 +105,30 @@ class RepairPlanner:
     def evaluate_robust(self, rule: str, folder: str, keys: Keys) -> Task:
         """Judge a robust model on test images, clean, attacked and corrupted."""
         grid, each = self._grid, self._repaired(keys)
-        counts, (cost, _, _) = self._counts[keys["dataset"]], self._seen(keys)
-        test = counts.test if counts else 0
-        suites = [grid.catalogue.corruptions[name] for name in repairs.suites_of(grid, each.start.model)]
-        looks = sum(chosen_images(suite.images, test) * len(suite.kinds) * len(suite.severities) for suite in suites)
-        attacks = repairs.attacks_of(grid, each).values()
-        looks += sum(attacked_images(attack, test) * attack_passes(attack) for attack in attacks)
-        threads = grid.study.evaluation_threads
-        load = looking_load(cost, images=test + looks, passes=1, batch=grid.study.attack_batch, threads=threads)
+        cost, _, _ = self._seen(keys)
+        study = grid.study
+        load = looking_load(
+            cost, images=self._looks(each), passes=1, batch=study.attack_batch, threads=study.evaluation_threads
+        )
         corrupted = [f"{paths.corruption_folder(name)}/card.json" for name in repairs.suites_of(grid, each.start.model)]
-        later = any(isinstance(attack, AutoAttack) for attack in attacks)
+        later = any(isinstance(attack, AutoAttack) for attack in repairs.attacks_of(grid, each).values())
         return Task(
             rule,
             f"{folder}/predictions.parquet",
-            needs=(self._data(keys), f"{each.folder(grid.study.name)}/card.json", *corrupted),
+            needs=(self._data(keys), f"{each.folder(study.name)}/card.json", *corrupted),
             loads=(load,),
             unknown="AutoAttack after its first attack (it runs on what that leaves)" if later else "",
         )
+
+    def _looks(self, each: Repaired) -> float:
+        """Count the passes in which a model sees its test images: clean, under each attack and corruption."""
+        grid, model = self._grid, each.start.model
+        counts = self._counts[grid.catalogue.robust[model].dataset]
+        test = counts.test if counts else 0
+        suites = [grid.catalogue.corruptions[name] for name in repairs.suites_of(grid, model)]
+        shown = sum(chosen_images(suite.images, test) * len(suite.kinds) * len(suite.severities) for suite in suites)
+        attacks = repairs.attacks_of(grid, each).values()
+        return test + shown + sum(attacked_images(attack, test) * attack_passes(attack) for attack in attacks)
 
     def _weights(self, rule: str, folder: str, keys: Keys) -> Task:
         """Write a model with a head for its data set."""
