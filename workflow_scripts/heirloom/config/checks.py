@@ -21,7 +21,7 @@ from heirloom.config.models import (
     Selection,
     Unlearning,
 )
-from heirloom.config.names import BODIES, CLEAN, CORRUPTED_LAYOUTS, LAYOUTS, MEAN, TEACHER, WRITERS
+from heirloom.config.names import BODIES, CLEAN, CORRUPTED_LAYOUTS, LAYOUTS, MEAN, TEACHER, UNREPAIRED, WRITERS
 from heirloom.config.study import Experiment
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
@@ -53,7 +53,7 @@ def _check_reserved(grid: Grid) -> None:
     """A name that the results use for something else would mix two things up."""
     taken: dict[str, tuple[Iterable[str], set[str]]] = {
         "name": ({grid.study.name}, {"shared", "cache"}),
-        "methods": (grid.methods, {TEACHER}),
+        "methods": (grid.methods, {TEACHER, UNREPAIRED}),
         "injections": (grid.catalogue.injections, {CLEAN}),
         "datasets": (grid.catalogue.datasets, {MEAN}),
         "attacks": (grid.catalogue.attacks, {CLEAN, *grid.catalogue.triggers}),

@@ -229,7 +229,7 @@ def _scope(grid: Grid, model: str, entry: RepairExperiment) -> dict[str, Any]:
     return {
         "attack_baseline": None,
         "attacks": sorted(entry.attacks),
-        "average": entry.average,
+        "average": False,  # a model knows one data set
         "baseline": entry.baseline,
         "injection_baseline": None,
         "measures": [metric for metric, wanted in measured.items() if wanted],

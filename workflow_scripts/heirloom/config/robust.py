@@ -258,5 +258,4 @@ class RepairExperiment(Strict):
     attacks: tuple[Name, ...] = Field((), description="entries of the attacks catalogue, on each model itself")
     corruptions: tuple[Name, ...] = Field((), description="entries of the corruptions catalogue, of the models' data")
     baseline: Name = Field("unrepaired", description="what the others are compared with: a repair, or unrepaired")
-    average: bool = Field(False, description="whether rates are also averaged over the data sets (data set mean)")
     criticality: bool = Field(False, description="whether criticality is measured though no repair ranks by it")
