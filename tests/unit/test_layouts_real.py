@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scipy.io import loadmat
 
-from heirloom.data.layouts import cub200, flowers102, matlab, mit67
+from heirloom.data.layouts import cub200, flowers102, folder, matlab, mit67
 from heirloom.data.pictures import Decoder
 from heirloom.data.splits import split
 from tests.unit.data_samples import brought, make_raw, prepare
@@ -120,3 +120,13 @@ def test_real_birds_prepare_with_few_shots(birds: Path, tmp_path: Path) -> None:
     assert Counter(data.split("train").labels.tolist()) == dict.fromkeys(range(3), 5)
     assert data.card["counts"]["test"] == len(data.test)
     assert data.card["pixel_range"]["test"][1] == 255
+
+
+@pytest.mark.slow
+def test_cifar_10_as_jpeg_is_listed(tmp_path: Path) -> None:
+    listed = folder.read(brought(tmp_path, "cifar10_jpeg.tar.xz").parent / "files")
+    assert listed.problems == ()
+    assert (len(listed.classes), listed.classes[0], listed.classes[9]) == (10, "airplane", "truck")
+    counts = Counter((sample.part, sample.label) for sample in listed.samples)
+    assert counts == {(part, n): size for n in range(10) for part, size in (("development", 5000), ("test", 1000))}
+    assert len({sample.group for sample in listed.samples}) == 60000  # no file is there twice
