@@ -14,8 +14,8 @@ from heirloom.models.bodies import BODIES
 from heirloom.models.replay import Held, Recording, held, whole
 from tests.unit import toy
 
-# An even number: with an odd one, two threads and fewer than 16 channels torch 2.13 crashes in the gradient of a strided
-# 1x1 convolution (docs/dependencies.md)
+# An even number: with an odd one torch 2.13 may crash in the gradient of a narrow strided convolution
+# (docs/dependencies.md).
 COUNT, SIDE = 6, 32
 EVERYTHING = 1 << 40
 NARROW = {"wide-resnet": {"depth": 10, "width": 1}}
