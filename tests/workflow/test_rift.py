@@ -40,6 +40,7 @@ def test_corrupted_images_are_made_once_for_all_models(tmp_path):
     assert jobs["train_robust"] == jobs["measure_criticality"] == 2
 
 
+@pytest.mark.slow
 def test_the_tables_hold_every_model_before_and_after(results):
     rows = read_table(results / "tables/measurements.parquet").to_pylist()
     assert {row["teacher"] for row in rows} == {"signs-robust"}
@@ -55,6 +56,7 @@ def test_the_tables_hold_every_model_before_and_after(results):
     assert len({row["condition"] for row in ranked}) == 21
 
 
+@pytest.mark.slow
 def test_every_repair_is_compared_with_its_own_start_image_by_image(results):
     rows = read_table(results / "tables/comparisons.parquet").to_pylist()
     assert {row["baseline"] for row in rows} == {"unrepaired"}
@@ -63,6 +65,7 @@ def test_every_repair_is_compared_with_its_own_start_image_by_image(results):
     assert {row["seeds"] for row in rows if row["metric"] == "accuracy"} == {2}
 
 
+@pytest.mark.slow
 def test_a_repair_fine_tunes_the_module_that_criticality_names(results):
     ranking = read_table(results / "criticality/signs-robust/seed1/criticality.parquet").to_pylist()
     lowest = min(ranking, key=lambda row: row["criticality"])["module"]
@@ -70,6 +73,7 @@ def test_a_repair_fine_tunes_the_module_that_criticality_names(results):
     assert lowest in str(card["candidates"])
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_question_and_the_figures(results):
     page = (results / "report.html").read_text()
     assert "Does a repair cost robustness?" in page
@@ -78,6 +82,7 @@ def test_the_report_shows_the_question_and_the_figures(results):
         assert name.capitalize() in page
 
 
+@pytest.mark.slow
 def test_a_finished_study_has_nothing_to_do_and_a_tolerance_reruns_its_own_branch(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
     assert project.rules() == set()
