@@ -38,6 +38,7 @@ wildcard_constraints:
     model=NAME_PATTERN,
     repair=NAME_PATTERN,
     suite=NAME_PATTERN,
+    box="white-box|black-box",
     seed="[0-9]+",
 
 
@@ -101,4 +102,5 @@ include: "rules/defences.smk"
 include: "rules/transfer.smk"
 include: "rules/evaluation.smk"
 include: "rules/rift.smk"
+include: "rules/fpd.smk"
 include: "rules/report.smk"

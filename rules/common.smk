@@ -8,11 +8,12 @@ OUTPUTS:    none
 import os
 from importlib.metadata import version
 
-from heirloom.config import attention, repairs
+from heirloom.attacks.catalogue import WHITE_BOX
+from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
 from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, Pruning
 from heirloom.config.names import CLEAN
-from heirloom.config.records import Evaluation, Repaired, Student, plain
+from heirloom.config.records import OWN_BOX, Attacked, Evaluation, Repaired, Student, plain
 from heirloom.config.robust import CorruptedFiles
 from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.models.bodies import BODIES
@@ -198,9 +199,19 @@ def robust_code(wildcards):
     return [BODIES[robust_of(wildcards).body.name].builder]
 
 
+def earlier_weights(wildcards):
+    """Inputs: the weights that the training of a robust model begins with, if it begins with another's."""
+    before = robust_models.start_of(GRID, wildcards.model)
+    folders = [robust_models.weights_of(GRID, before, int(wildcards.seed)).folder] if before else []
+    return {
+        "start_card": [f"{folder}/card.json" for folder in folders],
+        "start_weights": ancient([f"{folder}/weights.safetensors" for folder in folders]),
+    }
+
+
 def start_of(wildcards):
     """The grid's record of the robust model that a repair begins with."""
-    return repairs.start(GRID, wildcards.model, int(wildcards.seed))
+    return robust_models.weights_of(GRID, wildcards.model, int(wildcards.seed))
 
 
 def repaired_of(wildcards):
@@ -248,6 +259,30 @@ def corrupted_images(wildcards):
         "corruption_images": ancient([f"{folder}/images.npy" for folder in folders]),
         "corruption_indexes": ancient([f"{folder}/index.parquet" for folder in folders]),
     }
+
+
+def attacked_of(wildcards):
+    """The grid's record of a suite of attacks through one model."""
+    return Attacked(wildcards.box, wildcards.model, wildcards.suite, int(wildcards.seed))
+
+
+def attacked_models(wildcards):
+    """Inputs: the model that is attacked and, where it is but a substitute, the models that are shown what it gave."""
+    targets = [] if wildcards.box == OWN_BOX else attacking.targets_of(GRID, attacked_of(wildcards))
+    folders = [robust_models.weights_of(GRID, name, int(wildcards.seed)).folder for name in targets]
+    return {
+        **model(start_of(wildcards).folder, prefix="model_"),
+        "target_cards": [f"{folder}/card.json" for folder in folders],
+        "target_weights": ancient([f"{folder}/weights.safetensors" for folder in folders]),
+    }
+
+
+def attacked_code(wildcards):
+    """Modules that attacks on robust models and the bodies of all models run."""
+    each = attacked_of(wildcards)
+    bodies = {GRID.catalogue.robust[name].body.name for name in (each.model, *attacking.targets_of(GRID, each))}
+    attacks = attacking.attacks_of(GRID, each).values()
+    return sorted({*(WHITE_BOX[attack.kind] for attack in attacks), *(BODIES[name].builder for name in bodies)})
 
 
 def attention_folders(wildcards):

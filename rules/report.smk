@@ -5,12 +5,12 @@ INPUTS:     results/<study>/evaluations/*/*/*/predictions.parquet, measures; ben
             histories and cards of the trainings; prepared data and triggers for the contact sheets; attention's panels
 OUTPUTS:    results/<study>/tables/{measurements,summary,comparisons,costs}.parquet, summary.{csv,html,tex}
             results/<study>/figures/{attack_success,trade_off,training_curves,contact_sheet_<injection>}.{png,pdf}
-            results/<study>/figures/robustness.{png,pdf} of robust models
+            results/<study>/figures/{robustness,strength}.{png,pdf} of robust models
             results/<study>/figures/attention_<experiment>.{png,pdf,txt}
             results/<study>/report.html
 """
 
-from heirloom.config import repairs
+from heirloom.config import attacking
 from heirloom.config.grid import FIGURES as FIGURE_NAMES
 from heirloom.config.jobs import benchmarks, histories
 from heirloom.config.published import published_for
@@ -18,7 +18,8 @@ from heirloom.config.tabled import tabled
 from heirloom.config.workflow import command_of
 
 TABLED = tabled(GRID)
-SUMMARY_FIGURES = [*FIGURE_NAMES, *(name for name in repairs.SUMMARY_FIGURES if name in repairs.figures(GRID))]
+FROM_SUMMARY = [attacking.RATES, attacking.STRENGTH]
+SUMMARY_FIGURES = [*FIGURE_NAMES, *(name for name in FROM_SUMMARY if name in GRID.figures)]
 HISTORIES = histories(GRID)
 TABLES = f"{paths.RESULTS}/{STUDY}/tables"
 FIGURES = f"{paths.RESULTS}/{STUDY}/figures"
@@ -119,6 +120,7 @@ rule draw_figures:
     params:
         trainings=list(HISTORIES.values()),
         controls=GRID.controls,
+        ladders=attacking.ladders(GRID),
         code=code_of("draw_figures"),
     script:
         "../workflow_scripts/draw_figures.py"
@@ -190,7 +192,7 @@ TEACHERS = [(name, CLEAN) for name in GRID.teacher_names]
 TEACHERS += [names for names in GRID.infected_teachers if names not in TEACHERS]
 
 
-EMBEDDED = [*FIGURE_NAMES, *repairs.figures(GRID)]
+EMBEDDED = [name for name in GRID.figures if name in {*FIGURE_NAMES, *GRID.model_figures}]
 
 
 rule write_report:

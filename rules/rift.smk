@@ -12,7 +12,6 @@ OUTPUTS:    results/shared/corruptions/{suite}/{card.json,images.npy,index.parqu
             results/<study>/figures/{criticality,interpolation}.{png,pdf}
 """
 
-from heirloom.attacks.catalogue import WHITE_BOX
 from heirloom.config.robust import RobustFetched, RobustTrained
 from heirloom.data.layouts import CORRUPTED_LAYOUTS
 from heirloom.evaluation.corruptions import CORRUPTERS
@@ -60,6 +59,7 @@ rule corrupt_dataset:
 rule train_robust:
     input:
         unpack(lambda wildcards: prepared(robust_data(wildcards), "development")),
+        unpack(lambda wildcards: earlier_weights(wildcards)),
     output:
         card=f"{ROBUST}/card.json",
         weights=f"{ROBUST}/weights.safetensors",
@@ -72,20 +72,20 @@ rule train_robust:
         model=only(GRID.names("robust", RobustTrained)),
     conda:
         "../envs/heirloom.yaml"
-    threads: lambda wildcards: repairs.training(GRID, wildcards.model).training.threads
+    threads: lambda wildcards: robust_models.training(GRID, wildcards.model).training.threads
     resources:
         **resources_of("train_robust"),
     params:
         body=lambda wildcards: plain(robust_of(wildcards).body),
         normalisation=lambda wildcards: plain(robust_of(wildcards).normalisation),
-        objective=lambda wildcards: plain(repairs.training(GRID, wildcards.model).objective),
-        training=lambda wildcards: plain(repairs.training(GRID, wildcards.model).training),
-        judge=lambda wildcards: plain(repairs.training(GRID, wildcards.model).judge),
+        objective=lambda wildcards: plain(robust_models.training(GRID, wildcards.model))["objective"],
+        training=lambda wildcards: plain(robust_models.training(GRID, wildcards.model))["training"],
+        judge=lambda wildcards: plain(robust_models.training(GRID, wildcards.model))["judge"],
         augmentation=lambda wildcards: GRID.augmentation_of(robust_of(wildcards).dataset),
         code=code_of(
             "train_robust",
             lambda wildcards: [
-                OBJECTIVES[repairs.training(GRID, wildcards.model).objective.objective],
+                OBJECTIVES[robust_models.training(GRID, wildcards.model).objective.objective],
                 *robust_code(wildcards),
             ],
         ),
@@ -112,7 +112,7 @@ rule fetch_robust:
     params:
         body=lambda wildcards: plain(robust_of(wildcards).body),
         normalisation=lambda wildcards: plain(robust_of(wildcards).normalisation),
-        file=lambda wildcards: plain(repairs.fetching(GRID, wildcards.model))["file"],
+        file=lambda wildcards: plain(robust_models.fetching(GRID, wildcards.model))["file"],
         code=code_of(
             "fetch_robust",
             lambda wildcards: [*robust_code(wildcards), BODIES[robust_of(wildcards).body.name].reader],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from heirloom.config import repairs
+from heirloom.config import repairs, robust_models
 from heirloom.config.estimate import Arrival, estimate
 from heirloom.config.grid import Grid
 from heirloom.config.jobs import costly_jobs, histories
@@ -60,7 +60,7 @@ def refusal(content):
 
 def test_each_seed_is_trained_ranked_repaired_and_judged_before_and_after(content):
     grid = grid_of(content)
-    assert repairs.starts(grid) == repairs.ranked(grid) == [FIRST, SECOND]
+    assert robust_models.weights(grid) == repairs.ranked(grid) == [FIRST, SECOND]
     assert repairs.judged(grid) == [
         Repaired(start, repair, start.seed) for start in (FIRST, SECOND) for repair in ("head", "ranked", "unrepaired")
     ]
@@ -242,17 +242,17 @@ def test_rift_is_judged_by_autoattack_and_at_every_severity(rift):
 
 
 def test_rift_has_three_data_sets_three_bodies_and_the_other_objectives(rift):
-    models = repairs.models(rift)
+    models = robust_models.models(rift)
     trained = {(entry.dataset, entry.body.name) for entry in models.values()}
     assert len(trained) == 9
     assert {entry.source.objective.objective for entry in models.values()} == {
         *("adversarial-training", "trades", "mart", "awp", "score")
     }
-    assert len(repairs.starts(rift)) == len(models) * 3 == 17 * 3
+    assert len(robust_models.weights(rift)) == len(models) * 3 == 17 * 3
 
 
 def test_every_published_module_exists_in_its_body(rift):
-    for name, entry in repairs.models(rift).items():
+    for name, entry in robust_models.models(rift).items():
         with torch.device("meta"):
             body = build_body(entry.body, classes=10)
         assert isinstance(body.get_submodule(entry.published_module), torch.nn.Conv2d), name

@@ -79,7 +79,8 @@ def _check_downloads(grid: Grid) -> None:
                 )
 
 
-def _require(grid: Grid, name: str, known: Mapping[str, Any] | set[str], kind: str, key: str) -> None:
+def require(grid: Grid, name: str, known: Mapping[str, Any] | set[str], kind: str, key: str) -> None:
+    """Raise ConfigError for a name that is none of those known."""
     if name not in known:
         raise ConfigError(f'unknown {kind} "{name}"', where=f"{grid.where}, {key}", mend=nearest(name, known))
 
@@ -87,24 +88,24 @@ def _require(grid: Grid, name: str, known: Mapping[str, Any] | set[str], kind: s
 def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
     catalogue, study = grid.catalogue, grid.study
     for teacher in experiment.teachers:
-        _require(grid, teacher, catalogue.teachers, "teacher", f"{key}.teachers")
+        require(grid, teacher, catalogue.teachers, "teacher", f"{key}.teachers")
     for injection in experiment.injections:
-        _require(grid, injection, {CLEAN, *catalogue.injections}, "injection", f"{key}.injections")
+        require(grid, injection, {CLEAN, *catalogue.injections}, "injection", f"{key}.injections")
     for dataset in experiment.datasets:
-        _require(grid, dataset, catalogue.datasets, "data set", f"{key}.datasets")
-        _require(grid, dataset, study.preparations, "preparation for data set", "preparations")
-        _check_preparation(grid, dataset, study.preparations[dataset], "preparations")
+        require(grid, dataset, catalogue.datasets, "data set", f"{key}.datasets")
+        require(grid, dataset, study.preparations, "preparation for data set", "preparations")
+        check_preparation(grid, dataset, study.preparations[dataset], "preparations")
     if experiment.same_data_set:
         _check_own_data_sets(grid, key, experiment)
     for method in experiment.methods:
-        _require(grid, method, grid.methods, "method", f"{key}.methods")
+        require(grid, method, grid.methods, "method", f"{key}.methods")
         _check_method(grid, method)
         _check_head(grid, key, experiment, method)
     for detector in experiment.detectors:
-        _require(grid, detector, catalogue.detectors, "detector", f"{key}.detectors")
+        require(grid, detector, catalogue.detectors, "detector", f"{key}.detectors")
     _check_detected(grid, key, experiment)
     for attack in experiment.attacks:
-        _require(grid, attack, catalogue.attacks, "attack", f"{key}.attacks")
+        require(grid, attack, catalogue.attacks, "attack", f"{key}.attacks")
     _check_baselines(grid, key, experiment)
 
 
@@ -117,7 +118,7 @@ def _check_baselines(grid: Grid, key: str, experiment: Experiment) -> None:
     }
     for kind, (name, known, field) in baselines.items():
         if name is not None:
-            _require(grid, name, set(known), f"{kind} of this experiment", f"{key}.{field}")
+            require(grid, name, set(known), f"{kind} of this experiment", f"{key}.{field}")
 
 
 def _check_somebody_is_judged(grid: Grid, key: str, experiment: Experiment) -> None:
@@ -140,15 +141,15 @@ def _check_method(grid: Grid, name: str) -> None:
     key = f"methods.{name}"
     if isinstance(entry, Selection):
         for candidate in entry.candidates:
-            _require(grid, candidate, set(grid.methods) - set(grid.selections), "candidate", f"{key}.candidates")
+            require(grid, candidate, set(grid.methods) - set(grid.selections), "candidate", f"{key}.candidates")
             _check_method(grid, candidate)
         _check_candidates(grid, entry, key)
         return
     for dataset in entry.per_dataset:
-        _require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
+        require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
     if isinstance(entry, Unlearning):
         for recipe in (entry, *(entry.for_dataset(dataset) for dataset in entry.per_dataset)):
-            _require(grid, recipe.detector, grid.catalogue.detectors, "detector", f"{key}.detector")
+            require(grid, recipe.detector, grid.catalogue.detectors, "detector", f"{key}.detector")
 
 
 def _check_head(grid: Grid, key: str, experiment: Experiment, method: str) -> None:
@@ -205,18 +206,19 @@ def _check_candidates(grid: Grid, entry: Selection, key: str) -> None:
                 )
 
 
-def _check_preparation(grid: Grid, dataset: str, preparation: str, key: str) -> None:
-    _require(grid, dataset, grid.catalogue.datasets, "data set", key)
+def check_preparation(grid: Grid, dataset: str, preparation: str, key: str) -> None:
+    """Raise ConfigError for a data set or preparation that no catalogue has."""
+    require(grid, dataset, grid.catalogue.datasets, "data set", key)
     known = grid.catalogue.datasets[dataset].preparations
-    _require(grid, preparation, known, f'preparation of "{dataset}"', key)
+    require(grid, preparation, known, f'preparation of "{dataset}"', key)
 
 
 def _check_injection(grid: Grid, name: str) -> None:
     injection = grid.injection(name)
     key = f"injections.{name}"
-    _check_preparation(grid, injection.dataset, injection.preparation, key)
+    check_preparation(grid, injection.dataset, injection.preparation, key)
     if injection.trigger is not None:
-        _require(grid, injection.trigger, grid.catalogue.triggers, "trigger", f"{key}.trigger")
+        require(grid, injection.trigger, grid.catalogue.triggers, "trigger", f"{key}.trigger")
     if injection.kind != "clean" and injection.control is None:
         raise ConfigError(
             f'the injection "{name}" has no control, so no rate of it could be judged',
@@ -224,7 +226,7 @@ def _check_injection(grid: Grid, name: str) -> None:
             mend="add an injection of kind clean with the same recipe, and name it as control",
         )
     if injection.control is not None:
-        _require(grid, injection.control, grid.catalogue.injections, "injection", f"{key}.control")
+        require(grid, injection.control, grid.catalogue.injections, "injection", f"{key}.control")
         _check_control(grid, name, injection, grid.injection(injection.control))
 
 
@@ -287,7 +289,7 @@ def _check_attack(grid: Grid, name: str) -> None:
             where=f"{grid.where}, {key}",
             mend="name an attack of kind noise with the same units, epsilon and clip",
         )
-    _require(grid, entry.control, grid.catalogue.attacks, "attack", f"{key}.control")
+    require(grid, entry.control, grid.catalogue.attacks, "attack", f"{key}.control")
     control = grid.attack(entry.control)
     differing = [each for each in ("units", "epsilon", "clip") if getattr(entry, each) != getattr(control, each)]
     if not isinstance(control, NoiseAttack) or differing:
@@ -298,7 +300,7 @@ def _check_attack(grid: Grid, name: str) -> None:
         )
     if entry.knows_slice_of is not None:
         kind = "pruning method of one slice for all seeds"
-        _require(grid, entry.knows_slice_of, _of_one_slice(grid), kind, f"{key}.knows_slice_of")
+        require(grid, entry.knows_slice_of, _of_one_slice(grid), kind, f"{key}.knows_slice_of")
 
 
 def _of_one_slice(grid: Grid) -> set[str]:
@@ -313,19 +315,19 @@ def _of_one_slice(grid: Grid) -> set[str]:
 def _check_teacher(grid: Grid, name: str) -> None:
     entry = grid.teacher(name)
     bodies = resolve(BODIES)
-    _require(grid, entry.body.name, bodies, "body", f"teachers.{name}.body.name")
+    require(grid, entry.body.name, bodies, "body", f"teachers.{name}.body.name")
     for option in entry.body.options:
-        _require(grid, option, bodies[entry.body.name].options, "option", f"teachers.{name}.body.options")
+        require(grid, option, bodies[entry.body.name].options, "option", f"teachers.{name}.body.options")
     if isinstance(entry.source, Pretrained):
-        _check_preparation(grid, entry.source.dataset, entry.source.preparation, f"teachers.{name}")
+        check_preparation(grid, entry.source.dataset, entry.source.preparation, f"teachers.{name}")
     elif entry.source.dataset is not None:
         known = grid.catalogue.datasets
-        _require(grid, entry.source.dataset, known, "data set", f"teachers.{name}.source.dataset")
+        require(grid, entry.source.dataset, known, "data set", f"teachers.{name}.source.dataset")
 
 
 def _check_dataset(grid: Grid, name: str) -> None:
     entry = grid.dataset(name)
     layouts = {**resolve(LAYOUTS), **resolve(CORRUPTED_LAYOUTS)}
-    _require(grid, entry.layout, layouts, "layout", f"datasets.{name}.layout")
+    require(grid, entry.layout, layouts, "layout", f"datasets.{name}.layout")
     if isinstance(entry.source, Drawn):
-        _require(grid, entry.source.writer, resolve(WRITERS), "writer", f"datasets.{name}.source.writer")
+        require(grid, entry.source.writer, resolve(WRITERS), "writer", f"datasets.{name}.source.writer")

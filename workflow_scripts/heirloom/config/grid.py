@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from heirloom.config import attention, paths, repairs
+from heirloom.config import attacking, attention, paths, repairs, robust_models
 from heirloom.config.checks import check_names
 from heirloom.config.models import (
     Attack,
-    AutoAttack,
     Dataset,
     Detector,
     Drawn,
@@ -29,12 +28,12 @@ from heirloom.config.models import (
     Method,
     MethodEntry,
     NoiseAttack,
-    PGDAttack,
     Pretrained,
     RemoteFile,
     Selection,
     Teacher,
     Unlearning,
+    WhiteBox,
 )
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, plain
@@ -57,7 +56,9 @@ class Grid:
 
     def __post_init__(self) -> None:
         """Check every name, once."""
+        robust_models.check(self)
         repairs.check(self)
+        attacking.check(self)
         check_names(self)
         for evaluation in self.evaluations:
             self.targets_of(evaluation)
@@ -141,7 +142,7 @@ class Grid:
     def attack_names(self) -> list[str]:
         """Attacks of the study, the noises they are compared with included."""
         of_students = {name for experiment in self.study.experiments for name in self._attack_names(experiment)}
-        return sorted(of_students | repairs.attack_names(self))
+        return sorted(of_students | repairs.attack_names(self) | attacking.attack_names(self))
 
     @property
     def injection_names(self) -> list[str]:
@@ -285,6 +286,7 @@ class Grid:
         """What each experiment asks."""
         asked = {name: entry.question for name, entry in self.study.experiments.items()}
         asked |= {name: entry.question for name, entry in self.study.repair_experiments.items()}
+        asked |= {name: entry.question for name, entry in self.study.attack_experiments.items()}
         return dict(sorted(asked.items()))
 
     def students_of(self, evaluation: Evaluation) -> list[Student]:
@@ -448,7 +450,12 @@ class Grid:
         entry = self.attack(attack)
         return entry.knows_slice_of if isinstance(entry, FeatureAttack) else None
 
-    def white_box_of(self, student: Student) -> dict[str, PGDAttack | AutoAttack]:
+    def white_box(self, names: Iterable[str]) -> dict[str, WhiteBox]:
+        """Those of some attacks that go at a model itself, by name, sorted."""
+        found = {name: self.attack(name) for name in sorted(names)}
+        return {name: entry for name, entry in found.items() if not isinstance(entry, FeatureAttack | NoiseAttack)}
+
+    def white_box_of(self, student: Student) -> dict[str, WhiteBox]:
         """Attacks on a student itself, by name, sorted."""
         names = {
             name
@@ -456,8 +463,7 @@ class Grid:
             if student.method in self.study.experiments[experiment].methods
             for name in self.study.experiments[experiment].attacks
         }
-        found = {name: self.attack(name) for name in sorted(names)}
-        return {name: entry for name, entry in found.items() if isinstance(entry, PGDAttack | AutoAttack)}
+        return self.white_box(names)
 
     @cached_property
     def attacked_students(self) -> list[Student]:
@@ -504,13 +510,14 @@ class Grid:
 
     def _attacks_described(self, evaluation: Evaluation) -> dict[str, dict[str, Any]]:
         """What the tables need to know of the attacks these students see."""
-        described = {}
-        for name in self._attacks_on(evaluation):
-            entry = self.attack(name)
-            control = entry.control if isinstance(entry, FeatureAttack) else None
-            kind = entry.kind if isinstance(entry, FeatureAttack | NoiseAttack) else "white-box"
-            described[name] = {"kind": kind, "target": None, "control": control, "title": entry.title}
-        return described
+        return {name: self.attack_described(name) for name in self._attacks_on(evaluation)}
+
+    def attack_described(self, name: str) -> dict[str, Any]:
+        """What the tables need to know of an attack that is no trigger."""
+        entry = self.attack(name)
+        control = entry.control if isinstance(entry, FeatureAttack) else None
+        kind = "white-box" if self.white_box([name]) else entry.kind
+        return {"kind": kind, "target": None, "control": control, "title": entry.title}
 
     def _scope(self, experiment: str) -> dict[str, Any]:
         """What an experiment asks of the evaluations that it shares with others."""
@@ -551,7 +558,9 @@ class Grid:
             "methods": {name: plain(self.methods[name]) for name in self.method_names},
             "attacks": {name: plain(self.attack(name)) for name in self.attack_names},
             "detectors": {each.detector: plain(self.detector(each.detector)) for each in self.detections},
+            **robust_models.recipes(self),
             **repairs.recipes(self),
+            **attacking.recipes(self),
             "triggers": {name: plain(entry) for name, entry in self.catalogue.triggers.items() if name in self._shown},
         }
         return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
@@ -576,7 +585,7 @@ class Grid:
         sources = [self.teacher(name).source for name in self.teacher_names]
         users: list[Injection | Pretrained] = [*injections, *(s for s in sources if isinstance(s, Pretrained))]
         of_users = {user.preparation for user in users if user.dataset == dataset}
-        of_robust = {preparation for name, preparation in repairs.prepared_data(self) if name == dataset}
+        of_robust = {preparation for name, preparation in robust_models.prepared_data(self) if name == dataset}
         of_students = {self.study.preparations[dataset]} if dataset in self.study.preparations else set()
         return sorted(of_users | of_robust | of_students)
 
@@ -600,7 +609,7 @@ class Grid:
         ]
         clean = [paths.teacher_folder(name, CLEAN) for name in self.teacher_names]
         infected = [paths.teacher_folder(*names) for names in self.infected_teachers]
-        robust = [each.folder for each in repairs.starts(self)]
+        robust = [each.folder for each in robust_models.weights(self)]
         corrupted = [paths.corruption_folder(name) for name in repairs.suites(self)]
         return sorted({*data, *clean, *infected, *robust, *corrupted, f"{paths.RESULTS}/{self.study.name}"})
 
@@ -612,7 +621,12 @@ class Grid:
     @property
     def figures(self) -> list[str]:
         """Names of the study's figures, the contact sheets last."""
-        return [*FIGURES, *repairs.figures(self), *attention.figures(self).values(), *self.contact_sheets]
+        return [*FIGURES, *self.model_figures, *attention.figures(self).values(), *self.contact_sheets]
+
+    @property
+    def model_figures(self) -> list[str]:
+        """Names of the figures of repaired and attacked models."""
+        return list(dict.fromkeys((*repairs.figures(self), *attacking.figures(self))))
 
     @property
     def contact_sheets(self) -> list[str]:
@@ -633,5 +647,5 @@ class Grid:
         of_injections = {self.injection(name).dataset for name in self.injection_names}
         sources = [self.teacher(name).source for name in self.teacher_names]
         of_teachers = {source.dataset for source in sources if isinstance(source, Pretrained)}
-        of_robust = {name for name, _ in repairs.prepared_data(self)} | repairs.published_corruptions(self)
+        of_robust = {name for name, _ in robust_models.prepared_data(self)} | repairs.published_corruptions(self)
         return sorted(of_students | of_injections | of_teachers | of_robust)

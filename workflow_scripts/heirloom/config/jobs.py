@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from heirloom.config import attention, paths, repairs
+from heirloom.config import attacking, attention, paths, repairs, robust_models
 from heirloom.config.grid import Grid
 from heirloom.config.models import Drawn, Pretrained
 from heirloom.config.names import CLEAN, TEACHER, UNREPAIRED
@@ -30,7 +30,7 @@ def histories(grid: Grid) -> dict[str, dict[str, Any]]:
     for student in grid.students:
         keys = {**vars(student.evaluation), **_own(student)}
         found[f"{student.folder(grid.study.name)}/history.parquet"] = keys
-    trained = [each for each in repairs.starts(grid) if _is_trained(grid, each)]
+    trained = [each for each in robust_models.weights(grid) if _is_trained(grid, each)]
     return found | {f"{each.folder}/history.parquet": _of_robust(grid, each) for each in trained}
 
 
@@ -48,7 +48,9 @@ def costly_jobs(grid: Grid) -> Iterator[Job]:
     yield from _detection_jobs(grid)
     yield from _student_jobs(grid)
     yield from _attack_jobs(grid)
+    yield from _robust_jobs(grid)
     yield from _repair_jobs(grid)
+    yield from _attacked_jobs(grid)
 
 
 def _data_jobs(grid: Grid) -> Iterator[Job]:
@@ -103,11 +105,14 @@ def _own(student: Student) -> dict[str, Any]:
     return {"method": student.method, "seed": student.seed}
 
 
-def _repair_jobs(grid: Grid) -> Iterator[Job]:
-    study = grid.study.name
-    for each in repairs.starts(grid):
+def _robust_jobs(grid: Grid) -> Iterator[Job]:
+    for each in robust_models.weights(grid):
         rule = "train_robust" if _is_trained(grid, each) else "fetch_robust"
         yield rule, each.folder, _of_robust(grid, each)
+
+
+def _repair_jobs(grid: Grid) -> Iterator[Job]:
+    study = grid.study.name
     for each in repairs.ranked(grid):
         yield "measure_criticality", each.criticality_folder(study), _of_robust(grid, each)
     for model in repairs.repaired(grid):
@@ -117,6 +122,14 @@ def _repair_jobs(grid: Grid) -> Iterator[Job]:
     for model in repairs.judged(grid):
         keys = _of_robust(grid, model.start) | {"method": model.repair, "seed": model.seed}
         yield "evaluate_robust", model.robustness_folder(study), keys
+
+
+def _attacked_jobs(grid: Grid) -> Iterator[Job]:
+    for each in attacking.attacked(grid):
+        place = attacking.evaluation_of(grid, each.model)
+        # costs have no column of suites: a suite stands where an attack would
+        keys = {**vars(place), "method": each.model, "seed": each.seed, "attack": each.suite}
+        yield "attack_model", each.folder(grid.study.name), keys
 
 
 def _is_trained(grid: Grid, each: Robust) -> bool:

@@ -24,6 +24,7 @@ CATALOGUE_FILES = {
     "robust": "robust.yaml",
     "repairs": "repairs.yaml",
     "corruptions": "corruptions.yaml",
+    "suites": "suites.yaml",
 }
 
 Model = TypeVar("Model", bound=BaseModel)

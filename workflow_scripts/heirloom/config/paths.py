@@ -135,6 +135,18 @@ def robustness_folder(
     return f"{RESULTS}/{study}/robustness/{model}/{repair}/seed{seed}"
 
 
+def attacked_folder(
+    *,
+    study: str,
+    box: str = "{box}",
+    model: str = "{model}",
+    suite: str = "{suite}",
+    seed: str | int = "{seed}",
+) -> str:
+    """Folder of the predictions under a suite of attacks through one model, on itself or on others."""
+    return f"{RESULTS}/{study}/attacked/{box}/{model}/{suite}/seed{seed}"
+
+
 def table(study: str, name: str) -> str:
     """A table of a study, file name with its extension."""
     return f"{RESULTS}/{study}/tables/{name}"

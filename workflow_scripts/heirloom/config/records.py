@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from heirloom.config import paths
 from heirloom.config.names import UNREPAIRED
 
+OWN_BOX, BLACK_BOX = "white-box", "black-box"
+
 
 @dataclass(frozen=True, order=True)
 class Evaluation:
@@ -125,6 +127,20 @@ class Repaired:
     def robustness_folder(self, study: str) -> str:
         """Where its predictions lie."""
         return paths.robustness_folder(study=study, **self.names)
+
+
+@dataclass(frozen=True, order=True)
+class Attacked:
+    """A suite of attacks through one model: on itself ("white-box"), or crafted on it for others ("black-box")."""
+
+    box: str
+    model: str
+    suite: str
+    seed: int
+
+    def folder(self, study: str) -> str:
+        """Where the predictions under its attacks lie."""
+        return paths.attacked_folder(study=study, **vars(self))
 
 
 def plain(model: BaseModel) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from heirloom.config import paths, repairs
+from heirloom.config import paths, repairs, robust_models
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import Grid
 from heirloom.config.models import AutoAttack, Counts
@@ -61,7 +61,7 @@ class RepairPlanner:
         task = self._weights(rule, folder, keys)
         cost, _, validation = self._seen(keys)
         return replace(
-            task, loads=(robust_load(repairs.training(self._grid, keys["teacher"]), cost, validation=validation),)
+            task, loads=(robust_load(robust_models.training(self._grid, keys["teacher"]), cost, validation=validation),)
         )
 
     def fetch_robust(self, rule: str, folder: str, keys: Keys) -> Task:
@@ -154,7 +154,7 @@ class RepairPlanner:
         return cost, stored_images(counts, sizes) - validation - counts.test, validation
 
     def _repaired(self, keys: Keys) -> Repaired:
-        start = repairs.start(self._grid, keys["teacher"], keys["seed"])
+        start = robust_models.weights_of(self._grid, keys["teacher"], keys["seed"])
         return Repaired(start, keys["method"], keys["seed"])
 
     def _start(self, keys: Keys) -> str:

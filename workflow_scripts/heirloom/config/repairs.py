@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from heirloom.config.load import nearest
-from heirloom.config.models import AutoAttack, PGDAttack
-from heirloom.config.names import BODIES, CLEAN, CORRUPTED_LAYOUTS, UNREPAIRED
+from heirloom.config import robust_models
+from heirloom.config.checks import require
+from heirloom.config.models import WhiteBox
+from heirloom.config.names import CLEAN, CORRUPTED_LAYOUTS, UNREPAIRED, WHITE_BOX
 from heirloom.config.records import Evaluation, Repaired, Robust, plain
 from heirloom.config.robust import (
     CorruptedFiles,
@@ -16,9 +17,7 @@ from heirloom.config.robust import (
     RankedModules,
     Repair,
     RepairExperiment,
-    RobustFetched,
     RobustModel,
-    RobustTrained,
 )
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
@@ -37,28 +36,11 @@ def repairs(grid: Grid) -> dict[str, Repair]:
     return {**grid.catalogue.repairs, **grid.study.repairs}
 
 
-def models(grid: Grid) -> dict[str, RobustModel]:
-    """Robust models of the study by name, sorted."""
-    names = {name for experiment in _experiments(grid) for name in experiment.models}
-    return {name: grid.catalogue.robust[name] for name in sorted(names)}
-
-
-def start(grid: Grid, model: str, seed: int) -> Robust:
-    """The model that a seed of the study begins with: one for all seeds where somebody else trained it."""
-    fetched = isinstance(grid.catalogue.robust[model].source, RobustFetched)
-    return Robust(model, 0 if fetched else seed)
-
-
-def starts(grid: Grid) -> list[Robust]:
-    """Every robust model before any repair, sorted."""
-    return sorted({start(grid, name, seed) for name in models(grid) for seed in grid.study.seeds})
-
-
 def judged(grid: Grid) -> list[Repaired]:
     """Every robust model that is judged, unrepaired ones among them, each once however many experiments share it."""
     return sorted(
         {
-            Repaired(start(grid, model, seed), repair, seed)
+            Repaired(robust_models.weights_of(grid, model, seed), repair, seed)
             for experiment in _experiments(grid)
             for model in experiment.models
             for repair in (UNREPAIRED, *experiment.repairs)
@@ -76,7 +58,7 @@ def ranked(grid: Grid) -> list[Robust]:
     """Every robust model whose modules are ranked by criticality: a repair needs it, or an experiment asks for it."""
     asked = {name for experiment in _experiments(grid) if experiment.criticality for name in experiment.models}
     needed = {each.start for each in repaired(grid) if ranks(grid, each.repair)}
-    return sorted(needed | {each for each in starts(grid) if each.model in asked})
+    return sorted(needed | {each for each in robust_models.weights(grid) if each.model in asked})
 
 
 def ranks(grid: Grid, repair: str) -> bool:
@@ -97,7 +79,7 @@ def suites_of(grid: Grid, model: str) -> list[str]:
     return sorted(name for name in named if _data(grid.catalogue.corruptions[name]) == _data(entry))
 
 
-def attacks_of(grid: Grid, each: Repaired) -> dict[str, PGDAttack | AutoAttack]:
+def attacks_of(grid: Grid, each: Repaired) -> dict[str, WhiteBox]:
     """Attacks on a model itself, by name, sorted."""
     names = {
         name
@@ -105,18 +87,12 @@ def attacks_of(grid: Grid, each: Repaired) -> dict[str, PGDAttack | AutoAttack]:
         if each.start.model in experiment.models and each.repair in (UNREPAIRED, *experiment.repairs)
         for name in experiment.attacks
     }
-    found = {name: grid.attack(name) for name in sorted(names)}
-    return {name: entry for name, entry in found.items() if isinstance(entry, PGDAttack | AutoAttack)}
+    return grid.white_box(names)
 
 
 def attack_names(grid: Grid) -> set[str]:
     """Attacks of all experiments with robust models."""
     return {name for experiment in _experiments(grid) for name in experiment.attacks}
-
-
-def prepared_data(grid: Grid) -> set[tuple[str, str]]:
-    """Every (data set, preparation) that robust models know."""
-    return {_data(entry) for entry in models(grid).values()}
 
 
 def published_corruptions(grid: Grid) -> set[str]:
@@ -134,20 +110,6 @@ def _data(entry: RobustModel | CorruptionSuite) -> tuple[str, str]:
 
 
 # -- what a job is given -----------------------------------------------------------------------------------------------
-
-
-def training(grid: Grid, model: str) -> RobustTrained:
-    """The recipe of a robust model that this pipeline trains."""
-    source = grid.catalogue.robust[model].source
-    assert isinstance(source, RobustTrained)
-    return source
-
-
-def fetching(grid: Grid, model: str) -> RobustFetched:
-    """The file of a robust model that somebody else trained."""
-    source = grid.catalogue.robust[model].source
-    assert isinstance(source, RobustFetched)
-    return source
 
 
 def finetuning(grid: Grid, model: str, repair: str) -> dict[str, Any]:
@@ -182,7 +144,7 @@ def evaluation_of(grid: Grid, model: str) -> Evaluation:
 
 def evaluations(grid: Grid) -> list[Evaluation]:
     """Places of all robust models in the tables, sorted."""
-    return sorted(evaluation_of(grid, name) for name in models(grid))
+    return sorted({evaluation_of(grid, name) for experiment in _experiments(grid) for name in experiment.models})
 
 
 def predictions(grid: Grid) -> list[tuple[str, Evaluation]]:
@@ -211,17 +173,13 @@ def description_of(grid: Grid, model: str) -> dict[str, Any]:
     named = {name: entry for name, entry in grid.study.repair_experiments.items() if model in entry.models}
     attacks = {name for entry in named.values() for name in entry.attacks}
     return {
-        "attacks": {name: _attack_described(grid, name) for name in sorted(attacks)},
+        "attacks": {name: grid.attack_described(name) for name in sorted(attacks)},
         "control": None,
         "dataset": grid.catalogue.robust[model].dataset,
         "experiments": {name: _scope(grid, model, entry) for name, entry in sorted(named.items())},
         "injection": CLEAN,
         "teacher": model,
     }
-
-
-def _attack_described(grid: Grid, name: str) -> dict[str, Any]:
-    return {"kind": "white-box", "target": None, "control": None, "title": grid.attack(name).title}
 
 
 def _scope(grid: Grid, model: str, entry: RepairExperiment) -> dict[str, Any]:
@@ -256,7 +214,6 @@ def recipes(grid: Grid) -> dict[str, Any]:
     """What the study uses of the catalogues, for its digest."""
     used = {each.repair for each in repaired(grid)}
     return {
-        "robust": {name: plain(entry) for name, entry in models(grid).items()},
         "repairs": {name: plain(repairs(grid)[name]) for name in sorted(used)},
         "corruptions": {name: plain(entry) for name, entry in suites(grid).items()},
     }
@@ -273,32 +230,23 @@ def check(grid: Grid) -> None:
     for name, experiment in grid.study.repair_experiments.items():
         _check_experiment(grid, f"repair_experiments.{name}", experiment)
         _check_corruptions(grid, f"repair_experiments.{name}", experiment)
-    for name, entry in models(grid).items():
-        _check_model(grid, name, entry)
-
-
-def _require(grid: Grid, names: Mapping[str, Any], name: str, kind: str, key: str) -> None:
-    if name not in names:
-        raise ConfigError(f'unknown {kind} "{name}"', where=f"{grid.where}, {key}", mend=nearest(name, names))
 
 
 def _check_experiment(grid: Grid, key: str, experiment: RepairExperiment) -> None:
-    for name in experiment.models:
-        _require(grid, grid.catalogue.robust, name, "robust model", f"{key}.models")
     for name in experiment.repairs:
-        _require(grid, repairs(grid), name, "repair", f"{key}.repairs")
+        require(grid, name, repairs(grid), "repair", f"{key}.repairs")
         for model in experiment.models:
             _check_published(grid, key, model, name)
     for name in experiment.corruptions:
-        _require(grid, grid.catalogue.corruptions, name, "corruption suite", f"{key}.corruptions")
+        require(grid, name, grid.catalogue.corruptions, "corruption suite", f"{key}.corruptions")
         _check_source(grid, name)
     for name in experiment.attacks:
-        _require(grid, grid.catalogue.attacks, name, "attack", f"{key}.attacks")
-        if not isinstance(grid.attack(name), PGDAttack | AutoAttack):
+        require(grid, name, grid.catalogue.attacks, "attack", f"{key}.attacks")
+        if not grid.white_box([name]):
             raise ConfigError(
                 f'"{name}" attacks a teacher\'s features, and a robust model is attacked itself',
                 where=f"{grid.where}, {key}.attacks",
-                mend="name an attack of kind pgd or autoattack",
+                mend=f"name an attack of one of these kinds: {', '.join(sorted(resolve(WHITE_BOX)))}",
             )
     if experiment.baseline not in (UNREPAIRED, *experiment.repairs):
         raise ConfigError(
@@ -314,7 +262,7 @@ def _check_source(grid: Grid, name: str) -> None:
     if isinstance(source, CorruptedFiles):
         known = resolve(CORRUPTED_LAYOUTS)
         corrupted = {key: entry for key, entry in grid.catalogue.datasets.items() if entry.layout in known}
-        _require(grid, corrupted, source.dataset, "data set of corrupted images", f"corruptions.{name}.source.dataset")
+        require(grid, source.dataset, corrupted, "data set of corrupted images", f"corruptions.{name}.source.dataset")
 
 
 def _check_published(grid: Grid, key: str, model: str, repair: str) -> None:
@@ -326,21 +274,6 @@ def _check_published(grid: Grid, key: str, model: str, repair: str) -> None:
             where=f"{grid.where}, {key}.repairs",
             mend=f"give robust.{model} its published_module, or choose modules by criticality",
         )
-
-
-def _check_model(grid: Grid, name: str, entry: RobustModel) -> None:
-    """A robust model is no teacher, and its body and data are known."""
-    if name in grid.catalogue.teachers:
-        raise ConfigError(
-            f'"{name}" is a teacher too, and the tables name both in one column',
-            where=f"catalogues, robust.{name}",
-            mend="give one of them another name",
-        )
-    bodies = resolve(BODIES)
-    _require(grid, bodies, entry.body.name, "body", f"robust.{name}.body.name")
-    _require(grid, grid.catalogue.datasets, entry.dataset, "data set", f"robust.{name}.dataset")
-    known = grid.catalogue.datasets[entry.dataset].preparations
-    _require(grid, known, entry.preparation, f'preparation of "{entry.dataset}"', f"robust.{name}.preparation")
 
 
 def _check_corruptions(grid: Grid, key: str, experiment: RepairExperiment) -> None:

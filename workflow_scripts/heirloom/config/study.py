@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -54,6 +55,37 @@ class Experiment(Strict):
     )
 
 
+class AttackSuite(Strict):
+    """Attacks that are run together, in one job for each model and seed."""
+
+    title: str = Field("", description="name for readers")
+    attacks: tuple[Name, ...] = Field(min_length=1, description="entries of the attacks catalogue, on models themselves")
+
+
+class AttackExperiment(Strict):
+    """Models under suites of attacks, on themselves and from substitutes, and the question this answers."""
+
+    question: str = Field(description="what the experiment asks, one sentence")
+    models: tuple[Name, ...] = Field(
+        min_length=1, description="entries of the robust catalogue that know one data set and preparation"
+    )
+    baseline: Name | None = Field(None, description="one of the models: the one that all others are compared with")
+    suites: tuple[Name, ...] = Field(min_length=1, description="entries of the suites catalogue")
+    attack_baseline: Name | None = Field(
+        None, description="one of the suites' attacks: the one that all others are compared with, on the same model"
+    )
+    substitutes: tuple[Name, ...] = Field(
+        (), description="entries of the robust catalogue: what the suites craft on each is shown to all other models"
+    )
+    ladders: dict[Name, Annotated[tuple[Name, ...], Field(min_length=2)]] = Field(
+        {}, description="attacks of the suites from weak to strong, by the name of what grows; the figure draws each"
+    )
+    pictures: tuple[Name, ...] = Field(
+        (), description="attacks of the suites whose images the picture grid shows, beside what models restore of them"
+    )
+    shown: int = Field(3, ge=1, description="test images in that grid, chosen by the attacks' seeds")
+
+
 class Study(Strict):
     """One study: what `snakemake` computes."""
 
@@ -70,6 +102,7 @@ class Study(Strict):
     repairs: dict[Name, Repair] = Field({}, description="the study's own repairs, by the name in its tables")
     experiments: dict[Name, Experiment] = Field({}, description="grids of students")
     repair_experiments: dict[Name, RepairExperiment] = Field({}, description="robust models before and after repairs")
+    attack_experiments: dict[Name, AttackExperiment] = Field({}, description="models under suites of attacks")
     criticality: Criticality = Field(
         Criticality(), description="how the criticality of robust models' modules is measured"
     )
@@ -85,11 +118,18 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        if not self.experiments and not self.repair_experiments:
-            raise ValueError("a study needs an experiment: give it experiments or repair_experiments")
-        twice = sorted(self.experiments.keys() & self.repair_experiments.keys())
-        if twice:
-            raise ValueError(f'"{twice[0]}" names an experiment and a repair experiment: give one another name')
+        kinds = {
+            "an experiment": self.experiments,
+            "a repair experiment": self.repair_experiments,
+            "an attack experiment": self.attack_experiments,
+        }
+        if not any(kinds.values()):
+            raise ValueError(
+                "a study needs an experiment: give it experiments, repair_experiments or attack_experiments"
+            )
+        for (first, mine), (second, others) in combinations(kinds.items(), 2):
+            for name in sorted(mine.keys() & others.keys()):
+                raise ValueError(f'"{name}" names {first} and {second}: give one another name')
         return self
 
 
@@ -106,3 +146,4 @@ class Catalogue(Strict):
     robust: dict[Name, RobustModel] = Field({})
     repairs: dict[Name, Repair] = Field({})
     corruptions: dict[Name, CorruptionSuite] = Field({})
+    suites: dict[Name, AttackSuite] = Field({})

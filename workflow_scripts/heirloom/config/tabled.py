@@ -1,4 +1,4 @@
-"""What the rules that aggregate are given: every evaluation of students and robust models, and the files behind it."""
+"""What the rules that aggregate are given: every evaluation of students and models, and the files behind it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from heirloom.config import repairs
+from heirloom.config import attacking, repairs
 from heirloom.config.grid import Grid
 from heirloom.config.records import Evaluation
 
@@ -23,15 +23,16 @@ class Tabled:
 
 
 def tabled(grid: Grid) -> Tabled:
-    """Return what the tables of a study are made of: students first, then robust models."""
-    robust = repairs.evaluations(grid)
-    places = {evaluation: place for place, evaluation in enumerate([*grid.evaluations, *robust])}
-    predictions = [*grid.predictions, *repairs.predictions(grid)]
-    measures = [*grid.measures, *repairs.measures(grid)]
+    """Return what the tables of a study are made of: students first, then repaired models, then attacked ones."""
+    repaired, attacked = repairs.evaluations(grid), attacking.evaluations(grid)
+    places = {evaluation: place for place, evaluation in enumerate([*grid.evaluations, *repaired, *attacked])}
+    predictions = [*grid.predictions, *repairs.predictions(grid), *attacking.predictions(grid)]
+    measures = [*grid.measures, *repairs.measures(grid), *attacking.measures(grid)]
     return Tabled(
         descriptions=[
             *(grid.description_of(each) for each in grid.evaluations),
-            *(repairs.description_of(grid, each.teacher) for each in robust),
+            *(repairs.description_of(grid, each.teacher) for each in repaired),
+            *(attacking.description_of(grid, each) for each in attacked),
         ],
         predictions=_paths(predictions),
         files=[places[evaluation] for _, evaluation in predictions],
