@@ -1,4 +1,4 @@
-"""The attack inside a training, a selection or a criticality: projected gradient descent from one random start."""
+"""The attack inside a training, a selection or a criticality: projected gradient descent from one start."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def perturbed(
     """Return attacked images (B, 3, H, W), in [0, 1] and within epsilon of `images`, which are float32 in [0, 1].
 
     `labels` (B,) are what `objective` is given beside the logits. `draw` (B, 3, H, W), uniform in [0, 1), is the random
-    start. The model acts in eval mode: its batch statistics neither serve the attack nor move (Pang et al., ICLR 2021).
+    start, where the attack has one. The model acts in eval mode: its batch statistics neither serve the attack nor move (Pang et al., ICLR 2021).
     Its modes, flags and gradients are left as they are. It computes in float32, whatever surrounds the call, unless a
     training hands over the `autocast` of its own precision; what judges a model never does.
     """
@@ -45,7 +45,8 @@ def perturbed(
             logits = model(points)
         return objective(logits.float(), labels)
 
+    start = geometry.start(draw) if attack.random_start else None
     with attacking(model):
-        change = ascend(of_points, images, geometry, steps=attack.steps, change=geometry.start(draw))
+        change = ascend(of_points, images, geometry, steps=attack.steps, change=start)
     with torch.no_grad():
         return (images + change).clamp(0, 1)

@@ -18,15 +18,29 @@ CORRUPTIONS = (
 
 
 class SteppedTraining(Training):
-    """A training whose rate may also fall in steps, as robust models are trained (METHODS 3)."""
+    """A training whose rate may also fall in steps, or when validation says so, as robust models are trained.
 
-    schedule: Literal["cosine", "constant", "steps"] = Field(  # type: ignore[assignment]
-        "steps", description="steps: times `decay` at each of `milestones`; cosine: to 0 over all iterations"
+    What validation says is the accuracy that chooses the weights: robust where a judge attacks, else clean (METHODS 3,
+    4).
+    """
+
+    optimiser: Literal["sgd", "adam", "adamax"] = Field(
+        "sgd", description="what makes a step; momentum is sgd's, weight_decay is added to the gradient by all"
+    )
+    clip: float | None = Field(None, gt=0, description="largest norm of all gradients together; null: any")
+    schedule: Literal["cosine", "constant", "steps", "plateau"] = Field(  # type: ignore[assignment]
+        "steps",
+        description="steps: times `decay` at each of `milestones`; plateau: whenever validation has not got better in"
+        " more than `plateau_patience` validations; cosine: to 0 over all iterations",
     )
     milestones: tuple[Annotated[Ratio, Field(gt=0, lt=1)], ...] = Field(
         (), description="where the rate falls, as shares of the iterations, rising, such as 100/110"
     )
     decay: float = Field(0.1, gt=0, lt=1, description="what the rate is multiplied by there")
+    plateau_patience: int = Field(10, ge=0, description="validations without a better one that the rate survives")
+    patience: int | None = Field(
+        None, ge=1, description="validations without a better one that end the training; null: none do"
+    )
     head_rate: float = Field(1.0, gt=0, description="factor on the head's learning rate")
     head_penalty: float = Field(0.0, ge=0, description="beta: weight of the squared norm of the head")
 
@@ -38,13 +52,23 @@ class SteppedTraining(Training):
             raise ValueError(f"milestones are for the schedule steps, not for {self.schedule}: leave them out")
         return self
 
+    @model_validator(mode="after")
+    def _validations_are_there_to_wait_for(self) -> Self:
+        if (self.schedule == "plateau" or self.patience is not None) and not self.validate_every:
+            raise ValueError("the schedule plateau and patience count validations: set validate_every")
+        return self
+
 
 class InnerAttack(Strict):
-    """Projected gradient descent as trainings and selections use it: one random start, L-inf, images in [0, 1]."""
+    """Projected gradient descent as trainings and selections use it: one start, L-inf, images in [0, 1].
+
+    One step of epsilon's size from the image itself is the fast gradient sign method (FGSM).
+    """
 
     epsilon: Ratio = Field(8 / 255, gt=0, description="largest change of a pixel and channel, such as 8/255")
     step: Ratio = Field(2 / 255, gt=0, description="size of a step; the published script wrote 2/225 by mistake")
-    steps: int = Field(10, ge=1, description="steps from a random start")
+    steps: int = Field(10, ge=1, description="steps from the start")
+    random_start: bool = Field(True, description="anywhere in the ball; false: the image itself, as in FGSM")
 
 
 class _Objective(Strict):
@@ -86,8 +110,47 @@ class Score(_Objective):
     beta: float = Field(4.0, gt=0, description="weight of the distance between clean and attacked predictions")
 
 
+class _Supervised(Strict):
+    """Cross-entropy of clean images, or the mean of clean and attacked ones' (METHODS 4)."""
+
+    attack: InnerAttack | None = Field(
+        None,
+        description="what the images beside the clean ones are changed by, against the model's own predictions and"
+        " not the labels they are trained with; null: none are attacked",
+    )
+
+
+class CrossEntropy(_Supervised):
+    """What plain networks are trained by: the twins of FPD."""
+
+    objective: Literal["cross-entropy"]
+
+
+class FeaturePyramid(_Supervised):
+    """FPD's two phases in each iteration (Li et al., CVPR 2020; METHODS 4)."""
+
+    objective: Literal["fpd"]
+    noise: float = Field(
+        0.01, ge=0, description="largest uniform noise on clean images, of pixels in [0, 1]; not clipped, as published"
+    )
+    threshold: float | None = Field(
+        0.05,
+        gt=0,
+        description="mean squared error of the restored image, in the units of the normalised input, above which a"
+        " step trains the restoration alone; null: never",
+    )
+    as_published: bool = Field(
+        False, description="above the threshold the transposed convolutions learn alone, by mistake (PUBLISHED F2)"
+    )
+    target: Literal["clean", "adversarial"] = Field(
+        "clean", description="what attacked images are restored to: the clean image, or the attacked one itself"
+    )
+    second_weight: float = Field(1.0, ge=0, description="weight of the restoration error in the second phase")
+
+
 RobustObjective = Annotated[
-    AdversarialTraining | Trades | Mart | WeightPerturbation | Score, Field(discriminator="objective")
+    AdversarialTraining | Trades | Mart | WeightPerturbation | Score | CrossEntropy | FeaturePyramid,
+    Field(discriminator="objective"),
 ]
 
 
@@ -100,12 +163,21 @@ class Judge(Strict):
 
 
 class RobustTrained(Strict):
-    """A robust model trained by this pipeline, one for each seed of a study."""
+    """A robust model, or its plain twin, trained by this pipeline, one for each seed of a study."""
 
     kind: Literal["trained"] = Field(description="trained by train_robust")
+    start: Name | None = Field(
+        None,
+        description="another robust model of the same body, normalisation and data, whose weights of the same seed"
+        " training starts from; null: random weights",
+    )
     objective: RobustObjective = Field(description="what is minimised")
     training: SteppedTraining = Field(description="recipe")
-    judge: Judge = Field(Judge(), description="at each validation; the weights of the best robust accuracy are kept")
+    judge: Judge | None = Field(
+        Judge(),
+        description="at each validation; the weights of the best robust accuracy are kept, or, where null, of the best"
+        " clean validation accuracy",
+    )
 
 
 class RobustFetched(Strict):

@@ -35,7 +35,17 @@ from heirloom.config.models import (
     Taylor,
     Training,
 )
-from heirloom.config.robust import AdversarialTraining, Criticality, Judge, RankedModules, Repair, RobustTrained
+from heirloom.config.robust import (
+    AdversarialTraining,
+    Criticality,
+    CrossEntropy,
+    FeaturePyramid,
+    Judge,
+    RankedModules,
+    Repair,
+    RobustObjective,
+    RobustTrained,
+)
 
 TRAINED = 3  # forward, gradient of the activations, gradient of the weights: each about one forward pass of work
 ATTACKED = 2  # no gradient of the weights
@@ -142,12 +152,21 @@ def attacked_images(attack: PGDAttack | AutoAttack, test: int) -> int:
 
 
 def robust_load(source: RobustTrained, cost: Cost, *, validation: int) -> Load:
-    """Count an adversarial training: each image is attacked, then trained on; most objectives look at it twice."""
-    objective, recipe = source.objective, source.training
-    seen = 1 if isinstance(objective, AdversarialTraining) else 2
-    passes = TRAINED * seen + ATTACKED * objective.attack.steps
-    judging = chosen_images(source.judge.images, validation) * judging_passes(source.judge)
+    """Count a training: each image may be attacked, then is trained on; most objectives look at it twice.
+
+    At most: an early stop saves the rest, and while FPD's restoration learns alone an iteration has no second phase.
+    """
+    objective, recipe, judge = source.objective, source.training, source.judge
+    passes = TRAINED * _images_seen(objective) + ATTACKED * (objective.attack.steps if objective.attack else 0)
+    judging = chosen_images(judge.images, validation) * judging_passes(judge) if judge else 0
     return training_load(cost, recipe, validation=validation + round(judging), passes=passes)
+
+
+def _images_seen(objective: RobustObjective) -> int:
+    """Count how often a training step looks at an image, attacked or not."""
+    if isinstance(objective, CrossEntropy | FeaturePyramid):
+        return 1 + (objective.attack is not None) + isinstance(objective, FeaturePyramid)
+    return 1 if isinstance(objective, AdversarialTraining) else 2
 
 
 def judging_passes(judge: Judge) -> int:
