@@ -12,8 +12,8 @@ from heirloom.attacks.catalogue import WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
 from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, Pruning
-from heirloom.config.names import CLEAN
-from heirloom.config.records import OWN_BOX, Attacked, Evaluation, Repaired, Student, plain
+from heirloom.config.names import CLEAN, OWN_BOX
+from heirloom.config.records import Attacked, Evaluation, Repaired, Student, plain
 from heirloom.config.robust import CorruptedFiles
 from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.models.bodies import BODIES

@@ -60,6 +60,11 @@ def worst(runs: Sequence[pa.Table]) -> pa.Table:
 
 def attacked_rows(count: int, attack: WhiteBox) -> NDArray[np.int64]:
     """Choose which of `count` images an attack is given, by its seed; sorted. A smaller choice is part of a larger."""
-    wanted = count if attack.images is None else min(count, attack.images)
-    order = np.random.default_rng(derive_seed(attack.seed, "attacked images")).permutation(count)
+    return chosen_rows(count, attack.images, attack.seed)
+
+
+def chosen_rows(count: int, images: int | None, seed: int) -> NDArray[np.int64]:
+    """Choose some of `count` images, all for None; sorted. Of one seed a smaller choice is part of a larger."""
+    wanted = count if images is None else min(count, images)
+    order = np.random.default_rng(derive_seed(seed, "attacked images")).permutation(count)
     return np.sort(order[:wanted]).astype(np.int64)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from heirloom.config.checks import require
 from heirloom.config.models import WhiteBox
-from heirloom.config.names import BODIES, CLEAN, RESTORED, WHITE_BOX
-from heirloom.config.records import BLACK_BOX, OWN_BOX, Attacked, Evaluation, plain
+from heirloom.config.names import BLACK_BOX, BODIES, CLEAN, OWN_BOX, RESTORED, WHITE_BOX, shown_from
+from heirloom.config.records import Attacked, Evaluation, plain
 from heirloom.config.study import AttackExperiment, AttackSuite
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
@@ -171,11 +171,6 @@ def _scope(grid: Grid, entry: AttackExperiment) -> dict[str, Any]:
         "measures": [MEASURE] if any(restores(grid, name) for name in entry.models) else [],
         "methods": sorted(entry.models),
     }
-
-
-def shown_from(substitute: str) -> str:
-    """The column `condition` of images that were attacked through another model."""
-    return f"from-{substitute}"
 
 
 def ladders(grid: Grid) -> dict[str, dict[str, list[str]]]:

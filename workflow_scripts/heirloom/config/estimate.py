@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from heirloom.config import attention, paths, repairs
+from heirloom.config import attacking, attention, paths, repairs
+from heirloom.config.attack_tasks import AttackPlanner
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
@@ -22,8 +23,9 @@ from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Evaluation, Slice, Student
 from heirloom.config.repair_tasks import RepairPlanner
 from heirloom.config.resources import NEEDS
+from heirloom.config.robust_sizes import RobustSizes
 from heirloom.config.tabled import tabled
-from heirloom.config.tasks import BYTES_A_WEIGHT, Task, counts_of, stored_images, validation_images
+from heirloom.config.tasks import BYTES_A_WEIGHT, LATER, Task, counts_of, stored_images, validation_images
 from heirloom.config.work import (
     Load,
     attack_passes,
@@ -142,14 +144,21 @@ class _Planner:
         self._students: dict[Evaluation, dict[str, list[str]]] = {}  # cards by method
         self._crafted: dict[Evaluation, list[str]] = {}
         self._student = cache(self._student_cost)
-        self._repairs = RepairPlanner(grid, self._counts, self._arriving)
+        sizes = RobustSizes(grid, self._counts)
+        self._others = (RepairPlanner(grid, self._counts, self._arriving, sizes), AttackPlanner(grid, sizes))
 
     def tasks(self) -> Iterator[Task]:
         """Give every job, in the order of the pipeline."""
         for rule, folder, keys in costly_jobs(self._grid):
-            own: Callable[[str, str, dict[str, Any]], Task] | None = getattr(self, f"_{rule}", None)
-            yield (own or getattr(self._repairs, rule))(rule, folder, keys)
+            yield self._method(rule)(rule, folder, keys)
         yield from self._closing()
+
+    def _method(self, rule: str) -> Callable[[str, str, dict[str, Any]], Task]:
+        """Return what plans a rule's jobs: a method here, or of those who plan robust models."""
+        candidates = [(self, f"_{rule}"), *((planner, rule) for planner in self._others)]
+        owner, name = next((owner, name) for owner, name in candidates if hasattr(owner, name))
+        method: Callable[[str, str, dict[str, Any]], Task] = getattr(owner, name)
+        return method
 
     def _render_dataset(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         counts, source = self._counts[keys["dataset"]], self._grid.drawing(keys["dataset"])
@@ -362,7 +371,7 @@ class _Planner:
                 f"{grid.student_data(evaluation.dataset)}/card.json",
             ),
             loads=tuple(loads),
-            unknown="AutoAttack after its first attack (it runs on what that leaves)" if later else "",
+            unknown=LATER if later else "",
         )
 
     def _closing(self) -> Iterator[Task]:
@@ -394,6 +403,10 @@ class _Planner:
         if repairs.figures(grid):
             drawn = paths.figure(study, f"{repairs.WAYS[0]}.png")
             yield Task("draw_rift", drawn, needs=tuple(self._repaired()), target=True)
+        if pictured := attacking.with_pictures(grid):
+            kept = tuple(f"{each.folder(study)}/predictions.parquet" for each in pictured)
+            drawn = paths.figure(study, f"{attacking.PICTURES}.png")
+            yield Task("draw_restored", drawn, needs=kept, target=True)
         if grid.contact_sheets:
             sheet = paths.figure(study, f"{grid.contact_sheets[0]}.png")
             data = tuple(f"{grid.injection_data(name)}/card.json" for name in grid.defects)

@@ -11,8 +11,6 @@ from pydantic import BaseModel
 from heirloom.config import paths
 from heirloom.config.names import UNREPAIRED
 
-OWN_BOX, BLACK_BOX = "white-box", "black-box"
-
 
 @dataclass(frozen=True, order=True)
 class Evaluation:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from heirloom.config import paths, repairs, robust_models
-from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import Grid
 from heirloom.config.models import AutoAttack, Counts
 from heirloom.config.names import BODIES, UNREPAIRED
 from heirloom.config.records import Repaired
 from heirloom.config.robust import CorruptedFiles
-from heirloom.config.tasks import BYTES_A_WEIGHT, Task, stored_images, validation_images
+from heirloom.config.robust_sizes import RobustSizes
+from heirloom.config.tasks import BYTES_A_WEIGHT, LATER, Task
 from heirloom.config.work import (
     attack_passes,
     attacked_images,
@@ -40,10 +40,13 @@ class Arriving(Protocol):
 class RepairPlanner:
     """Turns the robust models of a grid into tasks; `counts`: images of each data set."""
 
-    def __init__(self, grid: Grid, counts: Mapping[str, Counts | None], arriving: Arriving) -> None:
+    def __init__(
+        self, grid: Grid, counts: Mapping[str, Counts | None], arriving: Arriving, sizes: RobustSizes
+    ) -> None:
         self._grid = grid
         self._counts = counts
         self._arriving = arriving
+        self._sizes = sizes
 
     def corrupt_dataset(self, rule: str, folder: str, keys: Keys) -> Task:
         """Corrupt the test images of a data set, once for all models."""
@@ -59,9 +62,14 @@ class RepairPlanner:
     def train_robust(self, rule: str, folder: str, keys: Keys) -> Task:
         """Train a robust model."""
         task = self._weights(rule, folder, keys)
-        cost, _, validation = self._seen(keys)
+        model = keys["teacher"]
+        cost, _, validation = self._sizes.seen(model)
+        before = robust_models.start_of(self._grid, model)
+        start = [robust_models.weights_of(self._grid, before, keys["seed"]).folder] if before else []
         return replace(
-            task, loads=(robust_load(robust_models.training(self._grid, keys["teacher"]), cost, validation=validation),)
+            task,
+            needs=(*task.needs, *(f"{folder}/card.json" for folder in start)),
+            loads=(robust_load(robust_models.training(self._grid, model), cost, validation=validation),),
         )
 
     def fetch_robust(self, rule: str, folder: str, keys: Keys) -> Task:
@@ -72,24 +80,24 @@ class RepairPlanner:
 
     def measure_criticality(self, rule: str, folder: str, keys: Keys) -> Task:
         """Rank the modules of a robust model."""
-        cost, training, _ = self._seen(keys)
+        cost, training, _ = self._sizes.seen(keys["teacher"])
         load = criticality_load(self._grid.study.criticality, cost, training=training)
-        needs = (self._data(keys), self._start(keys))
+        needs = (self._sizes.data(keys["teacher"]), self._start(keys))
         return Task(rule, f"{folder}/criticality.parquet", needs=needs, loads=(load,))
 
     def finetune_module(self, rule: str, folder: str, keys: Keys) -> Task:
         """Fine-tune every candidate of a repair."""
         entry = repairs.repairs(self._grid)[keys["method"]]
-        cost, _, validation = self._seen(keys)
+        cost, _, validation = self._sizes.seen(keys["teacher"])
         loads = (training_load(cost, entry.training, validation=validation),) * self._candidates(keys)
         ranking = [f"{self._repaired(keys).start.criticality_folder(self._grid.study.name)}/criticality.parquet"]
-        needs = (self._data(keys), self._start(keys), *ranking * repairs.ranks(self._grid, keys["method"]))
+        needs = (self._sizes.data(keys["teacher"]), self._start(keys), *ranking * repairs.ranks(self._grid, keys["method"]))
         return Task(rule, f"{folder}/card.json", needs=needs, loads=loads)
 
     def interpolate_module(self, rule: str, folder: str, keys: Keys) -> Task:
         """Judge every candidate and alpha of a repair on validation images."""
         entry = repairs.repairs(self._grid)[keys["method"]]
-        cost, _, validation = self._seen(keys)
+        cost, _, validation = self._sizes.seen(keys["teacher"])
         images = validation + chosen_images(entry.judge.images, validation) * judging_passes(entry.judge)
         load = looking_load(
             cost,
@@ -100,12 +108,12 @@ class RepairPlanner:
         )
         finetuned = f"{self._repaired(keys).finetuned_folder(self._grid.study.name)}/card.json"
         task = self._weights(rule, folder, keys)
-        return replace(task, needs=(self._data(keys), self._start(keys), finetuned), loads=(load,))
+        return replace(task, needs=(self._sizes.data(keys["teacher"]), self._start(keys), finetuned), loads=(load,))
 
     def evaluate_robust(self, rule: str, folder: str, keys: Keys) -> Task:
         """Judge a robust model on test images, clean, attacked and corrupted."""
         grid, each = self._grid, self._repaired(keys)
-        cost, _, _ = self._seen(keys)
+        cost, _, _ = self._sizes.seen(keys["teacher"])
         study = grid.study
         load = looking_load(
             cost, images=self._looks(each), passes=1, batch=study.attack_batch, threads=study.evaluation_threads
@@ -115,16 +123,15 @@ class RepairPlanner:
         return Task(
             rule,
             f"{folder}/predictions.parquet",
-            needs=(self._data(keys), f"{each.folder(study.name)}/card.json", *corrupted),
+            needs=(self._sizes.data(keys["teacher"]), f"{each.folder(study.name)}/card.json", *corrupted),
             loads=(load,),
-            unknown="AutoAttack after its first attack (it runs on what that leaves)" if later else "",
+            unknown=LATER if later else "",
         )
 
     def _looks(self, each: Repaired) -> float:
         """Count the passes in which a model sees its test images: clean, under each attack and corruption."""
         grid, model = self._grid, each.start.model
-        counts = self._counts[grid.catalogue.robust[model].dataset]
-        test = counts.test if counts else 0
+        test = self._sizes.test(model)
         suites = [grid.catalogue.corruptions[name] for name in repairs.suites_of(grid, model)]
         shown = sum(chosen_images(suite.images, test) * len(suite.kinds) * len(suite.severities) for suite in suites)
         attacks = repairs.attacks_of(grid, each).values()
@@ -133,25 +140,12 @@ class RepairPlanner:
     def _weights(self, rule: str, folder: str, keys: Keys) -> Task:
         """Write a model with a head for its data set."""
         counts = self._counts[keys["dataset"]]
-        weights = self._whole(keys).weights(counts.classes if counts else 0)
-        return Task(rule, f"{folder}/card.json", needs=(self._data(keys),), disk=BYTES_A_WEIGHT * weights)
-
-    def _whole(self, keys: Keys) -> Cost:
-        return cost_of(self._grid.catalogue.robust[keys["teacher"]].body)
+        weights = self._sizes.whole(keys["teacher"]).weights(counts.classes if counts else 0)
+        return Task(rule, f"{folder}/card.json", needs=(self._sizes.data(keys["teacher"]),), disk=BYTES_A_WEIGHT * weights)
 
     def _candidates(self, keys: Keys) -> int:
         body = self._grid.catalogue.robust[keys["teacher"]].body
         return repair_candidates(repairs.repairs(self._grid)[keys["method"]], len(resolve(BODIES)[body.name].stages))
-
-    def _seen(self, keys: Keys) -> tuple[Cost, int, int]:
-        """Return what an image costs the model's body, and how many it is trained and validated on."""
-        entry, counts = self._grid.catalogue.robust[keys["teacher"]], self._counts[keys["dataset"]]
-        sizes = self._grid.dataset(entry.dataset).preparations[entry.preparation]
-        cost = self._whole(keys).at(sizes.crop)
-        if counts is None:
-            return cost, 0, 0
-        validation = validation_images(counts, sizes)
-        return cost, stored_images(counts, sizes) - validation - counts.test, validation
 
     def _repaired(self, keys: Keys) -> Repaired:
         start = robust_models.weights_of(self._grid, keys["teacher"], keys["seed"])
@@ -159,10 +153,6 @@ class RepairPlanner:
 
     def _start(self, keys: Keys) -> str:
         return f"{self._repaired({**keys, 'method': UNREPAIRED}).start.folder}/card.json"
-
-    def _data(self, keys: Keys) -> str:
-        entry = self._grid.catalogue.robust[keys["teacher"]]
-        return _prepared(entry.dataset, entry.preparation)
 
 
 def _prepared(dataset: str, preparation: str) -> str:

@@ -12,6 +12,7 @@ from heirloom.config.work import Load
 from heirloom.runtime.registry import resolve
 
 BYTES_A_WEIGHT = 4
+LATER = "AutoAttack after its first attack (it runs on what that leaves)"  # what no estimate counts
 TEST_SHARE = 0.2  # of a set whose owner made no test part (docs/datasets.md)
 
 

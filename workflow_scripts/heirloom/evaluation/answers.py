@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
-
 from heirloom.evaluation.predictions import Answer
 from heirloom.training.checkpoints import Checkpoint
 
@@ -22,19 +20,16 @@ class Series:
 
     owner: Answers
     heard: list[str]
-    labels: list[Tensor] = field(default_factory=list)
-    confidences: list[Tensor] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     notes: list[list[str]] = field(default_factory=list)
 
     def known(self) -> list[Answer]:
         """Return the answers to the first batches."""
-        return list(zip(self.labels, self.confidences, strict=True))
+        return list(self.answers)
 
     def add(self, answer: Answer) -> None:
         """Keep the answer to the next batch, in the checkpoint when that is due."""
-        label, confidence = answer
-        self.labels.append(label.cpu())
-        self.confidences.append(confidence.cpu())
+        self.answers.append(tuple(side.cpu() for side in answer))
         self.notes.append(list(self.heard))
         self.heard.clear()
         self.owner.save_when_due()
@@ -42,13 +37,12 @@ class Series:
     @property
     def sizes(self) -> list[int]:
         """How many images each batch had."""
-        return list(map(len, self.labels))
+        return [len(first) for first, *_ in self.answers]
 
     def plain(self) -> dict[str, Any]:
         """Return what a checkpoint holds: few large tensors, not many small ones."""
-        none = [torch.empty(0)]
-        joined = {"labels": torch.cat(self.labels or none), "confidences": torch.cat(self.confidences or none)}
-        return {**joined, "sizes": self.sizes, "notes": self.notes}
+        sides = [torch.cat(side) for side in zip(*self.answers, strict=True)]
+        return {"sides": sides, "sizes": self.sizes, "notes": self.notes}
 
 
 class Answers:
@@ -64,8 +58,7 @@ class Answers:
         series = Series(self, heard)
         if name in self._found:
             kept = self._found[name]
-            series.labels = list(kept["labels"].split(kept["sizes"]))
-            series.confidences = list(kept["confidences"].split(kept["sizes"]))
+            series.answers = list(zip(*(side.split(kept["sizes"]) for side in kept["sides"]), strict=True))
             series.notes = kept["notes"]
         self._series[name] = series
         return series

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
-from heirloom.evaluation.predictions import ImageTransform, Kept, Predictions, predict
+from heirloom.evaluation.predictions import ImageTransform, Predictions, predict
 from heirloom.models.classifier import Classifier
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import WeightsError
@@ -81,12 +81,11 @@ def judged(
     *,
     batch_size: int,
     progress: Progress | None = None,
-    kept: Kept | None = None,
 ) -> pa.Table:
     """Return one model's predictions under one condition, a row an image in the order of the part."""
     transform = condition.shown_to(model)
-    found = predict(model, images, batch_size=batch_size, transform=transform, progress=progress, kept=kept)
-    return _table(name, condition, images.part, found)
+    found = predict(model, images, batch_size=batch_size, transform=transform, progress=progress)
+    return table_of(name, condition, images.part, found)
 
 
 def write_predictions(path: Path, tables: Sequence[pa.Table]) -> None:
@@ -94,7 +93,8 @@ def write_predictions(path: Path, tables: Sequence[pa.Table]) -> None:
     write_table(path, pa.concat_tables(tables), metadata={"kind": "predictions", "version": 1})
 
 
-def _table(name: StudentName, condition: Condition, part: Part, found: Predictions) -> pa.Table:
+def table_of(name: StudentName, condition: Condition, part: Part, found: Predictions) -> pa.Table:
+    """Return a model's predictions under a condition as a table, a row an image."""
     count = len(part)
     return pa.table(
         {

@@ -29,6 +29,7 @@ MEASURES = {
     CORRUPTION: "corruption accuracy",
     "criticality": "robust criticality",
     "detection_score": "detection score",
+    "reconstruction_error": "reconstruction error",
 }
 SHARES = frozenset({CORRUPTION})  # of the measures: in [0, 1], written in percent; the others have units of their own
 COLUMNS = {

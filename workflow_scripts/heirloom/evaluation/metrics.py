@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ class Scope:
     `baseline` is the method that the others are compared with, `attack_baseline` the attack that the other attacks on
     the same student are, `injection_baseline` the injection that the same method after the other injections is;
     `average` asks for means over its data sets. `measures` names what else is measured than rates: nothing, unless it
-    says so.
+    says so. `conditions`: what may vary beside the attack, such as the model that images were attacked through.
     """
 
     methods: list[str] | None = None
@@ -43,6 +43,7 @@ class Scope:
     attack_baseline: str | None = None
     injection_baseline: str | None = None
     measures: list[str] = field(default_factory=list)
+    conditions: list[str] | None = None
 
     def shows(self, attack: str) -> bool:
         """Tell whether the experiment is about an attack; clean images belong to all."""
@@ -52,9 +53,10 @@ class Scope:
         """Tell whether the experiment is about a model under an attack; the teacher belongs to all."""
         return self.shows(attack) and (self.methods is None or method in (TEACHER, *self.methods))
 
-    def holds(self, setting: Setting) -> bool:
-        """Tell the same of a setting."""
-        return self.covers(setting.method, setting.attack)
+    def holds(self, setting: Shown) -> bool:
+        """Tell the same of a model under an attack and a condition."""
+        known = self.conditions is None or setting.condition in self.conditions
+        return known and self.covers(setting.method, setting.attack)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,22 @@ class Evaluation:
         """Attacks that are controls of another attack of an experiment; a noise that is nobody's control is not."""
         shown = [attack for name, attack in self.attacks.items() if scope.shows(name)]
         return {attack.control for attack in shown if attack.control is not None}
+
+
+class Shown(Protocol):
+    """Whatever names a model and what it was shown."""
+
+    @property
+    def method(self) -> str:
+        """The model."""
+
+    @property
+    def attack(self) -> str:
+        """The attack."""
+
+    @property
+    def condition(self) -> str:
+        """What else varies."""
 
 
 class Setting(NamedTuple):
@@ -160,8 +178,12 @@ class Predictions:
         }
 
     def clean(self, setting: Setting) -> Labels:
-        """What the same model predicts (N,) without the attack. Raises DataError where that was not recorded."""
-        found = self._clean.get((setting.method, setting.seed, setting.condition))
+        """What the same model predicts (N,) without the attack. Raises DataError where that was not recorded.
+
+        Where an attack has a condition of its own, such as the model that it went through, images as they are count.
+        """
+        model = (setting.method, setting.seed)
+        found = self._clean.get((*model, setting.condition), self._clean.get((*model, "")))
         if found is None:
             raise DataError(
                 f'"{setting.method}" seed {setting.seed} was attacked with "{setting.attack}" but never judged clean',

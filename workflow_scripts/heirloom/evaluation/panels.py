@@ -22,7 +22,7 @@ from heirloom.evaluation.looking import OBJECT, Looked, Subject
 from heirloom.evaluation.regions import object_name
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.errors import DamagedFileError
-from heirloom.runtime.files import atomic_path, verify_card, write_card
+from heirloom.runtime.files import verify_card, write_arrays, write_card
 
 ARRAYS = ("pictures", "maps", "squares", "object")
 
@@ -172,8 +172,7 @@ def _densities(found: Looked, place: int, shown: Collection[str]) -> dict[str, d
 def write_panels(file: Path, card: Path, panels: Mapping[str, Panel], **facts: object) -> None:
     """Write the panels of all experiments and the card that vouches for them; equal panels give equal bytes."""
     arrays = {f"{name}/{key}": panel.arrays[key] for name, panel in sorted(panels.items()) for key in ARRAYS}
-    with atomic_path(file) as path, path.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # the names are none of its own
+    write_arrays(file, arrays)
     told = {name: dict(panel.facts) for name, panel in panels.items()}
     write_card(card, kind="attention", files={file.name: file}, experiments=told, **facts)
 

@@ -20,8 +20,9 @@ from heirloom.runtime.progress import Progress
 # Called with a batch (B, 3, crop, crop) in [0, 1] and its rows (B,) in the part, batch after batch in the part's order;
 # returns what the model is shown instead. Gradients may be taken in it.
 ImageTransform = Callable[[Tensor, NDArray[np.int64]], Tensor]
-# Labels (B,) and confidences (B,) of one batch.
-Answer = tuple[Tensor, Tensor]
+# What is asked of a batch as it is stored and as it is shown, both (B, 3, crop, crop): tensors of B rows each.
+Question = Callable[[Tensor, Tensor], "Answer"]
+Answer = tuple[Tensor, ...]
 
 
 class Kept(Protocol):
@@ -49,27 +50,50 @@ def predict(
     batch_size: int = 256,
     transform: ImageTransform | None = None,
     progress: Progress | None = None,
-    kept: Kept | None = None,
 ) -> Predictions:
     """Classify every image of a part, in its order.
 
     The model must lie on the images' device; each module's mode is put back afterwards. Autocast is off. `progress`
-    counts the images. Batches whose answers `kept` knows are not shown again; they were of the same size.
+    counts the images.
+    """
+    with evaluating(model):
+        labels, confidences = asked(
+            lambda _, shown: answer(model, shown),
+            images,
+            batch_size=batch_size,
+            transform=transform,
+            progress=progress,
+        )
+    return Predictions(label=labels.numpy().astype(np.int32), confidence=confidences.numpy())
+
+
+def asked(
+    question: Question,
+    images: Images,
+    *,
+    batch_size: int,
+    transform: ImageTransform | None = None,
+    progress: Progress | None = None,
+    kept: Kept | None = None,
+) -> list[Tensor]:
+    """Ask something of every batch of a part, in its order, and return the joined answers (N, ...) on the CPU.
+
+    As `predict`, but the models that are asked must be in eval mode already. Batches whose answers `kept` knows are not
+    shown again; they were of the same size.
     """
     answers = list(kept.known()) if kept is not None else []
-    done = sum(len(label) for label, _ in answers)
+    done = sum(len(first) for first, *_ in answers)
     if progress is not None and done:
         progress.advance(done)
-    with evaluating(model), torch.autocast(images.device.type, enabled=False):
+    with torch.autocast(images.device.type, enabled=False):
         for first in range(done, len(images.part), batch_size):
-            shown = _shown(images, first, batch_size=batch_size, transform=transform)
-            answers.append(_answer(model, shown))
+            stored, shown = _shown(images, first, batch_size=batch_size, transform=transform)
+            answers.append(question(stored, shown))
             if kept is not None:
                 kept.add(answers[-1])
             if progress is not None:
                 progress.advance(len(shown))
-    labels, confidences = ([each.cpu() for each in side] for side in zip(*answers, strict=True))
-    return Predictions(label=torch.cat(labels).numpy().astype(np.int32), confidence=torch.cat(confidences).numpy())
+    return [torch.cat([each.cpu() for each in side]) for side in zip(*answers, strict=True)]
 
 
 def accuracy(model: Classifier, images: Images) -> float:
@@ -77,16 +101,18 @@ def accuracy(model: Classifier, images: Images) -> float:
     return float(np.mean(predict(model, images).label == images.part.labels))
 
 
-def _shown(images: Images, first: int, *, batch_size: int, transform: ImageTransform | None) -> Tensor:
-    """Return what the model is shown of the batch that starts at `first`."""
+def _shown(
+    images: Images, first: int, *, batch_size: int, transform: ImageTransform | None
+) -> tuple[Tensor, Tensor]:
+    """Return the batch that starts at `first`, and what the model is shown of it."""
     rows = np.arange(first, min(first + batch_size, len(images.part)))
     stored, _ = images.batch(rows)
-    shown = centre(stored, images.part.crop)
-    return shown if transform is None else transform(shown, rows)
+    clean = centre(stored, images.part.crop)
+    return clean, clean if transform is None else transform(clean, rows)
 
 
 @torch.inference_mode()
-def _answer(model: Classifier, images: Tensor) -> Answer:
-    """Return labels (B,) and confidences (B,) of a batch."""
+def answer(model: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return labels (B,) and confidences (B,), softmax probabilities, of a batch."""
     confidence, label = model(images).softmax(dim=1).max(dim=1)
     return label, confidence

@@ -218,9 +218,7 @@ def _planned(judged: Sequence[Judged]) -> Iterator[Planned]:
             continue
         for name, scope in sorted(entry.evaluation.experiments.items()):
             asides = entry.evaluation.controls(scope)
-            shown = [
-                rate for rate in entry.outcomes if rate.attack not in asides and scope.covers(rate.method, rate.attack)
-            ]
+            shown = [rate for rate in entry.outcomes if rate.attack not in asides and scope.holds(rate)]
             asked = [rate for rate in shown if rate.method != TEACHER]
             if scope.injection_baseline not in (None, entry.evaluation.injection):
                 place = (entry.evaluation.teacher, str(scope.injection_baseline), entry.evaluation.dataset)

@@ -209,6 +209,14 @@ def write_table(path: Path, table: pa.Table, *, metadata: Mapping[str, object]) 
         pq.write_table(table, partial, compression="zstd", compression_level=3, row_group_size=1 << 20)
 
 
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write numpy arrays by name as one .npz file, atomically; equal arrays give equal bytes."""
+    import numpy as np
+
+    with atomic_path(path) as partial, partial.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
 def read_table(path: Path) -> pa.Table:
     """Read a parquet table that Heirloom wrote; raises DamagedFileError when it is missing, cut or no parquet."""
     import pyarrow as pa

@@ -9,19 +9,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 
-from heirloom.attacks.flags import Warned, flags, warnings
-from heirloom.attacks.subjects import Subject, subjects, worst
+from heirloom.attacks.flags import warnings
+from heirloom.attacks.subjects import subjects
 from heirloom.config.models import WhiteBox
-from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
-from heirloom.evaluation.answers import Answers, Series
-from heirloom.evaluation.conditions import CLEAN, Condition, StudentName, judged, load_model, write_predictions
+from heirloom.evaluation.answers import Answers
+from heirloom.evaluation.bench import Bench
+from heirloom.evaluation.conditions import CLEAN, Condition, StudentName, load_model, write_predictions
 from heirloom.evaluation.corrupted import Suite, open_suite
 from heirloom.evaluation.measures import ALL, write_measures
 from heirloom.evaluation.metrics import CORRUPTION
-from heirloom.models.classifier import Classifier, placed
+from heirloom.models.classifier import placed
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import read_card, sha256_of, write_card
 from heirloom.runtime.progress import Progress
@@ -85,13 +84,15 @@ def run(
         identity = origin.identity(resources.device.type)
         checkpoint = Checkpoint(outputs.card.parent, seconds=checkpoint_seconds, identity=identity)
         model = placed(model, resources.device)
-        bench = _Bench(StudentName(repair, seed), model, resources.device, Answers(checkpoint), heard, progress)
+        models = [(StudentName(repair, seed), model)]
+        bench = Bench(model, models, resources.device, Answers(checkpoint), heard, progress)
         clean = bench.judge(CLEAN, Condition(CLEAN), part, batch_size=batch_size)
-        corrupted = [bench.corrupted(place, suite, batch_size=batch_size) for place, suite in enumerate(suites)]
+        corrupted = [_corrupted(bench, place, suite, batch_size=batch_size) for place, suite in enumerate(suites)]
         attacked = [bench.attacked(subject, batch_size=attack_batch_size) for subject in asked]
-    write_predictions(outputs.predictions, [clean, *(table for suite in corrupted for table in suite), *attacked])
+    others = [seen.table for found in (clean, *attacked) for seen in found]
+    write_predictions(outputs.predictions, [*others[:1], *(each for suite in corrupted for each in suite), *others[1:]])
     write_measures(outputs.measures, [row for suite in corrupted for row in _mean_rows(suite)])
-    _write_card(inputs, outputs, bench, attacks)
+    _write_card(inputs, outputs, bench, attacks, repair=repair, seed=seed)
     checkpoint.remove()
 
 
@@ -101,65 +102,31 @@ def _suites(inputs: Inputs, part: Part) -> list[Suite]:
     return [open_suite(images, index, card, part=part) for images, index, card in files]
 
 
-def _write_card(inputs: Inputs, outputs: Outputs, bench: _Bench, attacks: Mapping[str, WhiteBox]) -> None:
+def _write_card(
+    inputs: Inputs, outputs: Outputs, bench: Bench, attacks: Mapping[str, WhiteBox], *, repair: str, seed: int
+) -> None:
     """Vouch for what was written, and say what AutoAttack warned of."""
-    warned = {name: bench.warned(name) for name, attack in sorted(attacks.items()) if attack.kind == "autoattack"}
     write_card(
         outputs.card,
         kind="robustness",
         files={path.name: path for path in (outputs.predictions, outputs.measures)},
-        repair=bench.name.method,
-        seed=bench.name.seed,
+        repair=repair,
+        seed=seed,
         model=sha256_of(inputs.model_weights),
         data=sha256_of(inputs.card),
         corruptions=list(map(sha256_of, inputs.corruption_cards)),
-        autoattack_flags={name: flags(found) for name, found in warned.items()},
+        autoattack_flags=bench.flags_of(attacks),
         device=bench.device.type,
     )
 
 
-@dataclass(eq=False)
-class _Bench:
-    """Where one model is judged; `heard` is what libraries warn of meanwhile, `series` what was kept, by its key."""
-
-    name: StudentName
-    model: Classifier
-    device: torch.device
-    answers: Answers
-    heard: list[str]
-    progress: Progress
-    series: dict[str, Series] = field(default_factory=dict)
-
-    def judge(self, key: str, condition: Condition, part: Part, *, batch_size: int) -> pa.Table:
-        """Return the model's predictions under one condition; `key` names it among all."""
-        kept = self.series[key] = self.answers.under(key, self.heard)
-        images = Images(part, self.device)
-        return judged(
-            self.name, self.model, condition, images, batch_size=batch_size, progress=self.progress, kept=kept
-        )
-
-    def corrupted(self, place: int, suite: Suite, *, batch_size: int) -> list[pa.Table]:
-        """Return the predictions on each corruption of a suite."""
-        return [
-            self.judge(f"suite {place}: {condition.variant}", condition, part, batch_size=batch_size)
-            for condition, part in suite.conditions()
-        ]
-
-    def attacked(self, subject: Subject, *, batch_size: int) -> pa.Table:
-        """Return the predictions under an attack, of its worst run."""
-        keys = _run_keys(subject.name, len(subject.runs))
-        runs = zip(keys, subject.runs, strict=True)
-        return worst([self.judge(key, run, subject.part, batch_size=batch_size) for key, run in runs])
-
-    def warned(self, attack: str) -> list[Warned]:
-        """Return what was warned of under an attack of one run, batch by batch."""
-        (key,) = _run_keys(attack, 1)
-        series = self.series[key]
-        return [Warned(*found) for found in zip(series.sizes, series.notes, strict=True)]
-
-
-def _run_keys(attack: str, runs: int) -> list[str]:
-    return [f"attack {attack}: run {run}" for run in range(runs)]
+def _corrupted(bench: Bench, place: int, suite: Suite, *, batch_size: int) -> list[pa.Table]:
+    """Return the model's predictions on each corruption of a suite."""
+    shown = [
+        bench.judge(f"suite {place}: {condition.variant}", condition, part, batch_size=batch_size)
+        for condition, part in suite.conditions()
+    ]
+    return [seen.table for (seen,) in shown]
 
 
 def _mean_rows(tables: Sequence[pa.Table]) -> Iterator[dict[str, Any]]:
