@@ -46,6 +46,10 @@ BODIES_TO_COUNT = [
     Body(name="cifar-resnet34", options={"width": 8, "pooled_side": 2}),
     Body(name="wide-resnet", options={"depth": 16, "width": 1}),
     Body(name="wide-resnet", options={"depth": 10, "width": 4, "pooled_side": 2}),
+    Body(name="elu-resnext50", options={"width": 16}),
+    Body(name="fpd-resnet18", options={"width": 8, "lateral": 16, "front_denoising": 0}),
+    Body(name="fpd-resnext50", options={"width": 8, "back_denoising": 0}),
+    Body(name="fpd-resnet50", options={"restoration": 0}),
 ]
 KNOWN = Arrival(disk=0, download=0)
 
@@ -71,7 +75,7 @@ def test_every_body_costs_what_torch_counts(body):
         network = build_body(body, classes=10).eval()
     outputs = []
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output[0].numel()))
     with FlopCounterMode(display=False) as counter:
         network(torch.empty(1, 3, SIDE, SIDE, device="meta"))

@@ -105,7 +105,8 @@ def attack_names(grid: Grid) -> set[str]:
 
 def restores(grid: Grid, model: str) -> bool:
     """Whether a model restores its image before it classifies it."""
-    return RESTORED in resolve(BODIES)[grid.catalogue.robust[model].body.name].stages
+    body = grid.catalogue.robust[model].body
+    return RESTORED in resolve(BODIES)[body.name].stages and bool(body.options.get("restoration", 1))
 
 
 def _attacks_in(grid: Grid, suites: Sequence[str]) -> list[str]:

@@ -69,6 +69,79 @@ def _small_resnet(blocks: Sequence[int], options: Mapping[str, int]) -> Cost:
     return _counted(convolutions, features=channels)
 
 
+def _elu_resnet(blocks: Sequence[int], options: Mapping[str, int], *, inner: str = "") -> Cost:
+    """Count the layers of heirloom.models.elu_resnet; `inner` as `_elu_layers`."""
+    layers = _elu_layers(blocks, options.get("width", 64), inner)
+    return _counted(layers, features=layers[-1][1])
+
+
+def _elu_layers(blocks: Sequence[int], width: int, inner: str) -> list[tuple[int, int, float]]:
+    """Return convolutions (inputs of one output, channels, positions), the last of a block at its end.
+
+    `inner`: how a bottleneck's 3x3 convolution is built, "plain" or "grouped"; "" for blocks of two 3x3 ones.
+    """
+    layers: list[tuple[int, int, float]] = [(147, width, (SIDE / 2) ** 2)]
+    channels, before = width, (SIDE / 4) ** 2
+    for stage, depth in enumerate(blocks):
+        narrow = width * 2**stage
+        out = 4 * narrow if inner else narrow
+        after = (SIDE / 4 / 2**stage) ** 2
+        layers += [(channels, out, after)] * (channels != out or before != after)  # the shortcut
+        for _ in range(depth):
+            layers += _elu_block(channels, narrow, out, before, after, groups=_groups(width, inner))
+            channels, before = out, after
+    return layers
+
+
+def _groups(width: int, inner: str) -> int:
+    """Return the groups of a bottleneck's 3x3 convolution; 0 where blocks have none."""
+    return {"": 0, "plain": 1, "grouped": max(1, width // 2)}[inner]
+
+
+def _elu_block(
+    channels: int, narrow: int, out: int, before: float, after: float, *, groups: int
+) -> list[tuple[int, int, float]]:
+    """Return the convolutions of one block that goes from `before` positions to `after`."""
+    if not groups:
+        return [(9 * channels, out, after), (9 * out, out, after)]
+    middle = 2 * narrow // groups * groups if groups > 1 else narrow
+    return [(channels, middle, before), (9 * middle // groups, middle, after), (middle, out, after)]
+
+
+def _pyramid(blocks: Sequence[int], options: Mapping[str, int], *, inner: str = "", lateral: int = 256) -> Cost:
+    """Count the layers of heirloom.models.pyramid: its body twice, its decoder and its denoising once."""
+    width, lateral = options.get("width", 64), options.get("lateral", lateral)
+    layers = _elu_layers(blocks, width, inner)
+    body, first = _counted(layers, features=layers[-1][1]), (4 if inner else 1) * width
+    restores, front, back = (options.get(name, 1) for name in ("restoration", "front_denoising", "back_denoising"))
+    decoder = _decoder(first, lateral) if restores else []
+    grams = [(width, (SIDE / 4) ** 2), (first, (SIDE / 4) ** 2)] * (restores * front + back) + [(3, SIDE**2)] * back
+    passes = 1 + restores
+    return Cost(
+        macs=passes * body.macs
+        + sum(inputs * out * positions for inputs, out, positions in decoder)
+        + sum(2 * channels**2 * positions for channels, positions in grams),
+        activations=passes * body.activations + sum(out * positions for _, out, positions in decoder),
+        parameters=body.parameters + sum((inputs + 1) * out for inputs, out, _ in decoder) + _weights_shared(decoder),
+        features=body.features,
+        convolutions=passes * body.convolutions + len(decoder),
+    )
+
+
+def _decoder(first: int, lateral: int) -> list[tuple[int, int, float]]:
+    """Return the convolutions with a bias that restore an image, the two that double the side before the last."""
+    sides = [(SIDE / 4 / 2**stage) ** 2 for stage in range(4)]
+    layers: list[tuple[int, int, float]] = [(first * 2**stage, lateral, sides[stage]) for stage in range(4)]
+    inner = [min(channels, lateral) for channels in (64, 16)]
+    layers += [(9 * lateral, lateral, sides[0]), (lateral, inner[0], 4 * sides[0]), (inner[0], inner[1], 16 * sides[0])]
+    return [*layers, (inner[1], 3, 16 * sides[0])]
+
+
+def _weights_shared(decoder: Sequence[tuple[int, int, float]]) -> int:
+    """Count what is missing of weights when an output has one of the four that a doubled side has."""
+    return sum(3 * inputs * out for inputs, out, _ in decoder[-3:-1])
+
+
 def _counted(convolutions: Sequence[tuple[int, int, float]], *, features: int) -> Cost:
     """Add up convolutions, each with batch norm behind it: inputs of one output, channels, positions."""
     return Cost(
@@ -135,6 +208,14 @@ COSTS: Mapping[str, CostOf] = MappingProxyType(
         "cifar-resnet18": partial(_cifar_resnet, (2, 2, 2, 2)),
         "cifar-resnet34": partial(_cifar_resnet, (3, 4, 6, 3)),
         "wide-resnet": _wide_resnet,
+        "elu-resnet18": partial(_elu_resnet, (2, 2, 2, 2)),
+        "elu-resnet50": partial(_elu_resnet, (3, 4, 6, 3), inner="plain"),
+        "elu-resnet101": partial(_elu_resnet, (3, 4, 23, 3), inner="plain"),
+        "elu-resnext50": partial(_elu_resnet, (3, 4, 6, 3), inner="grouped"),
+        "fpd-resnet18": partial(_pyramid, (2, 2, 2, 2)),
+        "fpd-resnet50": partial(_pyramid, (3, 4, 6, 3), inner="plain", lateral=128),
+        "fpd-resnet101": partial(_pyramid, (3, 4, 23, 3), inner="plain"),
+        "fpd-resnext50": partial(_pyramid, (3, 4, 6, 3), inner="grouped", lateral=128),
     }
 )
 

@@ -47,7 +47,7 @@ def answered(model: Classifier, shown: Tensor) -> tuple[Tensor, Tensor | None]:
     with model.listening() as heard:
         logits = model(shown)
     stages = list(model.spec.stages)
-    if RESTORED not in stages:
+    if RESTORED not in stages or not heard:  # a body whose restoration is switched off passes nothing there
         return logits, None
     return logits, heard[stages.index(RESTORED)] * model.normalise.std + model.normalise.mean
 
