@@ -15,21 +15,17 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from heirloom.config import attention, paths, repairs
+from heirloom.config.attacks import Attack, FeatureAttack, NoiseAttack, OnModel, WhiteBox
 from heirloom.config.checks import check_names
 from heirloom.config.models import (
-    Attack,
-    AutoAttack,
     Dataset,
     Detector,
     Drawn,
-    FeatureAttack,
     Fetched,
     Files,
     Injection,
     Method,
     MethodEntry,
-    NoiseAttack,
-    PGDAttack,
     Pretrained,
     RemoteFile,
     Selection,
@@ -448,7 +444,7 @@ class Grid:
         entry = self.attack(attack)
         return entry.knows_slice_of if isinstance(entry, FeatureAttack) else None
 
-    def white_box_of(self, student: Student) -> dict[str, PGDAttack | AutoAttack]:
+    def white_box_of(self, student: Student) -> dict[str, WhiteBox]:
         """Attacks on a student itself, by name, sorted."""
         names = {
             name
@@ -457,7 +453,7 @@ class Grid:
             for name in self.study.experiments[experiment].attacks
         }
         found = {name: self.attack(name) for name in sorted(names)}
-        return {name: entry for name, entry in found.items() if isinstance(entry, PGDAttack | AutoAttack)}
+        return {name: entry for name, entry in found.items() if isinstance(entry, OnModel)}
 
     @cached_property
     def attacked_students(self) -> list[Student]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from heirloom.config import paths, repairs
+from heirloom.config.attacks import AutoAttack
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import Grid
-from heirloom.config.models import AutoAttack, Counts
+from heirloom.config.models import Counts
 from heirloom.config.names import BODIES, UNREPAIRED
 from heirloom.config.records import Repaired
 from heirloom.config.robust import CorruptedFiles

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from heirloom.config.attacks import OnModel, WhiteBox
 from heirloom.config.load import nearest
-from heirloom.config.models import AutoAttack, PGDAttack
 from heirloom.config.names import BODIES, CLEAN, CORRUPTED_LAYOUTS, UNREPAIRED
 from heirloom.config.records import Evaluation, Repaired, Robust, plain
 from heirloom.config.robust import (
@@ -97,7 +97,7 @@ def suites_of(grid: Grid, model: str) -> list[str]:
     return sorted(name for name in named if _data(grid.catalogue.corruptions[name]) == _data(entry))
 
 
-def attacks_of(grid: Grid, each: Repaired) -> dict[str, PGDAttack | AutoAttack]:
+def attacks_of(grid: Grid, each: Repaired) -> dict[str, WhiteBox]:
     """Attacks on a model itself, by name, sorted."""
     names = {
         name
@@ -106,7 +106,7 @@ def attacks_of(grid: Grid, each: Repaired) -> dict[str, PGDAttack | AutoAttack]:
         for name in experiment.attacks
     }
     found = {name: grid.attack(name) for name in sorted(names)}
-    return {name: entry for name, entry in found.items() if isinstance(entry, PGDAttack | AutoAttack)}
+    return {name: entry for name, entry in found.items() if isinstance(entry, OnModel)}
 
 
 def attack_names(grid: Grid) -> set[str]:
@@ -294,11 +294,11 @@ def _check_experiment(grid: Grid, key: str, experiment: RepairExperiment) -> Non
         _check_source(grid, name)
     for name in experiment.attacks:
         _require(grid, grid.catalogue.attacks, name, "attack", f"{key}.attacks")
-        if not isinstance(grid.attack(name), PGDAttack | AutoAttack):
+        if not isinstance(grid.attack(name), OnModel):
             raise ConfigError(
                 f'"{name}" attacks a teacher\'s features, and a robust model is attacked itself',
                 where=f"{grid.where}, {key}.attacks",
-                mend="name an attack of kind pgd or autoattack",
+                mend="name an attack on a model itself, of kind pgd or autoattack for instance",
             )
     if experiment.baseline not in (UNREPAIRED, *experiment.repairs):
         raise ConfigError(

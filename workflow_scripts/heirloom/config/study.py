@@ -6,18 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from heirloom.config.models import (
-    Attack,
-    Attention,
-    Dataset,
-    Detector,
-    Injection,
-    MethodEntry,
-    Name,
-    Strict,
-    Teacher,
-    Trigger,
-)
+from heirloom.config.attacks import Attack
+from heirloom.config.models import Attention, Dataset, Detector, Injection, MethodEntry, Name, Strict, Teacher, Trigger
 from heirloom.config.robust import CorruptionSuite, Criticality, Repair, RepairExperiment, RobustModel
 
 

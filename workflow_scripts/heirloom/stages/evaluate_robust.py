@@ -13,7 +13,7 @@ import torch
 
 from heirloom.attacks.flags import Warned, flags, warnings
 from heirloom.attacks.subjects import Subject, subjects, worst
-from heirloom.config.models import WhiteBox
+from heirloom.config.attacks import WhiteBox
 from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.answers import Answers, Series
