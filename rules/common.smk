@@ -11,7 +11,8 @@ from importlib.metadata import version
 from heirloom.attacks.catalogue import WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
-from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, Pruning
+from heirloom.config.attacks import AutoAttack, FeatureAttack, NoiseAttack
+from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN, OWN_BOX
 from heirloom.config.records import Attacked, Evaluation, Repaired, Student, plain
 from heirloom.config.robust import CorruptedFiles

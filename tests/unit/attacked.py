@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heirloom.config.models import AutoAttack, Body, FeatureAttack, NoiseAttack, PGDAttack
+from heirloom.config.attacks import AutoAttack, FeatureAttack, NoiseAttack, PGDAttack
+from heirloom.config.models import Body
 from heirloom.data.augment import centre
 from heirloom.data.store import Part
 from heirloom.models.classifier import Classifier

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from heirloom.config import attention
+from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.estimate import Arrival, estimate
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
-from heirloom.config.models import FeatureAttack, NoiseAttack
 from heirloom.config.records import Evaluation
 from heirloom.runtime.errors import ConfigError
 

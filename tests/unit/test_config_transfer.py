@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.grid import Grid
 from heirloom.config.jobs import costly_jobs, histories
 from heirloom.config.load import load_study, read_yaml
-from heirloom.config.models import FeatureAttack, NoiseAttack
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]

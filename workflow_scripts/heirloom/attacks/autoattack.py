@@ -19,7 +19,7 @@ from torch import Tensor
 
 from heirloom.attacks.budget import budget_of
 from heirloom.attacks.pgd import attacking
-from heirloom.config.models import AutoAttack
+from heirloom.config.attacks import AutoAttack
 from heirloom.data.store import Part
 from heirloom.evaluation.conditions import Condition
 from heirloom.models.classifier import Classifier

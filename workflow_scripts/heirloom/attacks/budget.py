@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
+from types import MappingProxyType
 
-from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, PGDAttack
+from heirloom.config.attacks import Attack
 
 # What decides whether and where an attack is shown, not what it may do; a title is a word for readers
 OWN = "heirloom"
 _NOT_OF_THE_BUDGET = frozenset({"title", "control", "images"})
+# What every attack does unless it says otherwise: said only then
+_UNSAID: Mapping[str, str] = MappingProxyType({"loss": "cross-entropy", "through": "model"})
 
 
-def budget_of(
-    attack: FeatureAttack | NoiseAttack | PGDAttack | AutoAttack, *, library: str = OWN, **more: object
-) -> str:
+def budget_of(attack: Attack, *, library: str = OWN, **more: object) -> str:
     """Return an attack's settings as JSON with sorted keys.
 
     `library` is the installed package whose code runs it, with its version unless the code is our own: then the digest
     of the code stands for it. `more` are settings that the attack's model does not hold.
     """
     settings = attack.model_dump(mode="json", exclude=set(_NOT_OF_THE_BUDGET), exclude_none=True)
+    settings = {key: value for key, value in settings.items() if _UNSAID.get(key) != value}
     versions = {} if library == OWN else {"version": version(library)}
-    return json.dumps({**settings, "norm": "Linf", "library": library, **versions, **more}, sort_keys=True)
+    return json.dumps({"norm": "Linf", **settings, "library": library, **versions, **more}, sort_keys=True)

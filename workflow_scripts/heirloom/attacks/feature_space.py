@@ -14,7 +14,7 @@ from torch import Tensor
 from heirloom.attacks.draws import uniform
 from heirloom.attacks.pgd import LInf, ascend, attacking
 from heirloom.attacks.units import Units
-from heirloom.config.models import FeatureAttack
+from heirloom.config.attacks import FeatureAttack
 from heirloom.models.classifier import Classifier
 
 

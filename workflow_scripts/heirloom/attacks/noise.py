@@ -11,7 +11,7 @@ from torch import Tensor
 from heirloom.attacks.budget import budget_of
 from heirloom.attacks.draws import uniform
 from heirloom.attacks.units import Units, perturbed
-from heirloom.config.models import NoiseAttack
+from heirloom.config.attacks import NoiseAttack
 from heirloom.evaluation.conditions import Condition
 from heirloom.evaluation.predictions import ImageTransform
 from heirloom.models.classifier import Classifier

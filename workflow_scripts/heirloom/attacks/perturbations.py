@@ -22,7 +22,8 @@ from torch import Tensor
 
 from heirloom.attacks.budget import budget_of
 from heirloom.attacks.units import Units, perturbed
-from heirloom.config.models import FeatureAttack, Normalisation
+from heirloom.config.attacks import FeatureAttack
+from heirloom.config.models import Normalisation
 from heirloom.data.store import Part, write_images
 from heirloom.evaluation.conditions import Condition
 from heirloom.evaluation.predictions import ImageTransform

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from heirloom.config.models import Interval
+from heirloom.config.attacks import Interval
 from heirloom.models.modes import evaluating, frozen
 
 # Points (B, 3, H, W) in the attack's units to values (B,): the larger, the better for the attacker.

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from heirloom.attacks.noise import noise as noisy
 from heirloom.attacks.perturbations import crafted, open_perturbations
-from heirloom.config.models import FeatureAttack, NoiseAttack, Trigger
+from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.models import Trigger
 from heirloom.config.names import TEACHER
 from heirloom.data.store import Part
 from heirloom.data.triggers import Patch, evaluation_paste, load_trigger

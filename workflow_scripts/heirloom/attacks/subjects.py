@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from heirloom.attacks.catalogue import WHITE_BOX
-from heirloom.config.models import PGDAttack, WhiteBox
+from heirloom.config.attacks import PGDAttack, WhiteBox
 from heirloom.data.store import Part
 from heirloom.evaluation.conditions import Condition
 from heirloom.runtime.registry import known, resolve

@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from heirloom.config.models import Interval, Normalisation
+from heirloom.config.attacks import Interval
+from heirloom.config.models import Normalisation
 
 
 class Limits(Protocol):

@@ -15,7 +15,7 @@ from heirloom.attacks.budget import budget_of
 from heirloom.attacks.draws import uniform
 from heirloom.attacks.pgd import LInf, ascend, attacking
 from heirloom.attacks.units import Units
-from heirloom.config.models import PGDAttack
+from heirloom.config.attacks import PGDAttack
 from heirloom.data.store import Part
 from heirloom.evaluation.conditions import Condition
 from heirloom.models.classifier import Classifier

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from heirloom.config import attacking, paths, robust_models
+from heirloom.config.attacks import AutoAttack
 from heirloom.config.grid import Grid
-from heirloom.config.models import AutoAttack
 from heirloom.config.records import Attacked
 from heirloom.config.robust_sizes import RobustSizes
 from heirloom.config.tasks import LATER, Task

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from heirloom.config.attacks import WhiteBox
 from heirloom.config.checks import require
-from heirloom.config.models import WhiteBox
-from heirloom.config.names import BLACK_BOX, BODIES, CLEAN, OWN_BOX, RESTORED, WHITE_BOX, shown_from
+from heirloom.config.names import BLACK_BOX, BODIES, CLEAN, OWN_BOX, RESTORED, shown_from
 from heirloom.config.records import Attacked, Evaluation, plain
 from heirloom.config.study import AttackExperiment, AttackSuite
 from heirloom.runtime.errors import ConfigError
@@ -255,7 +255,7 @@ def _check_suite(grid: Grid, name: str, suite: AttackSuite) -> None:
             raise ConfigError(
                 f'"{attack}" is no attack on a model itself, and suites hold no other',
                 where=f"catalogues, suites.{name}.attacks",
-                mend=f"name an attack of one of these kinds: {', '.join(sorted(resolve(WHITE_BOX)))}",
+                mend="name an attack on a model itself, of kind pgd or autoattack for instance",
             )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from heirloom.config.models import Attention, FeatureAttack, NoiseAttack
+from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.models import Attention
 from heirloom.config.names import BODIES
 from heirloom.config.records import Evaluation, Student
 from heirloom.config.strides import stage_positions

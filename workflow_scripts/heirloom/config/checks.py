@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.load import nearest
 from heirloom.config.models import (
     Coverage,
     Drawn,
-    FeatureAttack,
     FinePruning,
     FineTuning,
     Injection,
     Magnitude,
     MethodEntry,
-    NoiseAttack,
     Pretrained,
     Pruning,
     Selection,

@@ -15,10 +15,11 @@ from typing import Any
 
 from heirloom.config import attacking, attention, paths, repairs
 from heirloom.config.attack_tasks import AttackPlanner
+from heirloom.config.attacks import AutoAttack, FeatureAttack, NoiseAttack
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
-from heirloom.config.models import AutoAttack, FeatureAttack, NoiseAttack, Pruning
+from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Evaluation, Slice, Student
 from heirloom.config.repair_tasks import RepairPlanner

@@ -15,25 +15,22 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from heirloom.config import attacking, attention, paths, repairs, robust_models
+from heirloom.config.attacks import Attack, FeatureAttack, NoiseAttack, OnModel, WhiteBox
 from heirloom.config.checks import check_names
 from heirloom.config.models import (
-    Attack,
     Dataset,
     Detector,
     Drawn,
-    FeatureAttack,
     Fetched,
     Files,
     Injection,
     Method,
     MethodEntry,
-    NoiseAttack,
     Pretrained,
     RemoteFile,
     Selection,
     Teacher,
     Unlearning,
-    WhiteBox,
 )
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, plain
@@ -453,7 +450,7 @@ class Grid:
     def white_box(self, names: Iterable[str]) -> dict[str, WhiteBox]:
         """Those of some attacks that go at a model itself, by name, sorted."""
         found = {name: self.attack(name) for name in sorted(names)}
-        return {name: entry for name, entry in found.items() if not isinstance(entry, FeatureAttack | NoiseAttack)}
+        return {name: entry for name, entry in found.items() if isinstance(entry, OnModel)}
 
     def white_box_of(self, student: Student) -> dict[str, WhiteBox]:
         """Attacks on a student itself, by name, sorted."""

@@ -16,7 +16,6 @@ BODIES = "heirloom.models.bodies:BODIES"
 LAYOUTS = "heirloom.data.layouts:LAYOUTS"
 CORRUPTED_LAYOUTS = "heirloom.data.layouts:CORRUPTED_LAYOUTS"
 WRITERS = "heirloom.data.synthetic:WRITERS"
-WHITE_BOX = "heirloom.attacks.catalogue:WHITE_BOX"
 
 
 def shown_from(substitute: str) -> str:

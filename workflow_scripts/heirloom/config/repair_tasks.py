@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from heirloom.config import paths, repairs, robust_models
+from heirloom.config.attacks import AutoAttack
 from heirloom.config.grid import Grid
-from heirloom.config.models import AutoAttack, Counts
+from heirloom.config.models import Counts
 from heirloom.config.names import BODIES, UNREPAIRED
 from heirloom.config.records import Repaired
 from heirloom.config.robust import CorruptedFiles
@@ -40,9 +41,7 @@ class Arriving(Protocol):
 class RepairPlanner:
     """Turns the robust models of a grid into tasks; `counts`: images of each data set."""
 
-    def __init__(
-        self, grid: Grid, counts: Mapping[str, Counts | None], arriving: Arriving, sizes: RobustSizes
-    ) -> None:
+    def __init__(self, grid: Grid, counts: Mapping[str, Counts | None], arriving: Arriving, sizes: RobustSizes) -> None:
         self._grid = grid
         self._counts = counts
         self._arriving = arriving
@@ -91,7 +90,11 @@ class RepairPlanner:
         cost, _, validation = self._sizes.seen(keys["teacher"])
         loads = (training_load(cost, entry.training, validation=validation),) * self._candidates(keys)
         ranking = [f"{self._repaired(keys).start.criticality_folder(self._grid.study.name)}/criticality.parquet"]
-        needs = (self._sizes.data(keys["teacher"]), self._start(keys), *ranking * repairs.ranks(self._grid, keys["method"]))
+        needs = (
+            self._sizes.data(keys["teacher"]),
+            self._start(keys),
+            *ranking * repairs.ranks(self._grid, keys["method"]),
+        )
         return Task(rule, f"{folder}/card.json", needs=needs, loads=loads)
 
     def interpolate_module(self, rule: str, folder: str, keys: Keys) -> Task:
@@ -141,7 +144,9 @@ class RepairPlanner:
         """Write a model with a head for its data set."""
         counts = self._counts[keys["dataset"]]
         weights = self._sizes.whole(keys["teacher"]).weights(counts.classes if counts else 0)
-        return Task(rule, f"{folder}/card.json", needs=(self._sizes.data(keys["teacher"]),), disk=BYTES_A_WEIGHT * weights)
+        return Task(
+            rule, f"{folder}/card.json", needs=(self._sizes.data(keys["teacher"]),), disk=BYTES_A_WEIGHT * weights
+        )
 
     def _candidates(self, keys: Keys) -> int:
         body = self._grid.catalogue.robust[keys["teacher"]].body

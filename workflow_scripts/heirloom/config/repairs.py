@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config import robust_models
+from heirloom.config.attacks import WhiteBox
 from heirloom.config.checks import require
-from heirloom.config.models import WhiteBox
-from heirloom.config.names import CLEAN, CORRUPTED_LAYOUTS, UNREPAIRED, WHITE_BOX
+from heirloom.config.names import CLEAN, CORRUPTED_LAYOUTS, UNREPAIRED
 from heirloom.config.records import Evaluation, Repaired, Robust, plain
 from heirloom.config.robust import (
     CorruptedFiles,
@@ -246,7 +246,7 @@ def _check_experiment(grid: Grid, key: str, experiment: RepairExperiment) -> Non
             raise ConfigError(
                 f'"{name}" attacks a teacher\'s features, and a robust model is attacked itself',
                 where=f"{grid.where}, {key}.attacks",
-                mend=f"name an attack of one of these kinds: {', '.join(sorted(resolve(WHITE_BOX)))}",
+                mend="name an attack on a model itself, of kind pgd or autoattack for instance",
             )
     if experiment.baseline not in (UNREPAIRED, *experiment.repairs):
         raise ConfigError(

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from heirloom.config.models import (
-    Attack,
-    Attention,
-    Dataset,
-    Detector,
-    Injection,
-    MethodEntry,
-    Name,
-    Strict,
-    Teacher,
-    Trigger,
-)
+from heirloom.config.attacks import Attack
+from heirloom.config.models import Attention, Dataset, Detector, Injection, MethodEntry, Name, Strict, Teacher, Trigger
 from heirloom.config.robust import CorruptionSuite, Criticality, Repair, RepairExperiment, RobustModel
 
 
@@ -59,7 +50,9 @@ class AttackSuite(Strict):
     """Attacks that are run together, in one job for each model and seed."""
 
     title: str = Field("", description="name for readers")
-    attacks: tuple[Name, ...] = Field(min_length=1, description="entries of the attacks catalogue, on models themselves")
+    attacks: tuple[Name, ...] = Field(
+        min_length=1, description="entries of the attacks catalogue, on models themselves"
+    )
 
 
 class AttackExperiment(Strict):
@@ -118,7 +111,7 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        kinds = {
+        kinds: dict[str, Mapping[str, object]] = {
             "an experiment": self.experiments,
             "a repair experiment": self.repair_experiments,
             "an attack experiment": self.attack_experiments,

@@ -10,22 +10,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from heirloom.config.attacks import Attack, OnModel
 from heirloom.config.costs import Cost
 from heirloom.config.models import (
     AccumulatedGradient,
-    Attack,
-    AutoAttack,
     Change,
     Coverage,
     Delta,
     DeltaR,
-    FeatureAttack,
     FinePruning,
     Injection,
     Method,
     NeuralCleanse,
-    NoiseAttack,
-    PGDAttack,
     Pruning,
     RelativeChange,
     Renofeation,
@@ -50,7 +46,6 @@ from heirloom.config.robust import (
 TRAINED = 3  # forward, gradient of the activations, gradient of the weights: each about one forward pass of work
 ATTACKED = 2  # no gradient of the weights
 PASSES: Mapping[str, int] = MappingProxyType({"linear-probe": 1})  # methods that send no gradient through the body
-FIRST_OF_AUTOATTACK = 100  # steps of its first attack; the later ones run on what that leaves
 
 
 @dataclass(frozen=True)
@@ -130,13 +125,8 @@ def score_loads(score: Score, cost: Cost, *, training: int, validation: int) -> 
 
 def attack_passes(attack: Attack) -> float:
     """Count the passes that crafting an attack takes for each image; of AutoAttack the first of its four alone."""
-    if isinstance(attack, NoiseAttack):
-        return 0
-    if isinstance(attack, FeatureAttack):
-        return ATTACKED * attack.steps
-    if isinstance(attack, PGDAttack):
-        return attack.restarts * (ATTACKED * attack.steps + 1)
-    return ATTACKED * FIRST_OF_AUTOATTACK
+    looks = attack.looks()
+    return ATTACKED * looks.gradients + looks.forwards
 
 
 def detection_load(detector: NeuralCleanse, cost: Cost, *, training: int, classes: int, threads: int) -> Load:
@@ -146,7 +136,7 @@ def detection_load(detector: NeuralCleanse, cost: Cost, *, training: int, classe
     return looking_load(cost, images=images, passes=passes, batch=detector.batch_size, threads=threads)
 
 
-def attacked_images(attack: PGDAttack | AutoAttack, test: int) -> int:
+def attacked_images(attack: OnModel, test: int) -> int:
     """Count the test images that an attack on a student itself takes."""
     return chosen_images(attack.images, test)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+
 from heirloom.evaluation.predictions import Answer
 from heirloom.training.checkpoints import Checkpoint
 

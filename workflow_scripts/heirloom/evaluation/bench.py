@@ -14,7 +14,7 @@ from torch import Tensor
 
 from heirloom.attacks.flags import Warned, flags
 from heirloom.attacks.subjects import Subject, worst
-from heirloom.config.models import WhiteBox
+from heirloom.config.attacks import WhiteBox
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.evaluation.answers import Answers, Series

@@ -2,24 +2,30 @@
 
 The gate, for one model (method and seed) under an attack on the model itself. What it can be held against: every other
 attack whose budget names the same norm and units and no larger epsilon, since whatever that one finds, this one was
-allowed to find too. Noise is none. Both are counted over the images that both judged.
+allowed to find too; images that a substitute was attacked for are among them. Noise is none. Both are counted over the
+images that both judged.
 
 - Not credible: under one of these the accuracy lies below the Wilson 95 % lower bound of the accuracy under this one.
-- Credible: no such thing, and among these is one that is gradient-free or stronger, so that it could have been so.
-- Not told (None): nothing gradient-free or stronger was tried.
+- Credible: no such thing, and among these is one that is gradient-free, stronger or adaptive, so that it could have
+  been so.
+- Not told (None): nothing of the kind was tried; nor is anything told of images that another model was attacked for,
+  whose accuracy claims nothing of the worst change.
 
 Stronger: it takes more steps of the attacked model's own gradient over all its starts, which checks nothing that needs
-no gradient. Gradient-free: it or a member of its ensemble (Square, in AutoAttack) asks for none, so masked gradients
-cannot stop it (Carlini et al., arXiv 1902.06705; Croce and Hein, ICML 2020). "Credible" is no proof: it says that the
-attacks tried here agree.
+no gradient. Adaptive: it takes as many, around what masks the model's gradient (its budget names what it goes `through`;
+Athalye, Carlini and Wagner, ICML 2018). Gradient-free: it or a member of its ensemble (Square, in AutoAttack) asks for
+none, so masked gradients cannot stop it (Carlini et al., arXiv 1902.06705; Croce and Hein, ICML 2020); one that asks
+fewer than 1,000 times vouches for nothing, as published query attacks do (PUBLISHED F6). "Credible" is no proof: it
+says that the attacks tried here agree.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,19 +33,34 @@ from heirloom.evaluation.metrics import CLEAN, UNJUDGED, Attack, Booleans, Label
 from heirloom.evaluation.statistics import wilson
 
 METRIC = "robust_accuracy"
-GRADIENT_FREE = frozenset({"autoattack"})  # kinds of budgets
+LEAST_QUERIES = 1000  # of an image, below which a gradient-free attack has not really been tried
+# How often an attack of a kind that needs no gradient asks the model about an image, by what its budget says.
+GRADIENT_FREE: Mapping[str, Callable[[Mapping[str, Any]], float]] = MappingProxyType(
+    {
+        "autoattack": lambda _facts: 5000,
+        "hopskipjump": lambda facts: facts["steps"] * facts["first_evaluations"],
+        "square": lambda facts: facts["queries"],
+        "zoo": lambda facts: facts["searches"] * facts["steps"] * 2 * facts["coordinates"],
+    }
+)
+ONE_STEP = frozenset({"fgsm"})  # kinds that take one step and do not say so
 ON_ITSELF = "white-box"  # the kind of attack whose robust accuracy claims what the worst change does
 
 
 @dataclass(frozen=True)
 class Power:
-    """What a budget says of an attack's means: `steps` of gradient over all starts, and whether it can do without."""
+    """What a budget says of an attack's means: `steps` of gradient over all starts, and whether it can do without.
+
+    `queries`: how often one that needs no gradient asks about an image; None for all others. `adaptive`: it goes around
+    what masks a model's gradient.
+    """
 
     norm: str
     units: str
     epsilon: float
     steps: int
-    gradient_free: bool
+    queries: float | None
+    adaptive: bool
 
     @classmethod
     def of(cls, budget: str) -> Self | None:
@@ -47,12 +68,15 @@ class Power:
         facts = json.loads(budget)
         if "norm" not in facts or "epsilon" not in facts:
             return None
+        kind = facts.get("kind")
+        steps = facts.get("steps", int(kind in ONE_STEP))
         return cls(
             norm=facts["norm"],
             units=facts.get("units", "pixel"),
             epsilon=facts["epsilon"],
-            steps=facts.get("steps", 0) * facts.get("restarts", 1),
-            gradient_free=facts.get("kind") in GRADIENT_FREE,
+            steps=steps * facts.get("restarts", 1) * facts.get("searches", 1),
+            queries=GRADIENT_FREE[kind](facts) if kind in GRADIENT_FREE else None,
+            adaptive=facts.get("through", "model") != "model",
         )
 
     def may_undercut(self, other: Power) -> bool:
@@ -61,7 +85,11 @@ class Power:
 
     def could_show(self, other: Power) -> bool:
         """Tell whether this attack is one by which the other can be checked."""
-        return self.gradient_free or (self.steps > other.steps and not other.gradient_free)
+        if self.queries is not None:
+            return self.queries >= LEAST_QUERIES
+        if other.queries is not None:
+            return False
+        return self.steps > other.steps or (self.adaptive and not other.adaptive and self.steps >= other.steps)
 
 
 def credible(predictions: Predictions, attacks: Mapping[str, Attack]) -> dict[Setting, bool | None]:
@@ -69,7 +97,8 @@ def credible(predictions: Predictions, attacks: Mapping[str, Attack]) -> dict[Se
     found: dict[Setting, bool | None] = {}
     for setting in predictions.settings:
         attack = attacks.get(setting.attack)
-        if setting.attack != CLEAN and attack is not None and attack.kind == ON_ITSELF:
+        on_itself = attack is not None and attack.kind == ON_ITSELF and not setting.condition
+        if setting.attack != CLEAN and on_itself:
             found[setting] = _judged(setting, predictions, attacks)
     return found
 
@@ -96,7 +125,8 @@ def _judged(setting: Setting, predictions: Predictions, attacks: Mapping[str, At
             continue
         if _undercuts(predictions.labels[judged], *(predictions.settings[each][judged] for each in (setting, other))):
             return False
-        checked |= attacks[other.attack].kind == ON_ITSELF and power.could_show(mine)
+        on_itself = attacks[other.attack].kind == ON_ITSELF and not other.condition
+        checked |= on_itself and power.could_show(mine)
     return True if checked else None
 
 

@@ -101,9 +101,7 @@ def accuracy(model: Classifier, images: Images) -> float:
     return float(np.mean(predict(model, images).label == images.part.labels))
 
 
-def _shown(
-    images: Images, first: int, *, batch_size: int, transform: ImageTransform | None
-) -> tuple[Tensor, Tensor]:
+def _shown(images: Images, first: int, *, batch_size: int, transform: ImageTransform | None) -> tuple[Tensor, Tensor]:
     """Return the batch that starts at `first`, and what the model is shown of it."""
     rows = np.arange(first, min(first + batch_size, len(images.part)))
     stored, _ = images.batch(rows)

@@ -123,4 +123,6 @@ def read_samples(path: Path, card: Path) -> list[Sample]:
 def _sample(facts: Mapping[str, Any], arrays: Mapping[str, Pixels]) -> Sample:
     told = {name: value for name, value in facts.items() if name != "restores"}
     name = told["condition"]
-    return Sample(**told, shown=arrays[f"{name}/shown"], restored=arrays[f"{name}/restored"] if facts["restores"] else None)
+    return Sample(
+        **told, shown=arrays[f"{name}/shown"], restored=arrays[f"{name}/restored"] if facts["restores"] else None
+    )

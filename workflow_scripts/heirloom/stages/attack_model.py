@@ -11,7 +11,7 @@ import numpy as np
 
 from heirloom.attacks.flags import warnings
 from heirloom.attacks.subjects import Subject, chosen_rows, subjects
-from heirloom.config.models import WhiteBox
+from heirloom.config.attacks import WhiteBox
 from heirloom.config.names import BLACK_BOX, shown_from
 from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
@@ -88,15 +88,16 @@ def run(
     variant = shown_from(model) if box == BLACK_BOX else ""
     asked = [_varied(subject, variant) for subject in subjects(part, attacks)]
     total = len(part) * clean + sum(map(len, asked))
-    settings = {"batch_size": batch_size, "attack_batch_size": attack_batch_size, "threads": threads, "clean": clean}
-    settings |= {"targets": ", ".join(targets)} | {f"attack {name}": attack for name, attack in attacks.items()}
+    batches = {"batch_size": batch_size, "attack_batch_size": attack_batch_size, "threads": threads, "clean": clean}
+    names = {"targets": ", ".join(targets)}
+    settings = {**batches, **names, **{f"attack {name}": attack for name, attack in attacks.items()}}
     origin = Origin(settings, [inputs.card, inputs.model_card, *inputs.target_cards], code)
     with compute(threads, "fp32") as resources, Progress(total, "attacking", "images") as progress, warnings() as heard:
         identity = origin.identity(resources.device.type)
         checkpoint = Checkpoint(outputs.card.parent, seconds=checkpoint_seconds, identity=identity)
         source, *others = [placed(each, resources.device) for each in (source, *others)]
-        names = [StudentName(name, seed) for name in targets]
-        models = list(zip(names, others or [source], strict=True))
+        students = [StudentName(name, seed) for name in targets]
+        models = list(zip(students, others or [source], strict=True))
         bench = Bench(source, models, resources.device, Answers(checkpoint), heard, progress)
         found = _judged(bench, part, asked, clean=clean, batch_size=batch_size, attack_batch_size=attack_batch_size)
         pictures = list(_samples(bench, part, attacks, shown))
@@ -140,9 +141,7 @@ def _measured(part: Part, attack: WhiteBox | None) -> list[str]:
     return part.take(chosen_rows(len(part), min(MEASURED, images or MEASURED), seed)).samples
 
 
-def _samples(
-    bench: Bench, part: Part, attacks: Mapping[str, WhiteBox], shown: Mapping[str, int]
-) -> Iterator[Sample]:
+def _samples(bench: Bench, part: Part, attacks: Mapping[str, WhiteBox], shown: Mapping[str, int]) -> Iterator[Sample]:
     """Attack the images that figures show once more, by themselves, and give them as they look to the model."""
     chosen = {name: attacks[name].model_copy(update={"images": count}) for name, count in shown.items()}
     found = subjects(part, chosen)

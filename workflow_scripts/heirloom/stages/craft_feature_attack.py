@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heirloom.attacks.feature_space import craft
 from heirloom.attacks.perturbations import quantised, write_perturbations
-from heirloom.config.models import FeatureAttack
+from heirloom.config.attacks import FeatureAttack
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part

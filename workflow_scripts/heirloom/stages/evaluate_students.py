@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from heirloom.attacks.shown import EvaluationFiles
-from heirloom.config.models import FeatureAttack, NoiseAttack, Trigger
+from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.models import Trigger
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
 from heirloom.evaluation.conditions import StudentName, judged, load_model, write_predictions

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from heirloom.attacks.shown import EvaluationFiles
-from heirloom.config.models import FeatureAttack, MapKind, NoiseAttack, Trigger
+from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.models import MapKind, Trigger
 from heirloom.config.names import TEACHER
 from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
