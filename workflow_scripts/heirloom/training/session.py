@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from heirloom.runtime.files import read_card, sha256_of, write_card, write_table
 from heirloom.training.checkpoints import NAME, Checkpoint, remove_checkpoints
 from heirloom.training.loop import CLEAN, ROBUST, BatchTransform, Judging, Lesson, Row, fit, kept_row
 from heirloom.training.phases import Phase
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -163,9 +166,11 @@ def _kept_facts(rows: Sequence[Row], *, keep_best: bool) -> dict[str, Any]:
     Where a gate could end iterations, the card says how many it ended.
     """
     row = kept_row(rows, keep_best=keep_best)
+    gated = [each["gated_steps"] for each in rows if "gated_steps" in each]
+    if gated and sum(gated) == rows[-1]["iteration"]:
+        logger.warning("every iteration ended at the gate: raise its threshold, or train for longer")
     reached = {CLEAN: row[CLEAN], **({ROBUST: row[ROBUST]} if ROBUST in row else {})}
     chosen = {"kept_iteration": row["iteration"]} if ROBUST in row or keep_best else {}
-    gated = [each["gated_steps"] for each in rows if "gated_steps" in each]
     return {**reached, **chosen, **({"gated_steps": sum(gated)} if gated else {})}
 
 
