@@ -38,7 +38,7 @@ def data(tmp_path_factory) -> Path:
 
 def robust(data: Path, out: Path, *, name: str = "trades", checkpoint_seconds: float = 60.0, **changes: object) -> None:
     train_robust.run(
-        inputs=toy.development(data),
+        inputs=train_robust.Inputs(**toy.files_of(data)),
         outputs=toy.model_files(out),
         body=toy.BODY,
         normalisation=Normalisation(),

@@ -23,8 +23,8 @@ from heirloom.runtime.devices import Compute, compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
 from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.loop import ROBUST, Lesson, fit, kept_row
-from heirloom.training.objectives import UNLABELLED, Objective, Step, Term
-from heirloom.training.phases import Phase, StepHook, supervised_phase
+from heirloom.training.objectives import UNLABELLED, Objective, Step
+from heirloom.training.phases import StepHook, supervised_phase
 from heirloom.training.robust import OBJECTIVES
 from heirloom.training.robust.crafting import Attacker, Beside, InPlace, robust_plan
 from heirloom.training.robust.trades import divergence
@@ -336,8 +336,6 @@ def test_a_phase_of_two_passes_gives_each_half_its_own_batch_statistics(lesson, 
     train(model, lesson, planned("trades", model, recipe(iterations=1)), tmp_path)
     hook.remove()
     assert [size for training, size in means if training] == [8, 8]
-    with pytest.raises(ValueError, match="looks at stages"):
-        Phase("x", recipe(), (Term("cross-entropy", settings={"smoothing": 0.0}, needs_stages=True),), passes=2)
 
 
 def test_robust_training_withstands_what_plain_training_does_not(lesson, tmp_path):
@@ -366,7 +364,8 @@ def test_label_smoothing_is_refused_where_nobody_defined_it():
 
 def test_every_objective_of_the_settings_is_in_the_registry_which_needs_no_torch():
     kinds = get_args(get_args(RobustObjective)[0])
-    assert {get_args(kind.model_fields["objective"].annotation)[0] for kind in kinds} == OBJECTIVES.keys() == set(NAMES)
+    assert {get_args(kind.model_fields["objective"].annotation)[0] for kind in kinds} == OBJECTIVES.keys()
+    assert OBJECTIVES.keys() == {*NAMES, "cross-entropy", "fpd"}
     code = "import sys, heirloom.training.robust; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -34,9 +34,10 @@ def perturbed(
     """Return attacked images (B, 3, H, W), in [0, 1] and within epsilon of `images`, which are float32 in [0, 1].
 
     `labels` (B,) are what `objective` is given beside the logits. `draw` (B, 3, H, W), uniform in [0, 1), is the random
-    start, where the attack has one. The model acts in eval mode: its batch statistics neither serve the attack nor move (Pang et al., ICLR 2021).
-    Its modes, flags and gradients are left as they are. It computes in float32, whatever surrounds the call, unless a
-    training hands over the `autocast` of its own precision; what judges a model never does.
+    start, where the attack has one. The model acts in eval mode: its batch statistics neither serve the attack nor move
+    (Pang et al., ICLR 2021). Its modes, flags and gradients are left as they are. It computes in float32, whatever
+    surrounds the call, unless a training hands over the `autocast` of its own precision; what judges a model never
+    does.
     """
     geometry = LInf(epsilon=attack.epsilon, step=attack.step, clip=(0.0, 1.0))
 

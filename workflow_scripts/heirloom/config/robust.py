@@ -30,8 +30,8 @@ class SteppedTraining(Training):
     clip: float | None = Field(None, gt=0, description="largest norm of all gradients together; null: any")
     schedule: Literal["cosine", "constant", "steps", "plateau"] = Field(  # type: ignore[assignment]
         "steps",
-        description="steps: times `decay` at each of `milestones`; plateau: whenever validation has not got better in"
-        " more than `plateau_patience` validations; cosine: to 0 over all iterations",
+        description="steps: times `decay` at each of `milestones`; plateau: the same whenever more than"
+        " `plateau_patience` validations have brought no better one; cosine: to 0 over all iterations",
     )
     milestones: tuple[Annotated[Ratio, Field(gt=0, lt=1)], ...] = Field(
         (), description="where the rate falls, as shares of the iterations, rising, such as 100/110"
@@ -134,10 +134,9 @@ class FeaturePyramid(_Supervised):
         0.01, ge=0, description="largest uniform noise on clean images, of pixels in [0, 1]; not clipped, as published"
     )
     threshold: float | None = Field(
-        0.05,
         gt=0,
         description="mean squared error of the restored image, in the units of the normalised input, above which a"
-        " step trains the restoration alone; null: never",
+        " step trains the restoration alone; below that of a constant image, so that this happens; null: never",
     )
     as_published: bool = Field(
         False, description="above the threshold the transposed convolutions learn alone, by mistake (PUBLISHED F2)"

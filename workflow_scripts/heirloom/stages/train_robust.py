@@ -1,15 +1,19 @@
-"""Train a robust model from random weights, and keep the weights of its best robust validation accuracy."""
+"""Train a robust model or its plain twin, and keep the weights of its best validation accuracy."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from heirloom.config.models import Augmentation, Body, Normalisation
 from heirloom.config.robust import Judge, RobustObjective, SteppedTraining
-from heirloom.data.store import open_part
+from heirloom.data.store import Part, open_part
+from heirloom.evaluation.conditions import load_model
 from heirloom.evaluation.judging import judge_rates
-from heirloom.models.classifier import build_classifier
+from heirloom.models.classifier import Classifier, build_classifier
+from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.files import sha256_of
 from heirloom.training.robust.crafting import Attacker, robust_plan
 from heirloom.training.session import (
     DevelopmentFiles,
@@ -22,45 +26,70 @@ from heirloom.training.session import (
 )
 
 
+@dataclass(frozen=True)
+class Inputs(DevelopmentFiles):
+    """The development part of a prepared data set, and the model that training starts from, if it starts from one."""
+
+    start_card: list[Path] = field(default_factory=list)
+    start_weights: list[Path] = field(default_factory=list)
+
+
 def run(
     *,
-    inputs: DevelopmentFiles,
+    inputs: Inputs,
     outputs: ModelFiles,
     body: Body,
     normalisation: Normalisation,
     objective: RobustObjective,
     training: SteppedTraining,
-    judge: Judge,
+    judge: Judge | None,
     augmentation: Augmentation,
     seed: int,
     code: str,
     checkpoint_seconds: float = 60.0,
 ) -> None:
-    """Train a robust model from torch's own random start and write its weights, history and card.
+    """Train from torch's own random start, or from another model's weights, and write weights, history and card.
 
-    Reads uint8 images (N, H, W, 3). Validation images alone choose the weights, by the judge's float32 attack; training
-    images are attacked in the recipe's precision. `code` is the digest of this stage's code; a checkpoint of other code
-    is dropped. Raises DamagedFileError, ConfigError (unknown body; no validation images) and TrainingError. Method:
-    METHODS 3 step 1.
+    Reads uint8 images (N, H, W, 3). Validation images alone choose the weights, by the judge's float32 attack or, where
+    there is no judge, clean; training images are attacked in the recipe's precision. `code` is the digest of this
+    stage's code; a checkpoint of other code is dropped. Raises DamagedFileError, ConfigError (unknown body; another
+    body's start; no validation images), WeightsError (a start that knows other classes) and TrainingError. Method:
+    METHODS 3 step 1 and 4.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
-    recipe = {"objective": objective, "judge": judge}
     described = {"body": body, "normalisation": normalisation, "training": training, "augmentation": augmentation}
+    origin = Origin(
+        {**described, "objective": objective, "judge": judge or "none"},
+        inputs=[inputs.card, *inputs.start_card],
+        code=code,
+    )
     facts = {
         **data_facts(inputs.card, part),
-        **{name: setting.model_dump(mode="json") for name, setting in recipe.items()},
+        "objective": objective.model_dump(mode="json"),
+        "judge": judge.model_dump(mode="json") if judge else None,
         "source": "trained",
+        "start": next(map(sha256_of, inputs.start_weights), None),
         "seed": seed,
     }
-    lesson = lesson_of(part, augmentation, judge=partial(judge_rates, judge=judge))
-    with open_session(
-        outputs,
-        training,
-        origin=Origin({**described, **recipe}, inputs=[inputs.card], code=code),
-        seed=seed,
-        checkpoint_seconds=checkpoint_seconds,
-    ) as session:
-        model = build_classifier(body, normalisation, classes=len(part.classes), seed=seed)
+    judging = partial(judge_rates, judge=judge) if judge else None
+    lesson = lesson_of(part, augmentation, judge=judging, keep_best=True)
+    with open_session(outputs, training, origin=origin, seed=seed, checkpoint_seconds=checkpoint_seconds) as session:
+        model = _start(inputs, part, body, normalisation, seed=seed)
         plan = robust_plan(objective, training, Attacker(model, objective.attack, session.compute))
         attacked = replace(lesson, transform=plan.transform)
         train_model(session, model, attacked, phases=(plan.phase,), kind="robust", facts=facts)
+
+
+def _start(inputs: Inputs, part: Part, body: Body, normalisation: Normalisation, *, seed: int) -> Classifier:
+    """Build the model at its start; raises ConfigError where the weights to start from are another body's."""
+    for weights, card in zip(inputs.start_weights, inputs.start_card, strict=True):
+        model = load_model(weights, card, part)
+        if (model.description, model.normalisation) != (body, normalisation):
+            raise ConfigError(
+                f"the model that training is to start from is a {model.description.name} with other options or another"
+                " normalisation",
+                where=str(card),
+                mend="start from a model of the same body, options and normalisation",
+            )
+        return model
+    return build_classifier(body, normalisation, classes=len(part.classes), seed=seed)

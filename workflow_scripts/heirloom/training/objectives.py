@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,12 +19,23 @@ from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import known, resolve
 
 
+class Batch(NamedTuple):
+    """What a step shows the model: images (B, 3, H, W) in [0, 1], or near it, and their labels (B,).
+
+    `wanted` (B, 3, H, W): what each image is to be restored to by a model that restores images; None: the image itself.
+    """
+
+    images: Tensor
+    labels: Tensor
+    wanted: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Step:
     """What a term may look at: one batch and what the model made of it.
 
     `images` (B, 3, H, W) in [0, 1], `labels` (B,) int64, some perhaps UNLABELLED, `logits` (B, K) float32, `stages` the
-    stages' outputs, first stage first (empty unless a term of the objective asks for them).
+    stages' outputs, first stage first (empty unless a term of the objective asks for them), `wanted` as in Batch.
     """
 
     model: Classifier
@@ -32,6 +43,7 @@ class Step:
     labels: Tensor
     logits: Tensor
     stages: Sequence[Tensor]
+    wanted: Tensor | None = None
 
 
 TermFunction = Callable[..., Tensor]
@@ -43,6 +55,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "head-penalty": "heirloom.training.objectives:head_penalty",
         "distance-to-start": "heirloom.training.objectives:distance_to_start",
         "feature-distillation": "heirloom.training.objectives:feature_distillation",
+        "restoration": "heirloom.training.robust.pyramid:restoration_error",
         "latent-backdoor": "heirloom.training.latent:distance_to_class",
         "trades-divergence": "heirloom.training.robust.trades:mean_divergence",
         "mart-cross-entropy": "heirloom.training.robust.mart:boosted_cross_entropy",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from heirloom.config.models import Training
 from heirloom.models.classifier import Classifier
-from heirloom.training.objectives import Term, supervised_terms
+from heirloom.training.objectives import Batch, Step, Term, supervised_terms
 
 # Gives one epoch of augmented training images, batch by batch (B, 3, H, W) in [0, 1], on the training's device.
 Batches = Callable[[], Iterator[Tensor]]
@@ -23,7 +23,8 @@ Loss = Callable[[], Tensor]
 class StepHook:
     """Something that acts on the model around each step of the optimiser; one with a memory gives it to checkpoints.
 
-    A hook overrides what it needs. Steps are counted from 0 in their phase.
+    A hook overrides what it needs. Steps are counted from 0 in their phase. Where an iteration has a second step, hooks
+    act before the first and after the second.
     """
 
     def before_gradient(self, model: Classifier, iteration: int, loss: Loss) -> None:
@@ -36,7 +37,7 @@ class StepHook:
         """Act on what the optimiser made of the model."""
 
     def after_phase(self, model: Classifier, batches: Batches) -> None:
-        """Act once after the last step, before the last validation."""
+        """Act once after the last step, before the last validation; not where validation ends a training early."""
 
     def state(self) -> dict[str, Tensor]:
         """Return what the hook remembers and cannot build again."""
@@ -44,6 +45,32 @@ class StepHook:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` returned."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Lets a step go down one term alone while that is large (METHODS 4: FPD's restoration).
+
+    Where the term called `term`, times its weight, is above `threshold`, the submodules `trained` learn from it alone,
+    and the iteration ends there. Every other weight stays bit-identical; batch statistics move, as in each forward pass
+    in training mode.
+    """
+
+    term: str
+    threshold: float
+    trained: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Second:
+    """One more step of the same optimiser in the same iteration, on what the first step left (METHODS 4).
+
+    `shown` makes the batch of the first step's forward pass, whose graph is gone: what it takes from there it detaches.
+    It goes through the model in one pass, by the weights as the first step left them.
+    """
+
+    shown: Callable[[Step], Batch]
+    terms: tuple[Term, ...]
 
 
 @dataclass(frozen=True)
@@ -56,7 +83,6 @@ class Phase:
     and shifts may be trained; "moving" has all of them move and the whole model act as in training, whatever is
     trained, as RiFT's script does (METHODS 3). `stage_dropout`: share of the channels that each stage drops while it is
     trained. `passes`: how many equal parts a batch goes through the model in, each with batch statistics of its own.
-    Raises ValueError for several passes and a term that looks at stages, which are the last pass's.
     """
 
     name: str
@@ -68,10 +94,8 @@ class Phase:
     statistics: Statistics = "trained"
     stage_dropout: float = 0.0
     passes: int = 1
-
-    def __post_init__(self) -> None:
-        if self.passes > 1 and any(term.needs_stages for term in self.terms):
-            raise ValueError(f"phase {self.name}: a term looks at stages, which {self.passes} passes do not give")
+    gate: Gate | None = None
+    second: Second | None = None
 
     def prepare(self, model: Classifier) -> None:
         """Put a model into the phase's mode: what is trained in training mode and with gradients, the rest without."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from heirloom.models.weights import architecture_facts, save_classifier
 from heirloom.runtime.devices import Compute, compute
 from heirloom.runtime.files import read_card, sha256_of, write_card, write_table
 from heirloom.training.checkpoints import NAME, Checkpoint, remove_checkpoints
-from heirloom.training.loop import ROBUST, BatchTransform, Judging, Lesson, Row, fit, kept_row
+from heirloom.training.loop import CLEAN, ROBUST, BatchTransform, Judging, Lesson, Row, fit, kept_row
 from heirloom.training.phases import Phase
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,11 @@ def lesson_of(
     transform: BatchTransform | None = None,
     *,
     judge: Judging | None = None,
+    keep_best: bool = False,
 ) -> Lesson:
     """Split a development part into what is trained on and what is only measured (None where nothing was held out).
 
-    Raises ConfigError for a judge where nothing was held out.
+    Raises ConfigError where nothing was held out and a judge, or the best validation accuracy, is to choose.
     """
     has_validation = "validation" in part.table.column("split").unique().to_pylist()
     return Lesson(
@@ -86,6 +90,7 @@ def lesson_of(
         augmentation=augmentation,
         transform=transform,
         judge=judge,
+        keep_best=keep_best,
     )
 
 
@@ -147,7 +152,7 @@ def train_model(
         outputs.card,
         kind=kind,
         files={path.name: path for path in (outputs.weights, outputs.history)},
-        **_kept_facts(kept_row(rows)),
+        **_kept_facts(rows, keep_best=lesson.keep_best),
         device=session.compute.device.type,
         training=[{"phase": phase.name, **phase.training.model_dump(mode="json")} for phase in phases],
         **architecture_facts(model),
@@ -155,14 +160,22 @@ def train_model(
     )
 
 
-def _kept_facts(row: Row) -> dict[str, Any]:
-    """Say in a model's card what its weights reached on the validation images, and when, if they were chosen by it."""
-    reached = {"validation_accuracy": row["validation_accuracy"]}
-    return {**reached, ROBUST: row[ROBUST], "kept_iteration": row["iteration"]} if ROBUST in row else reached
+def _kept_facts(rows: Sequence[Row], *, keep_best: bool) -> dict[str, Any]:
+    """Say in a model's card what its weights reached on the validation images, and when, if they were chosen by it.
+
+    Where a gate could end iterations, the card says how many it ended.
+    """
+    row = kept_row(rows, keep_best=keep_best)
+    gated = [each["gated_steps"] for each in rows if "gated_steps" in each]
+    if gated and sum(gated) == rows[-1]["iteration"]:
+        logger.warning("every iteration ended at the gate: raise its threshold, or train for longer")
+    reached = {CLEAN: row[CLEAN], **({ROBUST: row[ROBUST]} if ROBUST in row else {})}
+    chosen = {"kept_iteration": row["iteration"]} if ROBUST in row or keep_best else {}
+    return {**reached, **chosen, **({"gated_steps": sum(gated)} if gated else {})}
 
 
 def history_table(rows: Sequence[Row]) -> pa.Table:
     """Turn history rows into a table; a term that only some phases have is null in the others."""
-    types = {"phase": pa.string(), "iteration": pa.int64()}
+    types = {"phase": pa.string(), "iteration": pa.int64(), "gated_steps": pa.int64()}
     names = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: pa.array([row.get(name) for row in rows], types.get(name, pa.float64())) for name in names})

@@ -14,5 +14,7 @@ OBJECTIVES: Mapping[str, str] = MappingProxyType(
         "mart": "heirloom.training.robust.mart:plan",
         "awp": "heirloom.training.robust.weight_perturbation:plan",
         "score": "heirloom.training.robust.score:plan",
+        "cross-entropy": "heirloom.training.robust.cross_entropy:plan",
+        "fpd": "heirloom.training.robust.pyramid:plan",
     }
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from heirloom.runtime.devices import Compute
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import known, resolve
 from heirloom.training.loop import BatchTransform
-from heirloom.training.objectives import UNLABELLED, Step, Term
+from heirloom.training.objectives import UNLABELLED, Batch, Step, Term
 from heirloom.training.phases import Phase
 from heirloom.training.robust import OBJECTIVES
 
@@ -43,16 +43,17 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Attacker:
-    """Attacks the model as it is at that moment of its training."""
+    """Attacks the model as it is at that moment of its training; without an attack it attacks nothing."""
 
     model: Classifier
-    attack: InnerAttack
+    attack: InnerAttack | None
     compute: Compute
 
     def attacked(
         self, images: Tensor, labels: Tensor, generator: torch.Generator, loss: ImageLoss = cross_entropy
     ) -> Tensor:
         """Return attacked images (B, 3, H, W); the random start comes from the generator, which is on the CPU."""
+        assert self.attack is not None
         # drawn on the CPU, so that a GPU starts where a CPU does
         draw = torch.empty_like(images).copy_(torch.rand(images.shape, generator=generator))
         return perturbed(
@@ -104,6 +105,40 @@ class Beside:
             return cross_entropy
         clean = self.attacker.answers(images)
         return lambda logits, _labels: divergence(clean, logits)
+
+
+@dataclass(frozen=True, eq=False)
+class Both:
+    """Shows attacked images behind the clean ones, all under their labels; a transform of the training loop.
+
+    Images are attacked away from the model's own predictions, so that a change tells nothing of the label it is trained
+    with. Without an attack the clean images stand alone. `noise`: uniform, at most this much, on the clean images;
+    `target`: what attacked images are to be restored to by a model that restores images (METHODS 4). Clean ones are
+    restored to what they were without noise.
+    """
+
+    attacker: Attacker
+    noise: float = 0.0
+    target: Literal["clean", "adversarial"] = "clean"
+
+    @property
+    def passes(self) -> int:
+        """In how many passes the batch is to go through the model, so that each kind has its own batch statistics."""
+        return 1 if self.attacker.attack is None else 2
+
+    def __call__(self, images: Tensor, labels: Tensor, _rows: NDArray[np.int64], generator: torch.Generator) -> Batch:
+        """Return what is shown, its labels, and what it is to be restored to; the arguments stay as they are."""
+        shown = self._noisy(images, generator) if self.noise else images
+        if self.attacker.attack is None:
+            return Batch(shown, labels, images)
+        attacked = self.attacker.attacked(images, self.attacker.answers(images).argmax(dim=1), generator)
+        wanted = images if self.target == "clean" else attacked
+        return Batch(torch.cat([shown, attacked]), torch.cat([labels, labels]), torch.cat([images, wanted]))
+
+    def _noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Add uniform noise, drawn on the CPU, so that a GPU sees what a CPU does."""
+        draw = torch.empty_like(images).copy_(torch.rand(images.shape, generator=generator))
+        return images + (2 * draw - 1) * self.noise
 
 
 def halves(step: Step) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,99 @@
+"""FPD's two phases in each iteration (Li et al., CVPR 2020, arXiv 2005.02552; METHODS 4).
+
+    phase 1    r, s = f_w(x + u), u uniform in [-e, e];   l2 = MSE(r, x)
+               l2 > T: the restoration learns from l2 alone, and the iteration ends
+               else:   min_w  CE(s, y) + l2
+    phase 2    r', s' = f_w(r), r detached;   min_w  CE(s', y) + weight MSE(r', x)
+
+r is the restored image. Errors are in the units of the normalised input: of pixels in [0, 1] where the normalisation
+has mean 0 and deviation 1, as the published scripts have it for MNIST and SVHN. Adversarial training shows attacked
+images x' beside the clean ones: (clean + attacked) / 2 in phase 1; phase 2 then sees the restored x' alone.
+
+Settled by the published code (GuanlinLee/FPD-for-Adversarial-Robustness, train.py and adv_train.py): no phase 2 above
+T; phase 2 restores to the clean image, whatever phase 1's target is; noise is not clipped; clean and attacked images go
+through the network one after the other, each with batch statistics of their own.
+
+Departures: one optimiser makes all three kinds of step, where the published one of l2 alone keeps moments of its own;
+gradients are clipped over what the step moves; images are attacked in eval mode, and in iterations that then end above
+T, too; attacks begin with the first iteration, where MNIST's script waits for ten epochs (train those first, and start
+from them); phase 2 does not reach back into phase 1's graph, whose weights have changed by then.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor
+from torch.nn import functional
+
+from heirloom.config.robust import FeaturePyramid, SteppedTraining
+from heirloom.models.classifier import Classifier
+from heirloom.models.pyramid import restoration_names
+from heirloom.runtime.errors import ConfigError
+from heirloom.training.objectives import Batch, Step, Term, supervised_terms
+from heirloom.training.phases import Gate, Phase, Second
+from heirloom.training.robust.crafting import PHASE, Attacker, Both, Plan
+
+STAGES = ("restored",)  # of a body that restores images: its only stage is the restored image
+TERM = "restoration"
+
+
+def plan(objective: FeaturePyramid, training: SteppedTraining, attacker: Attacker) -> Plan:
+    """Return the plan of FPD; the history's train_accuracy is that of all images shown in phase 1.
+
+    A body whose restoration was left out (the paper's FPD_R) is trained by cross-entropy alone, with the noise. Raises
+    ConfigError for a body that is no FPD.
+    """
+    shown = Both(attacker, noise=objective.noise, target=objective.target)
+    supervised = supervised_terms(training)
+    phase = Phase(PHASE, training, supervised, passes=shown.passes)
+    if not _restores(attacker.model):
+        return Plan(shown, phase)
+    return Plan(
+        shown,
+        Phase(
+            PHASE,
+            training,
+            (*supervised, _term()),
+            passes=shown.passes,
+            gate=_gate(objective, attacker.model),
+            second=Second(partial(fed_back, passes=shown.passes), (*supervised, _term(objective.second_weight))),
+        ),
+    )
+
+
+def _restores(model: Classifier) -> bool:
+    """Tell whether a body has its restoration; raises ConfigError for one that has no place for it."""
+    if model.spec.stages != STAGES:
+        what = f"the body {model.description.name} restores no image"
+        raise ConfigError(what, where="objective", mend="choose a body of FPD, or the objective cross-entropy")
+    return bool(restoration_names(model.body, as_published=False))
+
+
+def _term(weight: float = 1.0) -> Term:
+    return Term(TERM, weight=weight, needs_stages=True)
+
+
+def _gate(objective: FeaturePyramid, model: Classifier) -> Gate | None:
+    """Return what holds all but the restoration while its error is above the threshold."""
+    if objective.threshold is None:
+        return None
+    names = restoration_names(model.body, as_published=objective.as_published)
+    return Gate(TERM, objective.threshold, tuple(f"body.{name}" for name in names))
+
+
+def restoration_error(step: Step) -> Tensor:
+    """Return the mean squared error of the restored images, in the units of the model's normalised input."""
+    wanted = step.images if step.wanted is None else step.wanted
+    return functional.mse_loss(step.stages[0].float(), step.model.normalise(wanted))
+
+
+def fed_back(step: Step, *, passes: int) -> Batch:
+    """Return phase 2's batch: what the last pass restored, as images, to be restored to the clean ones.
+
+    `passes`: 2 where attacked images follow the clean ones; they are then the ones that are fed back.
+    """
+    normalise = step.model.normalise
+    wanted = step.images if step.wanted is None else step.wanted
+    restored = step.stages[0].detach().float().chunk(passes)[-1]
+    return Batch(restored * normalise.std + normalise.mean, step.labels.chunk(passes)[-1], wanted.chunk(passes)[0])
