@@ -13,4 +13,5 @@ MEAN = "mean"  # the data set that the results name for an average over data set
 BODIES = "heirloom.models.bodies:BODIES"
 LAYOUTS = "heirloom.data.layouts:LAYOUTS"
 CORRUPTED_LAYOUTS = "heirloom.data.layouts:CORRUPTED_LAYOUTS"
+TEST_SHARES = "heirloom.data.layouts:TEST_SHARES"
 WRITERS = "heirloom.data.synthetic:WRITERS"
