@@ -162,9 +162,7 @@ def test_what_is_no_array_of_unsigned_bytes_is_refused(tmp_path: Path, values: o
 
 
 @pytest.mark.parametrize(("shape", "complaint"), [((-2, -3), "is -2 x -3, no shape"), ((2, 4), "its shape says .8.")])
-def test_a_shape_that_its_values_do_not_have_is_refused(
-    tmp_path: Path, shape: tuple[int, int], complaint: str
-) -> None:
+def test_a_shape_that_its_values_do_not_have_is_refused(tmp_path: Path, shape: tuple[int, int], complaint: str) -> None:
     path = tmp_path / "x.mat"
     savemat(path, {"x": np.ones((2, 3), dtype=np.uint8)})
     true, false = (np.array(sizes, dtype="<i4").tobytes() for sizes in ((2, 3), shape))
