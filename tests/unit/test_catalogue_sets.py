@@ -24,8 +24,8 @@ from heirloom.runtime.registry import resolve
 from heirloom.stages import download_dataset
 from tests.server import Place, Server, running
 from tests.unit.data_samples import (
-    write_cifar,
     write_caltech,
+    write_cifar,
     write_classes,
     write_cub200,
     write_flowers102,

@@ -135,7 +135,7 @@ def test_the_label_10_of_svhn_is_the_digit_0_as_in_torchvision(tmp_path: Path, m
     from torchvision.datasets import SVHN
 
     folder = write_svhn(tmp_path)
-    monkeypatch.setattr(SVHN, "_check_integrity", lambda self: True)
+    monkeypatch.setattr(SVHN, "_check_integrity", lambda _: True)
     theirs = SVHN(folder, split="test")
     ours = [sample for sample in svhn.read(tmp_path).samples if sample.part == "test"]
     assert [sample.label for sample in ours] == theirs.labels.tolist()

@@ -1,6 +1,6 @@
 """SVHN's cropped digits as their owners publish them: photographed house numbers, 32 x 32 pixels (Netzer et al. 2011).
 
-    SVHN/{train_32x32.mat, test_32x32.mat}       X: unsigned bytes (32, 32, 3, N); y: N labels from 1, 10 for the digit 0
+    SVHN/{train_32x32.mat, test_32x32.mat}     X: unsigned bytes (32, 32, 3, N); y: N labels from 1, 10 for the digit 0
 
 The third file, extra_32x32.mat, is left alone: no experiment here uses it (METHODS 4).
 """

@@ -29,7 +29,7 @@ def write_101(root: Path, *, seed: int, classes: int = 12, images: int = 40, sid
     _write(
         root / "101_ObjectCategories",
         [*names, "BACKGROUND_Google"],
-        lambda place, number: f"image_{number:04d}.jpg",
+        lambda _, number: f"image_{number:04d}.jpg",
         seed=seed,
         counts=(classes, images, side),
     )
