@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -117,6 +119,33 @@ def write_mnist(root: Path, *, training: int = 2, test: int = 1, packed: bool = 
             content = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes() + array.tobytes()
             path = folder / f"{part}-{name}{'.gz' if packed else ''}"
             path.write_bytes(gzip.compress(content) if packed else content)
+    return folder
+
+
+def write_svhn(root: Path, *, training: int = 4, test: int = 2, compressed: bool = False) -> Path:
+    """Write an SVHN of noise below a root: `training` and `test` pictures a digit; the labels run from 1 to 10."""
+    folder = root / "SVHN"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(4)
+    for part, count in (("train", training), ("test", test)):
+        pictures = random.integers(0, 256, (32, 32, 3, 10 * count), dtype=np.uint8)
+        labels = (np.arange(10 * count, dtype=np.uint8) % 10 + 1)[:, None]
+        savemat(folder / f"{part}_32x32.mat", {"X": pictures, "y": labels}, do_compression=compressed)
+    return folder
+
+
+CATEGORIES: Mapping[str, int] = MappingProxyType({"ant": 12, "car-side": 21, "Faces": 23})
+
+
+def write_caltech(root: Path, edition: int, *, counts: Mapping[str, int] = CATEGORIES) -> Path:
+    """Write a Caltech-101 or -256 of noise below a root: so many pictures a category, and some clutter."""
+    folder = root / f"{edition}_ObjectCategories"
+    names = [*sorted(counts), "BACKGROUND_Google" if edition == 101 else "clutter"]
+    for number, name in enumerate(names, start=1):
+        code = f"{257 if name == 'clutter' else number:03d}"
+        place, stem = (name, "image") if edition == 101 else (f"{code}.{name}", code)
+        for picture in range(1, counts.get(name, 3) + 1):
+            save_picture(folder / place / f"{stem}_{picture:04d}.jpg", seed=1000 * number + picture)
     return folder
 
 

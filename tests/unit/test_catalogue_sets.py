@@ -6,6 +6,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from heirloom.data.archives import is_archive
 from heirloom.data.layouts import CORRUPTED_LAYOUTS, LAYOUTS
 from heirloom.data.layouts.listing import Listing
 from heirloom.data.synthetic.faces import write_identities
+from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import read_card
 from heirloom.runtime.registry import resolve
 from heirloom.stages import download_dataset
 from tests.server import Place, Server, running
 from tests.unit.data_samples import (
+    write_caltech,
     write_cifar,
     write_classes,
     write_cub200,
@@ -31,6 +34,7 @@ from tests.unit.data_samples import (
     write_mnist,
     write_stanford40,
     write_stanford_dogs,
+    write_svhn,
     write_tiny_imagenet,
 )
 
@@ -112,6 +116,28 @@ def mnist(root: Path) -> dict[str, Tree]:
     return {path.name: {path.name: path.read_bytes()} for path in folder.iterdir()}
 
 
+def svhn(root: Path) -> dict[str, Tree]:
+    """Two MATLAB files, which are no archives."""
+    return {path.name: {path.name: path.read_bytes()} for path in write_svhn(root, compressed=True).iterdir()}
+
+
+def caltech101(root: Path) -> dict[str, Tree]:
+    """An archive of archives, with what macOS adds; the outlines are another one, which is not asked for."""
+    write_caltech(root, 101)
+    within = {
+        "caltech-101/101_ObjectCategories.tar.gz": packed("101_ObjectCategories.tar.gz", tree(root)),
+        "caltech-101/Annotations.tar": packed("Annotations.tar", {"Annotations/ant/annotation_0001.mat": b"x"}),
+        "__MACOSX/caltech-101/._101_ObjectCategories.tar.gz": b"x",
+    }
+    return {"caltech-101.zip": within}
+
+
+def caltech256(root: Path) -> dict[str, Tree]:
+    """One archive, in which the owners left a script."""
+    write_caltech(root, 256)
+    return {"256_ObjectCategories.tar": tree(root) | {"256_ObjectCategories/002.ant/RENAME2": b"x"}}
+
+
 def pubfig83(root: Path) -> dict[str, Tree]:
     return {"pubfig83.v1.tgz": tree(write_classes(root / "faces"), within="pubfig83")}
 
@@ -162,6 +188,9 @@ SETS = {
     "cifar10": lambda root: cifar(root, "cifar-10-python.tar.gz"),
     "cifar100": lambda root: cifar(root, "cifar-100-python.tar.gz"),
     "mnist": mnist,
+    "svhn": svhn,
+    "caltech101": caltech101,
+    "caltech256": caltech256,
 }
 
 
@@ -222,7 +251,7 @@ def test_sets_are_prepared_unless_they_are_corrupted_images_of_others() -> None:
 def test_published_checksums_are_those_of_torchvision() -> None:
     folder = Path(next(iter(find_spec("torchvision").submodule_search_locations))) / "datasets"
     checked = [file for entry in CATALOGUE.values() if isinstance(entry.source, Files) for file in entry.source.files]
-    assert len([file for file in checked if file.md5]) >= 11
+    assert len([file for file in checked if file.md5]) >= 15
     for file in checked:
         if file.md5:
             source = (folder / Path(file.md5_source.rpartition(" ")[2]).name).read_text()
@@ -233,3 +262,35 @@ def test_samples_share_no_file_and_no_folder_with_whole_sets() -> None:
     sources = {name: entry.source for name, entry in CATALOGUE.items() if isinstance(entry.source, Files)}
     named = [name for source in sources.values() for name in (*source.folders, *(f.name for f in source.files))]
     assert len(named) == len(set(named))
+
+
+def test_an_archive_within_an_archive_is_unpacked_and_removed_or_missed(server: Server, tmp_path: Path) -> None:
+    (file,) = served(server, "caltech101", caltech101(tmp_path / "drawn"))
+    card = tmp_path / "results" / "shared" / "data" / "x" / "raw" / "card.json"
+    run = partial(download_dataset.run, outputs=download_dataset.Outputs(card), folders=[], dataset="x")
+    run(files=[file], checksums=tmp_path / "checksums.lock")
+    assert sorted(path.name for path in (card.parent / "files" / "caltech-101").iterdir()) == [
+        "101_ObjectCategories",
+        "Annotations.tar",
+    ]
+    card.unlink()
+    wrong = file.model_copy(update={"inner": ("caltech-101/102_ObjectCategories.tar.gz",)})
+    with pytest.raises(DataError, match=r"caltech-101\.zip holds no archive caltech-101/102_Object"):
+        run(files=[wrong], checksums=tmp_path / "checksums.lock")
+    assert not card.exists()
+
+
+def test_an_archive_within_an_archive_is_trusted_no_more_than_its_shell(server: Server, tmp_path: Path) -> None:
+    harm = packed("x.tar", {"../../../../escaped": b"x"})
+    server.places["/x.zip"] = Place(packed("x.zip", {"a/x.tar": harm}))
+    card = tmp_path / "results" / "shared" / "data" / "x" / "raw" / "card.json"
+    with pytest.raises(DataError, match="its path leads out of the archive"):
+        download_dataset.run(
+            outputs=download_dataset.Outputs(card),
+            files=[RemoteFile(name="x.zip", urls=(server.url("/x.zip"),), inner=("a/x.tar",))],
+            folders=[],
+            dataset="x",
+            checksums=tmp_path / "checksums.lock",
+        )
+    assert not card.exists()
+    assert not list(tmp_path.rglob("escaped"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from heirloom.config.models import Augmentation, Trigger
-from heirloom.data.augment import augment, centre
+from heirloom.data.augment import augment, centre, jittered, rotated
 from heirloom.data.poison import choose
 from heirloom.data.triggers import Patch, load_trigger, paste
 from heirloom.runtime.errors import DataError
@@ -120,6 +121,106 @@ def test_a_box_that_never_fits_becomes_the_largest_central_one() -> None:
     assert torch.allclose(varied[:, 0, 8].diff(dim=1)[:, 1:-1], torch.tensor(2.0), atol=1e-3)  # all 32 columns
     assert torch.allclose(varied[:, 1, :, 8].diff(dim=1)[:, 1:-1], torch.tensor(1.0), atol=1e-3)  # the middle 16 rows
     assert torch.allclose(varied[:, 1, 8, 8], torch.tensor(16.0), atol=1e-3)
+
+
+def _smooth(count: int, side: int) -> torch.Tensor:
+    """Images without sharp edges, float (B, 3, side, side) in [0, 1]."""
+    coarse = torch.rand((count, 3, 5, 5), generator=_seeded(3))
+    return torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear")
+
+
+def test_a_rotation_is_torchvisions() -> None:
+    from torchvision.transforms.functional import InterpolationMode, rotate
+
+    images, degrees = torch.rand((6, 3, 21, 21), generator=_seeded(3)), torch.tensor([0.0, 15, -15, 7.5, 90, 180])
+    turned = rotated(images, degrees, 21)
+    for one, image, angle in zip(turned, images, degrees.tolist(), strict=True):
+        assert torch.allclose(one, rotate(image, angle, InterpolationMode.BILINEAR), atol=1e-5)
+    assert torch.allclose(turned[0], images[0], atol=1e-5)
+    assert torch.allclose(turned[4], images[4].rot90(1, (1, 2)), atol=1e-5)  # counter-clockwise
+    assert torch.allclose(turned[5], images[5].flip(1, 2), atol=1e-5)
+    assert (turned[1][:, 0, 0] == 0).all()  # beyond the image
+
+
+@pytest.mark.parametrize(("side", "crop"), [(16, 14), (15, 11), (256, 224)])
+def test_the_middle_of_a_turned_image_is_cut_out_as_torchvision_does(side: int, crop: int) -> None:
+    from torchvision.transforms.functional import InterpolationMode, center_crop, rotate
+
+    image = _smooth(1, side)
+    expected = center_crop(rotate(image, 12.0, InterpolationMode.BILINEAR), [crop, crop])
+    # 2.2e-5 was measured, where the image ends steeply and its 256 pixels are counted in float32
+    assert torch.allclose(rotated(image, torch.tensor([12.0]), crop), expected, atol=5e-5)
+
+
+def test_colours_change_as_in_torchvision_in_any_order() -> None:
+    from torchvision.transforms import functional
+
+    theirs = (functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation)
+    orders = torch.tensor(list(permutations(range(3))))
+    images = torch.rand((6, 3, 9, 7), generator=_seeded(5))
+    factors = 0.4 + 1.2 * torch.rand((6, 3), generator=_seeded(6), dtype=torch.float64)
+    changed = jittered(images, factors, orders)
+    for number, order in enumerate(orders.tolist()):
+        expected = images[number]
+        for change in order:
+            expected = theirs[change](expected, float(factors[number, change]))
+        assert torch.allclose(changed[number], expected, atol=1e-5)
+    assert torch.allclose(jittered(images, torch.ones(6, 3), orders), images, atol=1e-6)
+
+
+def test_every_sample_is_turned_by_an_angle_of_its_own_within_the_limit() -> None:
+    augmentation = Augmentation(crop="none", flip=False, rotation=15)
+    varied = augment(_ramp(300), augmentation, 32, _seeded(2)) * 255 / 4
+    inner = varied[:, :, 10:22, 10:22]  # on a ramp, the slopes of the columns' channel are cosine and sine
+    across, down = inner[:, 0].diff(dim=2).mean(dim=(1, 2)), inner[:, 0].diff(dim=1).mean(dim=(1, 2))
+    angles = torch.rad2deg(torch.atan2(down, across))
+    assert angles.abs().max() <= 15.01
+    assert angles.min() < -14
+    assert angles.max() > 14
+    assert abs(float(angles.mean())) < 1.5  # 300 uniform draws: standard error 0.5
+    assert float(angles.std()) == pytest.approx(15 / 3**0.5, abs=0.6)
+    assert len({round(float(angle), 3) for angle in angles}) > 290
+
+
+def test_every_sample_has_colours_of_its_own_within_the_limit() -> None:
+    grey = torch.full((400, 4, 4, 3), 100, dtype=torch.uint8)  # contrast and saturation leave it as it is
+    varied = augment(grey, Augmentation(crop="none", flip=False, jitter=0.1), 4, _seeded(2))
+    factors = varied.mean(dim=(1, 2, 3)) * 255 / 100
+    assert 0.9 - 1e-4 <= factors.min() < 0.905
+    assert 1.095 < factors.max() <= 1.1 + 1e-4
+    assert len({round(float(factor), 5) for factor in factors}) > 380
+    assert varied.flatten(1).std(dim=1).max() < 1e-6
+
+
+def test_rotation_and_jitter_are_the_seeds_and_come_after_the_other_draws() -> None:
+    """What is drawn for crop and flip is the same with and without them, and so are all results of older studies."""
+    images, plain = _noise(side=24), Augmentation(crop="padded", padding=3)
+    changed = plain.model_copy(update={"rotation": 1e-6, "jitter": 1e-9})
+    first, again, other = (augment(images, changed, 16, _seeded(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other, atol=0.1)
+    assert torch.allclose(first, augment(images, plain, 16, _seeded(1)), atol=1e-5)
+    generator = _seeded(1)
+    augment(images, Augmentation(crop="none", flip=False), 16, generator)
+    assert torch.equal(torch.rand(3, generator=generator), torch.rand(3, generator=_seeded(1)))  # none was drawn
+
+
+def test_caltechs_crop_is_cut_at_256_turned_and_cut_again_at_224() -> None:
+    settings = {"scale": (1, 1), "ratio": (1, 1), "flip": False}
+    images = (_smooth(2, 256) * 255).byte().permute(0, 2, 3, 1)
+    whole = Augmentation(middle=224 / 256, **settings)
+    assert torch.allclose(augment(images, whole, 224, _seeded()), centre(images, 224), atol=1e-5)
+    small = whole.model_copy(update={"middle": 0.5})
+    assert torch.allclose(
+        augment(images, small, 64, _seeded()),
+        augment(images, Augmentation(**settings), 128, _seeded())[:, :, 32:96, 32:96],
+    )
+    turned = augment(images, whole.model_copy(update={"rotation": 15}), 224, _seeded())
+    assert turned.shape == (2, 3, 224, 224)
+    assert turned.is_contiguous(memory_format=torch.channels_last)
+    assert 0 <= turned.min() <= turned.max() <= 1
+    with pytest.raises(ValueError, match="cannot cut 293"):
+        augment(images, Augmentation(crop="none", middle=224 / 256), 256, _seeded())
 
 
 def test_images_of_a_wrong_kind_are_refused() -> None:

@@ -102,7 +102,11 @@ def test_a_body_that_nobody_counted_is_refused_and_none_is_forgotten():
 
 
 @pytest.mark.parametrize(
-    "name", ["signs", "objects", "rooms", "birds", "faces", "flowers", "dogs", "actions", "object-batches"]
+    "name",
+    [
+        *("signs", "objects", "rooms", "birds", "faces", "flowers", "dogs", "actions", "object-batches"),
+        *("categories", "numbered-categories"),
+    ],
 )
 def test_a_drawn_set_has_as_many_pictures_as_its_options_say(name, tmp_path):
     small = {"classes": 2, "tracks": 2, "frames": 3, "test_images": 2, "train_images": 4, "val_images": 3, "images": 7}

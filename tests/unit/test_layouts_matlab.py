@@ -90,10 +90,10 @@ def test_what_is_no_line_of_texts_is_refused(tmp_path: Path, values: object, com
 
 def test_what_is_missing_or_no_matlab_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "list.mat"
-    with pytest.raises(DataError, match="a list of Dogs is missing or unreadable"):
+    with pytest.raises(DataError, match="a file of Dogs is missing or unreadable"):
         matlab.load(path, "x", title="Dogs")
     savemat(path, {"y": 1})
-    with pytest.raises(DataError, match="a list of Dogs has no x, z"):
+    with pytest.raises(DataError, match="a file of Dogs has no x, z"):
         matlab.load(path, "x", "y", "z", title="Dogs")
     for content in (
         b"",
@@ -102,7 +102,7 @@ def test_what_is_missing_or_no_matlab_file_is_named(tmp_path: Path) -> None:
         b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM",
     ):
         path.write_bytes(content)
-        with pytest.raises(DataError, match="a list of Dogs is no MATLAB file"):
+        with pytest.raises(DataError, match="a file of Dogs is no MATLAB file"):
             matlab.load(path, "x", title="Dogs")
 
 
@@ -127,8 +127,45 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path: Path) -> N
     assert min(outcomes.values()) > 20
 
 
-def test_a_compressed_list_cannot_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compressed_variable_cannot_fill_the_memory(tmp_path: Path) -> None:
     savemat(tmp_path / "x.mat", {"x": np.zeros((1, 5000))}, do_compression=True)
-    monkeypatch.setattr(matlab, "MOST_BYTES", 20000)
-    with pytest.raises(DataError, match="larger than any list"):
-        matlab.load(tmp_path / "x.mat", "x", title="x")
+    with pytest.raises(DataError, match="unpacks to more than 20000 bytes"):
+        matlab.load(tmp_path / "x.mat", "x", title="x", most_bytes=20000)
+    assert len(matlab.load(tmp_path / "x.mat", "x", title="x", most_bytes=50000).numbers("x")) == 5000
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("shape", [(4, 5, 3, 7), (2, 3), (1, 1), (3, 0)])
+def test_unsigned_bytes_are_those_that_scipy_reads_in_any_shape(
+    tmp_path: Path, shape: tuple[int, ...], compressed: bool
+) -> None:
+    values = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    savemat(tmp_path / "x.mat", {"x": values}, do_compression=compressed)
+    found = matlab.load(tmp_path / "x.mat", "x", title="x").unsigned_bytes("x")
+    expected = loadmat(tmp_path / "x.mat")["x"]
+    assert (found.dtype, found.shape) == (np.uint8, expected.shape)
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (np.ones((2, 3), dtype=np.int16), "x holds int16, no unsigned bytes"),
+        (np.ones((2, 3)) * 2j, "x holds no real numbers"),
+        (cells("a"), "x holds no real numbers"),
+    ],
+)
+def test_what_is_no_array_of_unsigned_bytes_is_refused(tmp_path: Path, values: object, complaint: str) -> None:
+    savemat(tmp_path / "x.mat", {"x": values})
+    with pytest.raises(DataError, match=complaint):
+        matlab.load(tmp_path / "x.mat", "x", title="x").unsigned_bytes("x")
+
+
+@pytest.mark.parametrize(("shape", "complaint"), [((-2, -3), "is -2 x -3, no shape"), ((2, 4), "its shape says .8.")])
+def test_a_shape_that_its_values_do_not_have_is_refused(tmp_path: Path, shape: tuple[int, int], complaint: str) -> None:
+    path = tmp_path / "x.mat"
+    savemat(path, {"x": np.ones((2, 3), dtype=np.uint8)})
+    true, false = (np.array(sizes, dtype="<i4").tobytes() for sizes in ((2, 3), shape))
+    path.write_bytes(path.read_bytes().replace(true, false, 1))
+    with pytest.raises(DataError, match=complaint):
+        matlab.load(path, "x", title="x").unsigned_bytes("x")

@@ -14,6 +14,7 @@ from heirloom.stages import render_dataset
 from tests.unit.data_samples import (
     make_raw,
     prepare,
+    write_caltech,
     write_cifar,
     write_classes,
     write_cub200,
@@ -24,10 +25,13 @@ from tests.unit.data_samples import (
     write_people,
     write_stanford40,
     write_stanford_dogs,
+    write_svhn,
     write_tiny_imagenet,
 )
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
+    "caltech101": lambda root: write_caltech(root, 101),
+    "caltech256": lambda root: write_caltech(root, 256),
     "cifar10": write_cifar,
     "cifar100": lambda root: write_cifar(root, fine=True),
     "cub200": lambda root: write_cub200(root, training=8),
@@ -39,11 +43,19 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "pubfig83": lambda root: write_classes(root / "PubFig83", images=10),
     "stanford-dogs": lambda root: write_stanford_dogs(root, training=8),
     "stanford40": lambda root: write_stanford40(root, training=8),
+    "svhn": lambda root: write_svhn(root, training=8),
     "tiny-imagenet": lambda root: write_tiny_imagenet(root, images=8),
     "vggface2": lambda root: write_people(root, images=10),
 }
 REGIONS = {"cub200": ["bird"], "gtsrb": ["sign"], "stanford-dogs": ["dog"], "stanford40": ["person"]}
-SIZES = {"tiny-imagenet": [16, 16], "cifar10": [32, 32], "cifar100": [32, 32]}
+SIZES = {"tiny-imagenet": [16, 16], "cifar10": [32, 32], "cifar100": [32, 32], "svhn": [32, 32]}
+MADE = {
+    "caltech101": "the last 10% of each class",
+    "caltech256": "the last 5% of each class",
+    "folder": "20% of each class",
+    "pubfig83": "20% of each class",
+    "vggface2": "2 training pictures",
+}
 SHOTS = 3
 
 
@@ -75,8 +87,7 @@ def test_the_index_keeps_what_the_reader_chose(tmp_path: Path, layout: str) -> N
     assert sizes is not None
     assert sizes.tolist() == [SIZES.get(layout, [24, 20])] * len(data.test)
     assert list(data.test.regions) == REGIONS.get(layout, [])
-    made = {"folder": "20% of each class", "pubfig83": "20% of each class", "vggface2": "2 training pictures"}
-    assert data.card["test_split"].startswith(made.get(layout, "official"))
+    assert data.card["test_split"].startswith(MADE.get(layout, "official"))
     if layout in REGIONS and layout != "gtsrb":
         box = np.array(data.test.regions[REGIONS[layout][0]][0])
         assert np.allclose(box, (np.array([4, 5, 20, 15]) - [2, 0, 2, 0]) * 16 / 20)
@@ -92,13 +103,17 @@ def test_the_index_keeps_what_the_reader_chose(tmp_path: Path, layout: str) -> N
         ("dogs", "stanford-dogs", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
         ("actions", "stanford40", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
         ("object-batches", "cifar10", {"train_images": 5, "test_images": 2}, (9, 3, 6)),
+        ("house-numbers", "svhn", {"train_images": 5, "test_images": 2}, (30, 10, 20)),
+        ("categories", "caltech101", {"images": 10}, (9, 6, 3)),
+        ("numbered-categories", "caltech256", {"images": 10}, (9, 6, 3)),
     ],
 )
 def test_drawn_sets_are_read_as_the_published_ones(
     tmp_path: Path, writer: str, layout: str, images: dict[str, int], counts: tuple[int, int, int]
 ) -> None:
     card = tmp_path / "raw" / "card.json"
-    options = {"classes": 3, **({} if writer == "object-batches" else {"side": 32}), **images}
+    sized = {} if layout in SIZES else {"side": 32}
+    options = {**({} if writer == "house-numbers" else {"classes": 3}), **sized, **images}
     render_dataset.run(outputs=render_dataset.Outputs(card), writer=writer, seed=0, options=options)
     data = prepare(card, tmp_path / "prepared", layout=layout, size=32, crop=32, shots=SHOTS)
     assert data.card["counts"] == dict(zip(("train", "validation", "test"), counts, strict=True))

@@ -82,13 +82,13 @@ def test_splits_that_contradict_the_labels_are_refused(
     with pytest.raises(DataError, match=complaint) as refused:
         flowers102.read(tmp_path)
     assert refused.value.where.endswith("setid.mat")
-    assert "download or unpack the data set's lists again" in str(refused.value)
+    assert "download or unpack the data set's MATLAB files again" in str(refused.value)
 
 
 def test_lists_of_flowers_without_a_variable_are_refused(tmp_path: Path) -> None:
     folder = write_flowers102(tmp_path)
     write_mat(folder / "setid.mat", trnid=[1], test=[2])
-    with pytest.raises(DataError, match="a list of Oxford Flowers 102 has no valid, tstid"):
+    with pytest.raises(DataError, match="a file of Oxford Flowers 102 has no valid, tstid"):
         flowers102.read(tmp_path)
     write_mat(folder / "imagelabels.mat", labels=[0, 1, 2])
     with pytest.raises(DataError, match="labels has the class number 0, where they count from 1"):

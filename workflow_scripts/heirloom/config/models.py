@@ -41,7 +41,7 @@ class Strict(BaseModel):
 
 
 class Augmentation(Strict):
-    """How a training image is varied; every sample has a draw of its own (METHODS 1.1)."""
+    """How a training image is varied; every sample has draws of its own (METHODS 1.1, 4)."""
 
     crop: Literal["none", "resized", "padded"] = Field(
         "resized", description="resized: random resized crop; padded: reflect-pad and random crop; none: centre crop"
@@ -50,6 +50,19 @@ class Augmentation(Strict):
     ratio: tuple[Ratio, Ratio] = Field((3 / 4, 4 / 3), description="aspect ratio of a resized crop")
     flip: bool = Field(True, description="mirror half of the images; off where left and right are different classes")
     padding: int = Field(4, ge=0, description="pixels of reflected border of a padded crop")
+    rotation: float = Field(
+        0.0, ge=0, le=180, description="degrees: an image is turned by up to so many either way; beyond it lies black"
+    )
+    middle: Ratio = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="side of the central square that is kept after cropping and turning, as a share of the crop's, such"
+        " as 224/256: a crop of 256 pixels for a model that sees 224",
+    )
+    jitter: Share = Field(
+        0.0, description="brightness, contrast and saturation change by factors from 1 - jitter to 1 + jitter"
+    )
 
 
 class Preparation(Strict):
@@ -75,6 +88,9 @@ class RemoteFile(Strict):
     """A file that a user owns or that can be downloaded."""
 
     name: str = Field(description="the file's name, as it lies in data_root or in the download cache")
+    inner: tuple[str, ...] = Field(
+        (), description="archives within the archive, which are unpacked in their place and then removed"
+    )
     urls: tuple[str, ...] = Field(
         (),
         exclude=True,  # where a file comes from is no parameter: a further mirror changes no content

@@ -15,6 +15,7 @@ RESTORED = "restored"  # the stage of a body at which it passes on the image tha
 BODIES = "heirloom.models.bodies:BODIES"
 LAYOUTS = "heirloom.data.layouts:LAYOUTS"
 CORRUPTED_LAYOUTS = "heirloom.data.layouts:CORRUPTED_LAYOUTS"
+TEST_SHARES = "heirloom.data.layouts:TEST_SHARES"
 WRITERS = "heirloom.data.synthetic:WRITERS"
 
 

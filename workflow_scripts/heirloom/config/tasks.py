@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from heirloom.config.grid import Grid
 from heirloom.config.models import Counts, Drawn, Preparation
-from heirloom.config.names import WRITERS
+from heirloom.config.names import TEST_SHARES, WRITERS
 from heirloom.config.work import Load
 from heirloom.runtime.registry import resolve
 
 BYTES_A_WEIGHT = 4
 LATER = "AutoAttack after its first attack (it runs on what that leaves)"  # what no estimate counts
-TEST_SHARE = 0.2  # of a set whose owner made no test part (docs/datasets.md)
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def counts_of(grid: Grid, dataset: str) -> Counts | None:
     entry = grid.dataset(dataset)
     if entry.counts is not None or not isinstance(entry.source, Drawn):
         return entry.counts
-    return _drawn_counts(_options(entry.source))
+    return _drawn_counts(_options(entry.source), test_share=resolve(TEST_SHARES).get(entry.layout, 0.0))
 
 
 def _options(source: Drawn) -> dict[str, int]:
@@ -55,11 +54,14 @@ def _options(source: Drawn) -> dict[str, int]:
     return {**given, **source.options}
 
 
-def _drawn_counts(options: Mapping[str, int]) -> Counts:
-    """Count a drawn set by its writer's options, which count per class."""
+def _drawn_counts(options: Mapping[str, int], *, test_share: float) -> Counts:
+    """Count a drawn set by its writer's options, which count per class.
+
+    `test_share`: of each class, where the layout's reader makes the test part.
+    """
     classes = options["classes"]
     if "images" in options:
-        test = max(1, round(TEST_SHARE * options["images"]))
+        test = max(1, round(test_share * options["images"]))
         return Counts(training=classes * (options["images"] - test), test=classes * test, classes=classes)
     training = options["tracks"] * options["frames"] if "tracks" in options else options["train_images"]
     test = options["test_images"] if "test_images" in options else options["val_images"]

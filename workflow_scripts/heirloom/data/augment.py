@@ -17,18 +17,32 @@ from heirloom.config.models import Augmentation
 
 # Boxes drawn per sample before falling back to the largest central one, as torchvision's RandomResizedCrop does.
 ATTEMPTS = 10
+LUMA = (0.2989, 0.587, 0.114)  # weights of red, green and blue in a grey value (ITU-R BT.601), as torchvision's
+_CONTRAST, _SATURATION = 1, 2  # places in jittered's factors; 0 is brightness
 
 
 def augment(images: Tensor, augmentation: Augmentation, crop: int, generator: torch.Generator) -> Tensor:
-    """Vary a batch for training: a crop and a flip of its own for each sample.
+    """Vary a batch for training: a crop, a flip, a rotation and colours of its own for each sample (METHODS 1.1, 4).
 
     `images`: uint8 (B, H, W, 3). Returns float32 (B, 3, crop, crop) in [0, 1], channels_last, on the images' device.
     "resized" interpolates bilinearly without a low-pass filter, so the stored side should not be much above `crop`;
     "padded" and "none" move pixels without changing them. Raises ValueError when the crop does not fit the images.
     """
-    _check(images, crop if augmentation.crop == "none" else 1)
+    frame = round(crop / augmentation.middle)
+    _check(images, frame if augmentation.crop == "none" else 1)
     mirrored = _mirrored(len(images), augmentation, generator)
-    return _CROPS[augmentation.crop](images, augmentation, crop, generator, mirrored)
+    varied = _CROPS[augmentation.crop](images, augmentation, frame, generator, mirrored)
+    if augmentation.rotation:
+        turns = 2 * _uniform((len(images),), generator) - 1
+        varied = rotated(varied, augmentation.rotation * turns, crop)
+    elif frame > crop:
+        edge = (frame - crop) // 2
+        middle = varied[:, :, edge : edge + crop, edge : edge + crop]
+        varied = middle.contiguous(memory_format=torch.channels_last)
+    if augmentation.jitter:
+        factors = 1 + augmentation.jitter * (2 * _uniform((len(images), 3), generator) - 1)
+        varied = jittered(varied, factors, _uniform((len(images), 3), generator).argsort(dim=1))
+    return varied
 
 
 def centre(images: Tensor, crop: int) -> Tensor:
@@ -38,6 +52,37 @@ def centre(images: Tensor, crop: int) -> Tensor:
     """
     _check(images, crop)
     return _to_float(_central(images, crop))
+
+
+def rotated(images: Tensor, degrees: Tensor, crop: int) -> Tensor:
+    """Turn square images about their middle, each counter-clockwise by its own angle, and cut out the central square.
+
+    `images`: float32 (B, C, S, S). `degrees`: (B,). Returns float32 (B, C, crop, crop), channels_last; pixels are
+    interpolated bilinearly, and what lies beyond the image is black.
+    """
+    angle = degrees.deg2rad()
+    rows = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(-1, 2, 2)
+    theta = functional.pad(rows * (crop / images.shape[2]), (0, 1)).to(device=images.device, dtype=images.dtype)
+    grid = functional.affine_grid(theta, [*images.shape[:2], crop, crop], align_corners=False)
+    turned = functional.grid_sample(images.contiguous(), grid, padding_mode="zeros", align_corners=False)
+    return turned.contiguous(memory_format=torch.channels_last)
+
+
+def jittered(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
+    """Change brightness, contrast and saturation of each image by its own factors, in its own order.
+
+    `images`: float32 (B, 3, H, W) in [0, 1], R, G, B. `factors`: (B, 3), for the three in the order above; 1 changes
+    nothing. `order`: int64 (B, 3), permutations of 0, 1, 2. Each of the three mixes the image with another one: black,
+    its mean grey, its grey picture (as torchvision's ColorJitter without hue); results are clipped to [0, 1].
+    """
+    luma = images.new_tensor(LUMA)[:, None, None]
+    for change in order.unbind(dim=1):
+        factor = factors.gather(1, change[:, None]).to(images)[:, :, None, None]
+        kind = change.to(images.device)[:, None, None, None]
+        grey = (images * luma).sum(dim=1, keepdim=True)
+        other = torch.where(kind == _SATURATION, grey, grey.mean(dim=(2, 3), keepdim=True) * (kind == _CONTRAST))
+        images = torch.lerp(other, images, factor).clamp_(0, 1)
+    return images
 
 
 def _central(images: Tensor, crop: int) -> Tensor:

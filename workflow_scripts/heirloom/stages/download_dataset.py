@@ -60,7 +60,7 @@ def run(
         if folder is not None:
             (partial / folder.name).symlink_to(folder.resolve(), target_is_directory=True)
         for archive, file in zip(archives, files if archives else [], strict=True):
-            _place(archive, file.name, partial)
+            _place(archive, file, partial)
     write_card(
         outputs.card,
         kind="raw",
@@ -99,12 +99,19 @@ def _at_hand(file: RemoteFile, data_root: Path | None) -> bool:
     return file.local_path is not None or find_local(file.name, data_root) is not None
 
 
-def _place(archive: Path, name: str, folder: Path) -> None:
-    """Unpack an archive; copy any other file under the catalogue's name for it."""
-    if is_archive(archive.name):
-        unpack(archive, folder)
-    else:
-        shutil.copyfile(archive, folder / name)
+def _place(archive: Path, file: RemoteFile, folder: Path) -> None:
+    """Unpack an archive and those within it; copy any other file under the catalogue's name for it."""
+    if not is_archive(archive.name):
+        shutil.copyfile(archive, folder / file.name)
+        return
+    unpack(archive, folder)
+    for name in file.inner:
+        inner = folder / name
+        if not inner.is_file() or inner.is_symlink():
+            mend = "correct `inner` in the catalogue, or get the archive again"
+            raise DataError(f"{archive.name} holds no archive {name}", where=str(archive), mend=mend)
+        unpack(inner, inner.parent)
+        inner.unlink()
 
 
 def _described(archive: Path, file: RemoteFile) -> dict[str, object]:

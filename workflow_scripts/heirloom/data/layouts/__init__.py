@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 LAYOUTS: Mapping[str, str] = MappingProxyType(
     {
+        "caltech101": "heirloom.data.layouts.caltech:read_101",
+        "caltech256": "heirloom.data.layouts.caltech:read_256",
         "cifar10": "heirloom.data.layouts.cifar:read_cifar10",
         "cifar100": "heirloom.data.layouts.cifar:read_cifar100",
         "cub200": "heirloom.data.layouts.cub200:read",
@@ -19,11 +21,22 @@ LAYOUTS: Mapping[str, str] = MappingProxyType(
         "pubfig83": "heirloom.data.layouts.pubfig83:read",
         "stanford-dogs": "heirloom.data.layouts.stanford_dogs:read",
         "stanford40": "heirloom.data.layouts.stanford40:read",
+        "svhn": "heirloom.data.layouts.svhn:read",
         "tiny-imagenet": "heirloom.data.layouts.tiny_imagenet:read",
         "vggface2": "heirloom.data.layouts.vggface2:read",
     }
 )
 """Data sets that can be prepared."""
+
+TEST_SHARES: Mapping[str, float] = MappingProxyType(
+    {
+        "caltech101": 0.1,  # the last ones in name order, as published (METHODS 4)
+        "caltech256": 0.05,
+        "folder": 0.2,  # chosen by seed
+        "pubfig83": 0.2,
+    }
+)
+"""Share of each class that a reader makes the test part, by layout, where the owner made none."""
 
 CORRUPTED_LAYOUTS: Mapping[str, str] = MappingProxyType(
     {

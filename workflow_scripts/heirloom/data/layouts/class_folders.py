@@ -1,9 +1,9 @@
-"""What the layouts of one folder per class share: finding them, listing them, and making a test part by seed."""
+"""What the layouts of one folder per class share: finding them, listing them, and making a test part by a rule."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,6 @@ from heirloom.runtime.seeds import derive_seed
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 NOTES = (".txt", ".md", ".csv", ".json", ".xml", ".html", ".url", ".db", ".ini")  # what may lie beside pictures
-TEST_SHARE = 0.2
 
 Classes = dict[str, list[Path]]
 
@@ -96,6 +95,11 @@ def number(classes: Iterable[str], *, folder: Path) -> dict[str, int]:
     return labels
 
 
+def undivided(classes: Classes, labels: Mapping[str, int], *, base: Path, problems: list[str]) -> list[Sample]:
+    """Return all pictures as samples for training, copies of a file as one group (see `join_copies`)."""
+    return join_copies(list(samples(classes, labels, base=base, part="development", problems=problems)), problems)
+
+
 def join_copies(found: list[Sample], problems: list[str]) -> list[Sample]:
     """Give the samples whose files are the same, byte by byte, one group, so that no split comes between them.
 
@@ -125,18 +129,48 @@ def _copies(found: Iterable[Sample]) -> Iterator[list[Sample]]:
         yield from (copies for copies in by_content.values() if len(copies) > 1)
 
 
-def hold_out(classes: Classes, labels: Mapping[str, int], *, base: Path, seed: int, problems: list[str]) -> Listing:
-    """List classes that have no test part of their own: TEST_SHARE of each class becomes it, chosen by `seed`.
+def hold_out(
+    found: Sequence[Sample],
+    labels: Mapping[str, int],
+    *,
+    base: Path,
+    share: float,
+    seed: int | None,
+    problems: list[str],
+) -> Listing:
+    """List samples that have no test part of their own: of each class a share becomes it.
 
-    The choice depends on the seed and the names of a class's pictures alone, copies of one file stay on one side, and
-    at least one picture of each class is on either side (a class with a single one is a problem).
+    It is chosen by `seed` or, where that is None, the last in name order: all but the first int((1 - share) * N). The
+    choice depends on the seed and the names of a class's pictures alone, groups stay on one side, and at least one
+    picture of each class is on either side (a class with a single one is a problem).
     """
-    found = join_copies(list(samples(classes, labels, base=base, part="development", problems=problems)), problems)
-    divided = split(found, validation=TEST_SHARE, shots=None, seed=derive_seed(seed, "test part"))
-    names = list(labels)
+    held = _last(found, share) if seed is None else _drawn(found, share, seed)
+    whole = {sample.label for sample in found} - {sample.label for sample in found if sample.identifier in held}
     problems += [
-        f"{base / names[label]}: one picture only, which cannot both train and test" for label in divided.undivided
+        f"{base / name}: one picture only, which cannot both train and test"
+        for name, label in labels.items()
+        if label in whole
     ]
-    chosen = [*divided.train, *(replace(sample, part="test") for sample in divided.validation)]
-    rule = f"{TEST_SHARE:.0%} of each class, by seed {seed}"
+    chosen = (replace(sample, part="test") if sample.identifier in held else sample for sample in found)
+    portion = f"{share:.0%} of each class"
+    rule = f"the last {portion} in name order" if seed is None else f"{portion}, by seed {seed}"
     return listing(labels, chosen, problems, test_split=rule)
+
+
+def _drawn(found: Sequence[Sample], share: float, seed: int) -> frozenset[str]:
+    """Choose test samples by seed; returns their identifiers."""
+    chosen = split(found, validation=share, shots=None, seed=derive_seed(seed, "test part")).validation
+    return frozenset(sample.identifier for sample in chosen)
+
+
+def _last(found: Sequence[Sample], share: float) -> frozenset[str]:
+    """Choose the test samples at the end of each class, but no copy of one before them; returns their identifiers."""
+    classes: defaultdict[int, list[Sample]] = defaultdict(list)
+    for sample in sorted(found, key=lambda sample: sample.identifier):
+        classes[sample.label].append(sample)
+    held: set[str] = set()
+    for ordered in classes.values():
+        kept = max(1, int((1 - share) * len(ordered)))
+        before = {sample.group for sample in ordered[:kept]}
+        held |= {sample.identifier for sample in ordered[kept:] if sample.group not in before}
+    return frozenset(held)

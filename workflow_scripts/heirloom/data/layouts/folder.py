@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heirloom.data.layouts import class_folders
+from heirloom.data.layouts import TEST_SHARES, class_folders
 from heirloom.data.layouts.listing import Listing, listing, pictures, subfolders
 from heirloom.runtime.errors import DataError
 
@@ -69,7 +69,9 @@ def _undivided(folder: Path, base: Path, problems: list[str]) -> Listing:
     """List class folders without a test part."""
     classes = class_folders.scan(folder, problems)
     labels = class_folders.number(classes, folder=folder)
-    return class_folders.hold_out(classes, labels, base=base, seed=TEST_SEED, problems=problems)
+    found = class_folders.undivided(classes, labels, base=base, problems=problems)
+    share = TEST_SHARES["folder"]
+    return class_folders.hold_out(found, labels, base=base, share=share, seed=TEST_SEED, problems=problems)
 
 
 def _divided(base: Path, parts: dict[str, Path], problems: list[str]) -> Listing:

@@ -1,4 +1,4 @@
-"""Lists that owners publish as MATLAB files (version 5): rows or columns of numbers, and cell arrays of texts.
+"""What owners publish as MATLAB files (version 5): lists of numbers, cell arrays of texts, and pictures.
 
 Read here and not by scipy.io, whose compiled reader ends the process (segmentation fault) on some damaged files, where
 a message is due. The format is MathWorks' "MAT-File Format": a header of 128 bytes, then elements, each a tag (type,
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from heirloom.runtime.errors import DataError
 
-MEND = "download or unpack the data set's lists again"
+MEND = "download or unpack the data set's MATLAB files again"
 HEADER_BYTES = 128
 ORDERS: Mapping[bytes, str] = MappingProxyType({b"\x00\x01IM": "<", b"\x01\x00MI": ">"})  # version and byte order
-MOST_BYTES = 1 << 26  # of an unpacked variable: the largest published list takes about 3 MiB
+MOST_BYTES = 1 << 26  # of an unpacked list: the largest published one takes about 3 MiB
 
 MATRIX, COMPRESSED = 14, 15
 NUMBERS: Mapping[int, str] = MappingProxyType(
@@ -65,6 +65,13 @@ class MatFile:
             raise DataError(f"{name} {error}", where=str(self.path), mend=MEND) from error
         return [int(value) for value in values]
 
+    def unsigned_bytes(self, name: str) -> NDArray[np.uint8]:
+        """Return an array of unsigned bytes in its shape, of which the first index runs fastest; raises DataError."""
+        try:
+            return _unsigned_bytes(self.variables[name])
+        except _WrongError as error:
+            raise DataError(f"{name} {error}", where=str(self.path), mend=MEND) from error
+
     def texts(self, name: str) -> list[str]:
         """Return a row or column of texts, a cell each; raises DataError for anything else."""
         try:
@@ -73,29 +80,32 @@ class MatFile:
             raise DataError(f"{name} {error}", where=str(self.path), mend=MEND) from error
 
 
-def load(path: Path, *names: str, title: str) -> MatFile:
-    """Open a MATLAB file; raises DataError when it is missing or unreadable, or lacks a variable of `names`."""
+def load(path: Path, *names: str, title: str, most_bytes: int = MOST_BYTES) -> MatFile:
+    """Open a MATLAB file, whose compressed variables may unpack to `most_bytes` each.
+
+    Raises DataError when it is missing or unreadable, or lacks a variable of `names`.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"a list of {title} is missing or unreadable", where=str(path), mend=MEND) from error
+        raise DataError(f"a file of {title} is missing or unreadable", where=str(path), mend=MEND) from error
     try:
-        found = {variable.name: variable for variable in _variables(content)}
+        found = {variable.name: variable for variable in _variables(content, most_bytes)}
     except _WrongError as error:
-        raise DataError(f"a list of {title} is no MATLAB file: {error}", where=str(path), mend=MEND) from error
+        raise DataError(f"a file of {title} is no MATLAB file: {error}", where=str(path), mend=MEND) from error
     absent = [name for name in names if name not in found]
     if absent:
-        raise DataError(f"a list of {title} has no {', '.join(absent)}", where=str(path), mend=MEND)
+        raise DataError(f"a file of {title} has no {', '.join(absent)}", where=str(path), mend=MEND)
     return MatFile(path, found)
 
 
-def _variables(content: bytes) -> Iterator[_Variable]:
+def _variables(content: bytes, most_bytes: int) -> Iterator[_Variable]:
     """Yield all variables of a file."""
     order = ORDERS.get(content[HEADER_BYTES - 4 : HEADER_BYTES])
     if order is None:
         raise _WrongError("its header is not that of version 5 (save it with -v7)")
     for kind, data in _elements(memoryview(content)[HEADER_BYTES:], order):
-        inner = _elements(_unpacked(data), order) if kind == COMPRESSED else iter([(kind, data)])
+        inner = _elements(_unpacked(data, most_bytes), order) if kind == COMPRESSED else iter([(kind, data)])
         yield from (_variable(matrix, order) for kind, matrix in inner if kind == MATRIX)
 
 
@@ -116,15 +126,15 @@ def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview
         place += 8 if small else 8 + size + (0 if kind == COMPRESSED else -size % 8)
 
 
-def _unpacked(data: memoryview) -> memoryview:
-    """Inflate an element, up to MOST_BYTES."""
+def _unpacked(data: memoryview, most_bytes: int) -> memoryview:
+    """Inflate an element, up to a number of bytes."""
     engine = zlib.decompressobj()
     try:
-        content = engine.decompress(data, MOST_BYTES)
+        content = engine.decompress(data, most_bytes)
     except zlib.error as error:
         raise _WrongError(str(error)) from error
     if not engine.eof:
-        raise _WrongError("a compressed element is cut short, or larger than any list")
+        raise _WrongError(f"a compressed element is cut short, or unpacks to more than {most_bytes} bytes")
     return memoryview(content)
 
 
@@ -141,16 +151,30 @@ def _variable(matrix: memoryview, order: str) -> _Variable:
 
 def _numbers(variable: _Variable) -> NDArray[np.generic]:
     """Return the numbers of a row or column, in the type they are stored in, all of them whole."""
-    length = _length(variable)
-    if variable.kind not in REALS or variable.complex:
-        raise _WrongError("holds no real numbers")
-    kind, data = variable.content[0]
-    if kind not in NUMBERS or len(data) != length * np.dtype(NUMBERS[kind]).itemsize:
-        raise _WrongError(f"has another number of values than its shape says ({length})")
-    values = np.frombuffer(data, variable.order + NUMBERS[kind])
+    values = _values(variable, _length(variable))
     if not (np.isfinite(values) & (values == np.rint(values))).all():
         raise _WrongError("holds something that is no whole number")
     return values
+
+
+def _unsigned_bytes(variable: _Variable) -> NDArray[np.uint8]:
+    """Return unsigned bytes in their shape."""
+    if min(variable.shape) < 0:
+        raise _WrongError(f"is {_told(variable.shape)}, no shape")
+    values = _values(variable, math.prod(variable.shape))
+    if values.dtype != np.uint8:
+        raise _WrongError(f"holds {values.dtype}, no unsigned bytes")
+    return np.asarray(values, dtype=np.uint8).reshape(variable.shape, order="F")
+
+
+def _values(variable: _Variable, count: int) -> NDArray[np.generic]:
+    """Return so many real numbers, in the type they are stored in."""
+    if variable.kind not in REALS or variable.complex:
+        raise _WrongError("holds no real numbers")
+    kind, data = variable.content[0]
+    if kind not in NUMBERS or len(data) != count * np.dtype(NUMBERS[kind]).itemsize:
+        raise _WrongError(f"has another number of values than its shape says ({count})")
+    return np.frombuffer(data, variable.order + NUMBERS[kind])
 
 
 def _texts(variable: _Variable) -> Iterator[str]:
@@ -182,5 +206,9 @@ def _length(variable: _Variable) -> int:
     """Return how many entries a row or column has."""
     count = math.prod(variable.shape)
     if count < 1 or count != max(variable.shape) or min(variable.shape) < 1:
-        raise _WrongError(f"is {' x '.join(map(str, variable.shape))}, not one row or one column")
+        raise _WrongError(f"is {_told(variable.shape)}, not one row or one column")
     return count
+
+
+def _told(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heirloom.data.layouts import class_folders
+from heirloom.data.layouts import TEST_SHARES, class_folders
 from heirloom.data.layouts.listing import Listing
 
 TEST_SEED = 83
@@ -26,4 +26,6 @@ def read(root: Path) -> Listing:
     problems: list[str] = []
     people = class_folders.scan(folder, problems)
     labels = class_folders.number(people, folder=folder)
-    return class_folders.hold_out(people, labels, base=folder, seed=TEST_SEED, problems=problems)
+    found = class_folders.undivided(people, labels, base=folder, problems=problems)
+    share = TEST_SHARES["pubfig83"]
+    return class_folders.hold_out(found, labels, base=folder, share=share, seed=TEST_SEED, problems=problems)

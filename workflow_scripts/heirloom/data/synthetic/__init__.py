@@ -17,6 +17,9 @@ WRITERS: Mapping[str, str] = MappingProxyType(
         "flowers": "heirloom.data.synthetic.flowers:write",
         "dogs": "heirloom.data.synthetic.dogs:write",
         "actions": "heirloom.data.synthetic.actions:write",
+        "house-numbers": "heirloom.data.synthetic.house_numbers:write",
+        "categories": "heirloom.data.synthetic.categories:write_101",
+        "numbered-categories": "heirloom.data.synthetic.categories:write_256",
         "digits": "heirloom.data.synthetic.digits:write",
         "object-batches": "heirloom.data.synthetic.batches:write",
     }
