@@ -64,6 +64,30 @@ def _cifar_resnet(name: str) -> BodySpec:
     )
 
 
+def _elu_resnet(name: str) -> BodySpec:
+    return BodySpec(
+        f"heirloom.models.elu_resnet:{name}",
+        stages=_RESNET_STAGES,
+        features="fc",
+        head="fc",
+        options=MappingProxyType({"width": 64}),
+        reader="heirloom.models.elu_resnet:read",
+    )
+
+
+def _feature_pyramid_decoder(name: str, *, lateral: int) -> BodySpec:
+    """Describe FPD around an ELU body; its one stage is the restored image, (B, 3, H, W) in normalised units."""
+    switches = {"front_denoising": 1, "back_denoising": 1, "restoration": 1, "bounded": 1}
+    return BodySpec(
+        f"heirloom.models.pyramid:{name}",
+        stages=("restored",),
+        features="dropout",
+        head="fc",
+        options=MappingProxyType({"width": 64, "lateral": lateral, **switches, "dropout": 50}),
+        reader="heirloom.models.pyramid:read",
+    )
+
+
 BODIES: Mapping[str, BodySpec] = MappingProxyType(
     {
         "resnet18": _torchvision_resnet("resnet18"),
@@ -98,6 +122,15 @@ BODIES: Mapping[str, BodySpec] = MappingProxyType(
             options=MappingProxyType({"depth": 34, "width": 10, "pooled_side": 1}),
             reader="heirloom.models.wide_resnet:read",
         ),
+        "elu-resnet18": _elu_resnet("resnet18"),
+        "elu-resnet50": _elu_resnet("resnet50"),
+        "elu-resnet101": _elu_resnet("resnet101"),
+        "elu-resnext50": _elu_resnet("resnext50"),
+        # channels of the pyramid as published: 128 around ResNet-50 and ResNeXt-50
+        "fpd-resnet18": _feature_pyramid_decoder("resnet18", lateral=256),
+        "fpd-resnet50": _feature_pyramid_decoder("resnet50", lateral=128),
+        "fpd-resnet101": _feature_pyramid_decoder("resnet101", lateral=256),
+        "fpd-resnext50": _feature_pyramid_decoder("resnext50", lateral=128),
     }
 )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -110,6 +110,21 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
     if not state:
         raise WeightsError("this file holds no state dict", where=str(path), mend="save model.state_dict() to a file")
     return _without_prefixes(state)
+
+
+def written_for(path: Path) -> Body | None:
+    """Return the body that a file of `save_classifier` holds; None for a file that somebody else wrote.
+
+    Raises WeightsError for a safetensors file that cannot be read.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, framework="pt") as content:
+            note = (content.metadata() or {}).get("heirloom")
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"this is no readable safetensors file: {error}", where=str(path)) from error
+    return Body.model_validate(json.loads(note)["body"]) if note else None
 
 
 def part_of_state(
