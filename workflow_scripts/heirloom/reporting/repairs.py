@@ -53,9 +53,9 @@ def _model(row: Row) -> tuple[str, str]:
     return row["dataset"], row["teacher"]
 
 
-def _shown(row: Row) -> tuple[int, str, str]:
-    """Name what was shown to a model, such that clean images come first and attacks last."""
-    return METRICS.index(row["metric"]), row["attack"], row["budget"]
+def _shown(row: Row) -> tuple[int, str, str, str]:
+    """Name what was shown to a model, such that clean images come first and those of other models' attacks last."""
+    return METRICS.index(row["metric"]), row["condition"], row["attack"], row["budget"]
 
 
 def by_model(rows: Sequence[Row]) -> list[tuple[tuple[str, str], list[Row]]]:
@@ -85,7 +85,7 @@ def _paragraph(rows: Sequence[Row], changes: Sequence[Row]) -> str:
     ordered = sorted(changes, key=lambda row: row["method"])
     told = [_model_sentence(before)] if before else []
     told += [_repair_sentence(list(group)) for _, group in groupby(ordered, key=lambda row: row["method"])]
-    return " ".join([*told, *_doubts(rows)])
+    return " ".join([*told, *doubts(rows)])
 
 
 def _model_sentence(rows: Sequence[Row]) -> str:
@@ -125,7 +125,7 @@ def _from_to(row: Row) -> str:
     return f"from {percent(row['baseline_mean'])} to {percent(row['mean'])}"
 
 
-def _doubts(rows: Sequence[Row]) -> Iterator[str]:
+def doubts(rows: Sequence[Row]) -> Iterator[str]:
     """Name the attacks whose robust accuracy cannot be believed, with the models."""
     doubted = sorted((row for row in rows if row["credible"] is False), key=lambda row: (row["attack"], row["method"]))
     for attack, group in groupby(doubted, key=lambda row: row["attack"]):
@@ -135,10 +135,14 @@ def _doubts(rows: Sequence[Row]) -> Iterator[str]:
 
 def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
     """Return the parts of a short answer: by metric, how many comparisons change how; else what models get right."""
+    return compared_parts(comparisons) or _unrepaired_parts(rows)
+
+
+def compared_parts(comparisons: Sequence[Row]) -> list[str]:
+    """Say by metric how many comparisons with the baseline change how."""
     compared = _compared(comparisons)
     found = [(metric, [row for row in compared if row["metric"] == metric]) for metric in METRICS]
-    parts = [against(metric, mine, {}) for metric, mine in found if mine]
-    return parts or _unrepaired_parts(rows)
+    return [against(metric, mine, {}) for metric, mine in found if mine]
 
 
 def _unrepaired_parts(rows: Sequence[Row]) -> list[str]:
@@ -201,11 +205,16 @@ def _table(model: tuple[str, str], rows: Sequence[Row], changes: Mapping[tuple[o
     dataset, teacher = model
     doubted = any(row["credible"] is False for row in rows)
     return ModelTable(
-        f"robust model {teacher}, data set {dataset}",
+        model_title(dataset, teacher),
         Entry(("shown", "method"), tuple(head)),
         tuple(entries),
         doubted,
     )
+
+
+def model_title(dataset: str, teacher: str) -> str:
+    """Name the robust model of a table; where attacked models stand side by side, there is no single one."""
+    return f"data set {dataset}" if teacher == CLEAN else f"robust model {teacher}, data set {dataset}"
 
 
 def several_sources(rows: Sequence[Row]) -> bool:
@@ -217,7 +226,9 @@ def label(row: Row, *, several: bool) -> str:
     """Name what was shown; corrupted images by their source where there are `several`."""
     if row["metric"] == CORRUPTION:
         return f"corrupted ({_source_of(row['budget'])})" if several else "corrupted"
-    return "clean" if row["attack"] == CLEAN else str(row["attack"])
+    if row["attack"] == CLEAN:
+        return "clean"
+    return f"{row['attack']} {row['condition']}".rstrip()
 
 
 def _source_of(budget: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from heirloom.evaluation.metrics import CLEAN
-from heirloom.reporting import repairs
+from heirloom.reporting import attacked, repairs
 from heirloom.reporting.measure_table import measure_cells
 from heirloom.reporting.sentences import answers, of_experiment
 from heirloom.reporting.tables import COUNTS, Row, read_comparisons, read_summary
@@ -26,6 +26,7 @@ from heirloom.reporting.wording import DOUBTED, NOTHING, number, p_mark, span, t
 WIDTH = 110
 GAP = 2
 SHORTEST_NAME = 9
+MODELS = 5  # beside each other
 MOST_MEASURES = 25  # lines; what is longer is not read on a terminal
 HEADS = {
     "accuracy": "accuracy, %",
@@ -51,7 +52,7 @@ def print_summary(summary: Path, comparisons: Path, questions: Mapping[str, str]
     for name in sorted(answered):
         mine, changes = of_experiment(name, rows, compared)
         print(f"{name}: {questions.get(name, '')}".rstrip(" :"), file=stream)
-        for line in _robust(mine, changes) if repairs.asked(mine) else _table(mine):
+        for line in _lines(mine, changes):
             print(line, file=stream)
         print(file=stream)
         for paragraph in [*answered[name].splitlines(), verdicts(mine)]:
@@ -60,6 +61,23 @@ def print_summary(summary: Path, comparisons: Path, questions: Mapping[str, str]
         print(file=stream)
     if not answered:
         print("The study measured nothing.", file=stream)
+
+
+def _lines(rows: Sequence[Row], comparisons: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of one experiment's tables, whatever its models are."""
+    if attacked.asked(rows):
+        return _attacked(rows, comparisons)
+    return _robust(rows, comparisons) if repairs.asked(rows) else _table(rows)
+
+
+def _attacked(rows: Sequence[Row], comparisons: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of the matrices of attacked models, and of what they restore."""
+    for dataset, (names, numbers) in attacked.matrices(rows, comparisons, columns=MODELS):
+        yield ""
+        yield f"data set {dataset}, right under attack, %"
+        yield from _aligned(names, numbers)
+    yield attacked.LEGEND
+    yield from _measures(rows)
 
 
 def _table(rows: Sequence[Row]) -> Iterator[str]:

@@ -34,8 +34,8 @@ def is_detail_row(row: Row) -> bool:
 
 
 def of_robust_models(rows: Sequence[Row]) -> set[str]:
-    """Return the experiments whose models are robust ones, before and after repairs, and no students."""
-    return {row["experiment"] for row in rows if row["method"] == UNREPAIRED}
+    """Return the experiments whose models are no students: robust ones with their repairs, and attacked ones."""
+    return {row["experiment"] for row in rows if row["method"] == UNREPAIRED or row["teacher"] == CLEAN}
 
 
 def parted(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:

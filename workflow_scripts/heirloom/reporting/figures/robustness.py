@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from heirloom.config.names import UNREPAIRED
+from heirloom.config.names import CLEAN, UNREPAIRED
 from heirloom.reporting import repairs
 from heirloom.reporting.figures.attack_success import CHARACTER, NARROW, TICKS, Dot, draw_dot, scale_of
 from heirloom.reporting.figures.style import (
@@ -80,11 +80,11 @@ def _block(model: tuple[str, str], rows: Sequence[Row], changes: Sequence[Row]) 
     methods = dict.fromkeys(row["method"] for row in rows)
     dataset, teacher = model
     return Block(
-        title=f"{teacher}, {dataset}",
+        title=dataset if teacher == CLEAN else f"{teacher}, {dataset}",
         shown=tuple(dict.fromkeys(repairs.label(row, several=several) for row in rows)),
         rates={(repairs.label(row, several=several), row["method"]): row for row in rows},
         changes={(repairs.label(row, several=several), row["method"]): row for row in mine},
-        methods=tuple(sorted(methods, key=lambda name: (name != UNREPAIRED, name))),
+        methods=tuple(sorted(methods, key=lambda name: (name not in {UNREPAIRED, *baselines[:1]}, name))),
         baseline=baselines[0] if baselines else "",
     )
 
@@ -115,10 +115,11 @@ def draw_robustness(rows: Sequence[Row], comparisons: Sequence[Row]) -> Figure:
 
 
 def _palette(arranged: Sequence[Block]) -> Palette:
-    """Give each repair a colour, the same in every block, and the unrepaired model grey."""
-    names = sorted({name for block in arranged for name in block.methods} - {UNREPAIRED})
+    """Give each method a colour, the same in every block; what others are compared with is grey."""
+    first = {UNREPAIRED} | {block.baseline for block in arranged if block.baseline in block.methods}
+    names = sorted({name for block in arranged for name in block.methods} - first)
     colours = {name: INFECTED_COLOURS[place % len(INFECTED_COLOURS)] for place, name in enumerate(names)}
-    return Palette({UNREPAIRED: QUIET} | colours, frozenset({UNREPAIRED}))
+    return Palette(dict.fromkeys(sorted(first), QUIET) | colours, frozenset(first))
 
 
 def _draw_block(figure: Figure, block: Block, palette: Palette, *, left: float, top: float) -> None:
