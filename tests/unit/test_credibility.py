@@ -137,3 +137,55 @@ def test_the_tables_say_it_of_robust_accuracy_alone_and_of_all_seeds():
     summary = summary_rows(rows, [Judged.of(evaluation, predictions)], seed=0)
     whole = {row["attack"]: row["credible"] for row in summary if row["metric"] == "robust_accuracy"}
     assert whole == {"pgd": False, "auto": None}
+
+
+# -- FPD's attacks ------------------------------------------------------------------------------------------------------
+
+RAW = {"kind": "pgd", "steps": 10, "restarts": 1, "through": "raw"}
+
+
+def test_an_adaptive_attack_of_as_many_steps_checks_one_through_the_model_and_not_the_reverse():
+    found = checked({"pgd": (PGD_10, 0.03, judged(100)), "raw": (RAW, 0.03, judged(99))})
+    assert found == {"pgd": True, "raw": None}
+    fewer = {**RAW, "steps": 9}
+    assert checked({"pgd": (PGD_10, 0.03, judged(100)), "raw": (fewer, 0.03, judged(99))})["pgd"] is None
+
+
+def test_an_adaptive_attack_that_undercuts_makes_the_other_not_credible():
+    assert checked({"pgd": (PGD_10, 0.03, judged(180)), "raw": (RAW, 0.03, judged(5))})["pgd"] is False
+
+
+def test_one_step_is_weaker_than_ten():
+    found = checked({"fgsm": ({"kind": "fgsm"}, 0.03, judged(100)), "pgd": (PGD_10, 0.03, judged(99))})
+    assert found == {"fgsm": True, "pgd": None}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"kind": "square", "queries": 5000}, True),
+        ({"kind": "square", "queries": 100}, None),
+        ({"kind": "hopskipjump", "steps": 50, "first_evaluations": 100}, True),
+        ({"kind": "hopskipjump", "steps": 1, "first_evaluations": 100}, None),
+        ({"kind": "zoo", "searches": 1, "steps": 3, "coordinates": 128}, None),
+    ],
+)
+def test_a_gradient_free_attack_that_hardly_asks_vouches_for_nothing(asked, expected):
+    assert checked({"pgd": (PGD_20, 0.03, judged(100)), "free": (asked, 0.03, judged(100))})["pgd"] is expected
+
+
+def test_images_of_a_substitute_undercut_but_claim_and_vouch_for_nothing():
+    def found(left):
+        budget = json.dumps({"norm": "Linf", "epsilon": 0.03, **PGD_20})
+        weak = json.dumps({"norm": "Linf", "epsilon": 0.03, **PGD_10})
+        settings = {
+            Setting("m", 1, CLEAN, "{}", ""): judged(IMAGES),
+            Setting("m", 1, "pgd-10", weak, ""): judged(100),
+            Setting("m", 1, "pgd-20", budget, "from-other"): judged(left),
+        }
+        predictions = Predictions(tuple(f"{place:03d}" for place in range(IMAGES)), LABELS, settings)
+        kinds = {name: Attack("white-box") for name in ("pgd-10", "pgd-20")}
+        return {(each.attack, each.condition): said for each, said in credible(predictions, kinds).items()}
+
+    assert found(5) == {("pgd-10", ""): False}
+    assert found(100) == {("pgd-10", ""): None}

@@ -17,7 +17,7 @@ from heirloom.attacks.autoattack import Suite, autoattack
 from heirloom.attacks.flags import Warned, flags, warnings
 from heirloom.attacks.subjects import runs_of, subjects
 from heirloom.data.resident import Images
-from heirloom.evaluation import predictions
+from heirloom.evaluation import bench
 from heirloom.evaluation.conditions import StudentName, judged
 from heirloom.evaluation.corrupted import open_suite
 from heirloom.evaluation.measures import read_measures
@@ -146,17 +146,17 @@ class Answers:
 
     def __init__(self, monkeypatch, at=None) -> None:
         self.count, self._at, self._plain = 0, at, PLAIN
-        monkeypatch.setattr(predictions, "_answer", self)
+        monkeypatch.setattr(bench, "looked", self)
 
-    def __call__(self, model, images):
+    def __call__(self, model, clean, shown):
         if self.count == self._at:
             raise KeyboardInterrupt
         self.count += 1
-        logging.getLogger(flags_module.LOGGER).warning("there are %d points with zero gradient", len(images))
-        return self._plain(model, images)
+        logging.getLogger(flags_module.LOGGER).warning("there are %d points with zero gradient", len(shown))
+        return self._plain(model, clean, shown)
 
 
-PLAIN = predictions._answer
+PLAIN = bench.looked
 BATCHES = 3 + 3 * 2 + 3 + 12  # clean, corrupted, under AutoAttack, under pgd
 
 

@@ -2,7 +2,7 @@
 
 A white-box job attacks one model with one suite. A black-box job crafts a suite on one substitute and shows the images
 to all models that its experiments name. An attack that several suites of a model share is run once, by the first of
-them in the order of the study's file, which also judges the clean images.
+them in the catalogue's order; the first suite also judges the clean images.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def experiments(grid: Grid) -> dict[str, AttackExperiment]:
 
 
 def suites_of(grid: Grid, box: str, model: str) -> list[str]:
-    """Suites that a model is attacked with, or that are crafted on it for others, each once, in the study's order."""
-    named = (
+    """Suites that a model is attacked with, or that are crafted on it for others, in the catalogue's order."""
+    named = {
         suite
         for experiment in experiments(grid).values()
         if model in (experiment.models if box == OWN_BOX else experiment.substitutes)
         for suite in experiment.suites
-    )
-    return list(dict.fromkeys(named))
+    }
+    return [suite for suite in grid.catalogue.suites if suite in named]
 
 
 def attacked(grid: Grid) -> list[Attacked]:

@@ -132,7 +132,9 @@ def _against_attack(changes: Sequence[Row]) -> Iterator[str]:
 
 def _changed(row: Row) -> str:
     kind = direction(row)
-    words = f"does not differ detectably ({percent(row['mean'])})" if kind == SAME else f"{kind} to {percent(row['mean'])}"
+    words = (
+        f"does not differ detectably ({percent(row['mean'])})" if kind == SAME else f"{kind} to {percent(row['mean'])}"
+    )
     return words if kind == SAME else f"{words} ({difference(row)})"
 
 
