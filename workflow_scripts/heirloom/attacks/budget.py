@@ -13,7 +13,7 @@ from heirloom.config.attacks import Attack
 OWN = "heirloom"
 _NOT_OF_THE_BUDGET = frozenset({"title", "control", "images"})
 # What every attack does unless it says otherwise: said only then
-_UNSAID: Mapping[str, str] = MappingProxyType({"loss": "cross-entropy", "through": "model"})
+_UNSAID: Mapping[str, str] = MappingProxyType({"loss": "cross-entropy", "start": "random", "through": "model"})
 
 
 def budget_of(attack: Attack, *, library: str = OWN, **more: object) -> str:

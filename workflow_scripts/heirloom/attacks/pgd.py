@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from heirloom.config.attacks import Interval
+from heirloom.config.attacks import Interval, Norm
 from heirloom.models.modes import evaluating, frozen
 
 # Points (B, 3, H, W) in the attack's units to values (B,): the larger, the better for the attacker.
@@ -53,6 +55,52 @@ class LInf:
     def project(self, change: Tensor, centre: Tensor) -> Tensor:
         """Cut to the ball, then to the clip."""
         return (centre + change.clamp(-self.epsilon, self.epsilon)).clamp(*self.clip) - centre
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ball:
+    """The norm `order` of an image's whole change is at most `epsilon`; steps follow the gradient, `step` long in it.
+
+    A change is clipped and then shrunk, so that it is within both for an image within the clip. In L2 this gives the
+    nearest point of the ball; in L1 a change is shrunk alike, which a single step needs no better.
+    """
+
+    epsilon: float
+    step: float
+    clip: Interval
+    order: int
+
+    def start(self, draw: Tensor) -> Tensor:
+        """On the ball's surface, in a random direction: in so many dimensions nearly all of it lies there."""
+        return self._of_length(2 * draw - 1, self.epsilon)
+
+    def move(self, gradient: Tensor) -> Tensor:
+        """One step along the gradient; none where it is 0."""
+        return self._of_length(gradient, self.step)
+
+    def project(self, change: Tensor, centre: Tensor) -> Tensor:
+        """Cut to the clip, then shrink to the ball."""
+        clipped = (centre + change).clamp(*self.clip) - centre
+        return clipped * (self.epsilon / self._length(clipped).clamp(min=self.epsilon))
+
+    def _of_length(self, direction: Tensor, length: float) -> Tensor:
+        # first to a largest value of 1: squares of gradients of 1e-23 and below are 0
+        largest = direction.flatten(1).abs().amax(dim=1).clamp(min=torch.finfo(direction.dtype).tiny)
+        scaled = direction / largest.view(-1, 1, 1, 1)
+        return scaled * (length / self._length(scaled).clamp(min=1))
+
+    def _length(self, change: Tensor) -> Tensor:
+        length: Tensor = torch.linalg.vector_norm(change.flatten(1), ord=self.order, dim=1)
+        return length.view(-1, 1, 1, 1)
+
+
+class _MakeGeometry(Protocol):
+    def __call__(self, *, epsilon: float, step: float, clip: Interval) -> Geometry: ...
+
+
+GEOMETRIES: Mapping[Norm, _MakeGeometry] = MappingProxyType(
+    {"Linf": LInf, "L2": partial(Ball, order=2), "L1": partial(Ball, order=1)}
+)
 
 
 def ascend(

@@ -13,7 +13,7 @@ from heirloom.config.models import Normalisation
 
 
 class Limits(Protocol):
-    """Where an attacked image may lie; every attack of heirloom.config.models but a trigger says so."""
+    """Where an attacked image may lie; every attack of heirloom.config.attacks with a ball says so."""
 
     @property
     def units(self) -> Literal["pixel", "normalised"]:

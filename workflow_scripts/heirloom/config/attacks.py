@@ -108,7 +108,9 @@ class _InPixels(OnModel, _Search):
     @model_validator(mode="after")
     def _in_pixels(self) -> Self:
         if self.units != "pixel" or self.clip != (0.0, 1.0):
-            raise ValueError(f"{getattr(self, 'kind', 'it')} counts in pixels and clips to [0, 1]: leave both out")
+            raise ValueError(
+                f"{getattr(self, 'kind', 'it')} counts in pixels and clips to [0, 1]: leave units and clip out"
+            )
         return self
 
 
@@ -151,7 +153,10 @@ class PGDAttack(OnModel, _Search):
     kind: Literal["pgd"]
     norm: Literal["Linf", "L2"] = Field("Linf", description="what epsilon bounds")
     step: Ratio = Field(gt=0, description="size of a step, in that norm")
-    steps: int = Field(20, ge=1, description="steps from a random start")
+    steps: int = Field(20, ge=1, description="steps from each start")
+    start: Literal["random", "clean"] = Field(
+        "random", description="clean: from the image itself, as FPD's scripts start; once, then"
+    )
     restarts: int = Field(1, ge=1, description="random starts; an image is fooled by any of them")
     worst: Literal["run"] | None = Field(
         None, description="run: of so many whole runs the one that leaves the least accuracy, as RiFT's paper counts"
@@ -166,9 +171,11 @@ class PGDAttack(OnModel, _Search):
         return Looks(gradients=self.restarts * self.steps, forwards=self.restarts)
 
     @model_validator(mode="after")
-    def _worst_of_several(self) -> Self:
+    def _starts_differ(self) -> Self:
         if self.worst and self.restarts < 2:
             raise ValueError("worst: run chooses among several runs: set restarts to 2 or more")
+        if self.start == "clean" and self.restarts > 1:
+            raise ValueError("start: clean has nothing to draw, so that every restart were the same: set restarts to 1")
         return self
 
 
