@@ -139,7 +139,7 @@ def test_the_tables_say_it_of_robust_accuracy_alone_and_of_all_seeds():
     assert whole == {"pgd": False, "auto": None}
 
 
-# -- FPD's attacks ------------------------------------------------------------------------------------------------------
+# -- FPD's attacks -----------------------------------------------------------------------------------------------------
 
 RAW = {"kind": "pgd", "steps": 10, "restarts": 1, "through": "raw"}
 
