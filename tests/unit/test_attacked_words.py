@@ -197,12 +197,8 @@ def test_a_ladder_is_drawn_from_clean_to_strong_with_every_model(rows):
     assert panel.title == "defended: steps (Linf 0.3)"
     assert panel.words == ("clean", "fgsm", "pgd\n40 steps", "pgd\n40 steps\nraw")
     means = {name: [round(row["mean"], 1) for row in mine] for name, mine in panel.rows.items()}
-    assert means == {"fpd": [1.0, 0.9, 0.8, 0.1], "plain": [1.0, 0.4, 0.1, 0.1]} or means["plain"] == [
-        1.0,
-        0.4,
-        0.1,
-        0.1,
-    ]
+    assert means["plain"] == [1.0, 0.4, 0.1, 0.1]
+    assert list(means) == ["fpd", "plain"]
 
 
 def test_points_that_are_not_credible_are_open(rows):

@@ -15,7 +15,7 @@ from heirloom.evaluation.credibility import GRADIENT_FREE
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting import repairs
 from heirloom.reporting.measure_table import Cells
-from heirloom.reporting.robustness import FALLS, RISES, SAME, direction
+from heirloom.reporting.robustness import FALLS, RISES, SAME, UNTESTED, direction
 from heirloom.reporting.tables import Row, of_attacks, of_methods
 from heirloom.reporting.wording import NOTHING, difference, differs, listed, number, percent, rate, title
 
@@ -25,6 +25,7 @@ KINDS = {
     "adaptive": "adaptive ones, around its bounded head or denoising",
     "gradient-free": "those that need no gradient",
 }
+WORDS = {FALLS: "falls to", RISES: "rises to", UNTESTED: "changes, untested, to"}
 DOUBT, CLEAR = "!", "*"
 LEGEND = f"{DOUBT} not credible: {repairs.DOUBTED}; {CLEAR} differs detectably from the baseline"
 
@@ -131,16 +132,19 @@ def _against_attack(changes: Sequence[Row]) -> Iterator[str]:
 
 
 def _changed(row: Row) -> str:
-    kind = direction(row)
-    words = (
-        f"does not differ detectably ({percent(row['mean'])})" if kind == SAME else f"{kind} to {percent(row['mean'])}"
-    )
-    return words if kind == SAME else f"{words} ({difference(row)})"
+    """Word one comparison: falls to 8.0 % (-54.1 points, ...)."""
+    kind, share = direction(row), percent(row["mean"])
+    return f"does not differ detectably ({share})" if kind == SAME else f"{WORDS[kind]} {share} ({difference(row)})"
 
 
 def _counted(rows: Sequence[Row]) -> list[str]:
     """Count the attacks by what becomes of robust accuracy under them."""
-    words = {RISES: "rises under", FALLS: "falls under", SAME: "does not differ detectably under"}
+    words = {
+        RISES: "rises under",
+        FALLS: "falls under",
+        SAME: "does not differ detectably under",
+        UNTESTED: "has no test below three seeds under",
+    }
     found = {kind: sum(direction(row) == kind for row in rows) for kind in words}
     parts = [f"{told} {found[kind]}" for kind, told in words.items() if found[kind]]
     return [f"of {len(rows)} attacks, {title(ROBUST)} {listed(parts)}"] if parts else []
@@ -171,8 +175,8 @@ def matrices(rows: Sequence[Row], comparisons: Sequence[Row], *, columns: int) -
     for dataset, group in groupby(repairs.rates(rows), key=lambda row: row["dataset"]):
         mine = {_cell_key(row): row for row in group}
         methods = sorted({row["method"] for row in mine.values()})
-        for first in range(0, len(methods), columns):
-            found.append((dataset, _matrix(mine, methods[first : first + columns], clear)))
+        parts = [methods[first : first + columns] for first in range(0, len(methods), columns)]
+        found += [(dataset, _matrix(mine, part, clear)) for part in parts]
     return found
 
 
