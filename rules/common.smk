@@ -8,10 +8,10 @@ OUTPUTS:    none
 import os
 from importlib.metadata import version
 
-from heirloom.attacks.catalogue import WHITE_BOX
+from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
-from heirloom.config.attacks import AutoAttack, FeatureAttack, NoiseAttack
+from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN, OWN_BOX
 from heirloom.config.records import Attacked, Evaluation, Repaired, Student, plain
@@ -146,8 +146,8 @@ def reversed_trigger(wildcards):
 
 def libraries_of(attacks):
     """Other people's code that attacks run, with its version; our own is in the digest."""
-    names = ["pyautoattack"] if any(isinstance(attack, AutoAttack) for attack in attacks) else []
-    return {name: version(name) for name in names}
+    names = {LIBRARIES[attack.kind] for attack in attacks if attack.kind in LIBRARIES}
+    return {name: version(name) for name in sorted(names)}
 
 
 def crafted_attacks(wildcards, chosen=Grid.attacks_of):

@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from heirloom.attacks.subjects import chosen_rows
+from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
+from heirloom.attacks.subjects import chosen_rows, subjects
+from heirloom.config.attacks import OnModel
+from heirloom.config.load import parse, read_yaml
 from heirloom.config.models import Body
+from heirloom.config.study import Catalogue
 from heirloom.evaluation import bench, restoring
 from heirloom.evaluation.measures import read_measures
 from heirloom.evaluation.restoring import answered, looked
@@ -22,6 +26,7 @@ from heirloom.runtime.files import read_card, read_table, write_card
 from heirloom.stages import attack_model, draw_restored
 from tests.unit import attacked, toy
 
+PROJECT = Path(__file__).resolve().parents[2]
 STRONG = attacked.pgd(epsilon=0.06, step=0.02, steps=4)
 SOME = attacked.pgd(epsilon=0.03, step=0.03, steps=1, images=12)
 ATTACKS = {"some": SOME, "strong": STRONG}
@@ -230,3 +235,15 @@ def test_the_card_says_what_was_attacked(folder, tmp_path):
     assert (card["kind"], card["box"], card["model"], card["seed"]) == ("attacked", "black-box", "model-0", 3)
     assert len(card["weights"]) == 2
     assert card["pictures"] == []
+
+
+def test_the_table_of_libraries_says_what_budgets_say(folder):
+    part = toy.opened(folder / "data", "test")
+    entries = read_yaml(PROJECT / "config/attacks.yaml")
+    attacks = {name: entry for name, entry in parse(Catalogue, {"attacks": entries}, where="a").attacks.items()
+               if isinstance(entry, OnModel)}  # fmt: skip
+    assert {attack.kind for attack in attacks.values()} == WHITE_BOX.keys() >= LIBRARIES.keys()
+    for subject in subjects(part, attacks):
+        attack, library = attacks[subject.name], json.loads(subject.runs[0].budget)["library"]
+        own = attack.kind == "carlini-wagner" and attack.norm == "Linf"
+        assert library == ("heirloom" if own else LIBRARIES.get(attack.kind, "heirloom")), subject.name

@@ -232,7 +232,7 @@ def test_what_is_missing_is_made_with_what_needs_it(absent, expected):
 
 def test_every_rule_of_the_pipeline_is_counted():
     # between them they have what quickstart does not
-    names = ("real-sample", "renofeation", "remos", "backdoor", "attention", "rift")
+    names = ("real-sample", "renofeation", "remos", "backdoor", "attention", "rift", "fpd")
     contents = [yaml.safe_load((PROJECT / f"config/studies/{name}.yaml").read_text()) for name in names]
     fetched = {"question": "?", "models": ["cifar10-resnet18-own"]}
     contents.append({"name": "own", "title": "own", "seeds": [1], "repair_experiments": {"own": fetched}})

@@ -23,3 +23,16 @@ WHITE_BOX: Mapping[str, str] = MappingProxyType(
         "zoo": "heirloom.attacks.toolbox:zoo",
     }
 )
+
+# The installed package whose code a kind runs, where it is not our own: its version is part of what a job depends on.
+LIBRARIES: Mapping[str, str] = MappingProxyType(
+    {
+        "autoattack": "pyautoattack",
+        "carlini-wagner": "advertorch",
+        "deepfool": "adversarial-robustness-toolbox",
+        "hopskipjump": "adversarial-robustness-toolbox",
+        "jsma": "adversarial-robustness-toolbox",
+        "square": "pyautoattack",
+        "zoo": "adversarial-robustness-toolbox",
+    }
+)
