@@ -60,6 +60,19 @@ def test_each_model_meets_each_suite_in_one_job_and_a_substitute_crafts_once_for
     assert folders == MODELS
 
 
+def test_the_full_study_plans_every_model_suite_and_seed(tmp_path):
+    project = new_project(tmp_path / "project", "config/studies/fpd.yaml")
+    jobs = project.plan()
+    counted = Counter(job.rule for job in jobs)
+    trained = {job.wildcards["model"] for job in jobs if job.rule == "train_robust"}
+    assert counted["train_robust"] == 3 * len(trained) == 96
+    assert {name.split("-")[0] for name in trained} == {"mnist", "svhn", "caltech101", "caltech256"}
+    assert counted["download_dataset"] == 4
+    boxes = Counter(job.wildcards["box"] for job in jobs if job.rule == "attack_model")
+    assert boxes["black-box"] == 3 * 8  # three substitutes of MNIST and SVHN each, one of each Caltech set
+    assert not [path for job in jobs if job.rule == "train_robust" for path in job.inputs if "/test/" in path]
+
+
 @pytest.mark.slow
 def test_the_tables_hold_every_model_under_every_attack_once(results):
     rows = read_table(results / "tables/measurements.parquet").to_pylist()
