@@ -176,7 +176,7 @@ def test_the_terminal_shows_a_matrix_with_its_marks(tables):
     assert list(found) == ["clean", "cw", "fgsm", "pgd", "raw", "square"]
     assert found["pgd"][0].endswith("!*")
     assert not found["pgd"][1].endswith(("!", "*"))
-    assert attacked.LEGEND in lines
+    assert set(attacked.LEGEND) <= set(lines)
     assert any("pgd from-other" in line for line in lines)
 
 

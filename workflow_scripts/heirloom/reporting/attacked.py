@@ -27,7 +27,7 @@ KINDS = {
 }
 WORDS = {FALLS: "falls to", RISES: "rises to", UNTESTED: "changes, untested, to"}
 DOUBT, CLEAR = "!", "*"
-LEGEND = f"{DOUBT} not credible: {repairs.DOUBTED}; {CLEAR} differs detectably from the baseline"
+LEGEND = (f"{DOUBT} not credible: {repairs.DOUBTED}", f"{CLEAR} differs detectably from the baseline")
 
 
 def asked(rows: Sequence[Row]) -> bool:

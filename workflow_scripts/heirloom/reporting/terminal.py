@@ -76,7 +76,7 @@ def _attacked(rows: Sequence[Row], comparisons: Sequence[Row]) -> Iterator[str]:
         yield ""
         yield f"data set {dataset}, right under attack, %"
         yield from _aligned(names, numbers)
-    yield attacked.LEGEND
+    yield from attacked.LEGEND
     yield from _measures(rows)
 
 
