@@ -29,10 +29,21 @@ def narrow(name, **options):
     return Body(name=name, options={**small, **options})
 
 
-def classifier(name, *, classes=5, seed=0, **options):
-    """A network whose batch-norm layers all do something, each something else, in eval mode."""
+def classifier(name, *, classes=5, seed=0, share=None, **options):
+    """A network in eval mode whose batch-norm layers all do something, each something else.
+
+    `share`: the scale of its Gram terms, if not its own.
+    """
     model = build_classifier(narrow(name, **options), Normalisation(), classes=classes, seed=seed)
-    return stirred(model, seed).eval()
+    if share is not None:
+        rescale(model, share)
+    return stirred(model, seed)
+
+
+def rescale(model, share):
+    for name, buffer in model.named_buffers():
+        if name.endswith(".share"):
+            buffer.fill_(share)
 
 
 def stirred(model, seed=0):
@@ -40,11 +51,11 @@ def stirred(model, seed=0):
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1, generator=generator)
-                module.running_var.uniform_(0.2, 0.6, generator=generator)
                 module.weight.uniform_(0.5, 1.5, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
-    return model
+                module.momentum = None  # statistics of both passes: with those of a start values grow by the block
+        model.train()(pictures(32, 8, seed=2))
+    return model.eval()
 
 
 def pictures(side, count=2, *, width=None, seed=1):
@@ -109,7 +120,7 @@ class Written:
 
     def restored(self, x):
         c2, c3, c4, c5 = self.bottom(x, "front")
-        up = torch.nn.functional.interpolate
+        up = functional.interpolate
         p4 = up(self.conv(c5, "decoder.top"), c4.shape[2:], mode="bilinear") + self.conv(c4, "decoder.lateral4")
         p3 = up(p4, c3.shape[2:], mode="bilinear") + self.conv(c3, "decoder.lateral3")
         p2 = self.conv(up(p3, c2.shape[2:], mode="bilinear") + self.conv(c2, "decoder.lateral2"), "decoder.smooth")
@@ -139,20 +150,19 @@ def close(one, other):
 def test_a_plain_body_computes_what_torchvision_s_does_with_elu_for_relu(name):
     from torchvision import models
 
-    theirs = models.get_model({"resnext50": "resnext50_32x4d"}.get(name, name), weights=None, num_classes=5)
+    with torch.device("meta"):
+        theirs = models.get_model({"resnext50": "resnext50_32x4d"}.get(name, name), weights=None, num_classes=5)
     for module in list(theirs.modules()):
         if hasattr(module, "relu"):
             module.relu = nn.ELU()
     torch.manual_seed(0)
-    ours = build_body(Body(name=f"elu-{name}"), classes=5)
-    randomise(ours, 0)
-    stirred(ours).eval()
-    theirs.load_state_dict(ours.state_dict(), strict=True)
-    images = pictures(64)
+    ours = stirred(build_body(Body(name=f"elu-{name}"), classes=5))
+    theirs.load_state_dict(ours.state_dict(), strict=True, assign=True)
+    images = pictures(45)
     with torch.no_grad():
         expected = theirs.eval()(images)
         close(ours(images), expected)
-    assert (expected[0] - expected[1]).abs().max() > 1e-5
+    assert (expected[0] - expected[1]).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("side", [28, 32, 64, 224])
@@ -183,9 +193,7 @@ def test_at_full_width_and_224_pixels_the_published_scale_overflows_and_ours_doe
     with torch.no_grad():
         assert raw(images).abs().max() < 10
         assert raw.stages(images)[0].abs().max() < 10
-        for name, buffer in raw.named_buffers():
-            if name.endswith(".share"):
-                buffer.fill_(1.0)
+        rescale(raw, 1.0)
         assert not torch.isfinite(raw(images)).all()
 
 
@@ -193,11 +201,14 @@ def test_at_full_width_and_224_pixels_the_published_scale_overflows_and_ours_doe
 def test_the_network_is_what_methods_4_writes(name, side):
     model = classifier(name)
     inputs = model.normalise(pictures(side))
-    written = Written(model.body.state_dict())
+    written = Written(model.body.state_dict(), without=("bounded",))
     with torch.no_grad():
+        expected = written.scores(inputs)
         close(model.body.restore(inputs), written.restored(inputs))
-        close(model.body(inputs), written.scores(inputs))
-    assert model.body(inputs).std(dim=0).max() > 1e-4
+        close(model.body(inputs), expected.tanh())
+        model.body.bounded = False
+        close(model.body(inputs), expected)
+    assert (expected[0] - expected[1]).abs().max() > 1e-2
 
 
 def test_the_published_networks_have_as_many_weights_as_their_layers_say():
@@ -206,7 +217,7 @@ def test_the_published_networks_have_as_many_weights_as_their_layers_say():
         built = build_body(Body(name="fpd-resnet101"), classes=10)
     body = 42_500_160 + 2049 * 10
     pyramid = (2048 + 1024 + 512 + 256 + 4) * 256 + (9 * 256 + 1) * 256
-    assert parameters(built) == body + pyramid + (256 * 4 + 0) * 64 + 64 + 64 * 4 * 16 + 16 + 16 * 3 + 3
+    assert parameters(built) == body + pyramid + (256 * 4 * 64 + 64) + (64 * 4 * 16 + 16) + (16 * 3 + 3)
 
 
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (29, 29), (30, 30), (31, 31), (33, 33), (45, 30), (97, 97)])
@@ -217,18 +228,6 @@ def test_the_restored_image_is_as_large_as_the_image(height, width):
         (restored,) = model.stages(images)
         assert restored.shape == images.shape
         assert torch.equal(restored, model.body.restore(model.normalise(images)))
-
-
-def test_a_restored_pixel_depends_on_its_own_place():
-    """Cut at the right and lower border, and not resized: the image that is restored keeps to its pixels."""
-    model = classifier("fpd-resnet18", front_denoising=0)
-    images = pictures(61, 1).requires_grad_()
-    restored = model.stages(images)[0]
-    for place in (8, 30, 52):
-        (seen,) = torch.autograd.grad(restored[0, :, place, place].sum(), images, retain_graph=True)
-        mass = seen[0].abs().sum(dim=0)
-        centre = float((mass.sum(dim=1) * torch.arange(61)).sum() / mass.sum())
-        assert abs(centre - place) < 8  # what the last stage sees, which is all of it, draws it to the middle
 
 
 # -- denoising ---------------------------------------------------------------------------------------------------------
@@ -496,18 +495,19 @@ def fetched(path, name, **options):
 
 
 def test_weights_of_the_published_code_compute_what_they_did_there(tmp_path):
-    source = classifier("fpd-resnet50", seed=3).body.state_dict()
+    source = classifier("fpd-resnet50", seed=3, share=1.0).body.state_dict()
     optimiser = torch.optim.Optimizer([torch.zeros(1)], {"lr": 1e-4})
     checkpoint = {"state_dict": as_published(source), "opt_state_dict": optimiser.state_dict(), "epoch": 7}
     torch.save(checkpoint, tmp_path / "bestmodel_params.pkl")
-    model = fetched(tmp_path / "bestmodel_params.pkl", "fpd-resnet50")
+    model = fetched(tmp_path / "bestmodel_params.pkl", "fpd-resnet50", bounded=0)
     inputs = model.normalise(pictures(224))
+    theirs, ours = (Written(source, share=share, without=("bounded",)) for share in (1.0, 1 / 16))
     with torch.no_grad():
-        close(model.body.restore(inputs), Written(source, share=1.0).restored(inputs))
-        close(model.body(inputs), Written(source, share=1.0).scores(inputs))
-        assert (model.body(inputs) - Written(source).scores(inputs)).abs().max() > 1e-3
+        close(model.body.restore(inputs), theirs.restored(inputs))
+        close(model.body(inputs), theirs.scores(inputs))
+        assert (model.body(inputs) - ours.scores(inputs)).abs().max() > 1
     save_classifier(tmp_path / "ours.safetensors", model)
-    again = fetched(tmp_path / "ours.safetensors", "fpd-resnet50")
+    again = fetched(tmp_path / "ours.safetensors", "fpd-resnet50", bounded=0)
     with torch.no_grad():
         assert torch.equal(again.body(inputs), model.body(inputs))
 
@@ -516,7 +516,7 @@ def test_published_weights_are_refused_by_a_network_that_lacks_a_part_or_is_anot
     torch.save(as_published(classifier("fpd-resnet50").body.state_dict()), tmp_path / "fpd.pkl")
     with pytest.raises(WeightsError, match=r"unexpected: front_stem\.share, front_layer1\.share"):
         fetched(tmp_path / "fpd.pkl", "fpd-resnet50", front_denoising=0)
-    with pytest.raises(WeightsError, match="of another shape: conv1|of another shape: layer"):
+    with pytest.raises(WeightsError, match="of another shape: layer"):
         fetched(tmp_path / "fpd.pkl", "fpd-resnext50")
     with pytest.raises(WeightsError, match="ELU"):
         fetched(tmp_path / "fpd.pkl", "elu-resnet50")
