@@ -16,8 +16,10 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from heirloom.config.costs import Cost
 from heirloom.config.models import Body, Normalisation
-from heirloom.config.robust import InnerAttack, RobustObjective, SteppedTraining
+from heirloom.config.robust import InnerAttack, RobustObjective, RobustTrained, SteppedTraining
+from heirloom.config.work import robust_load
 from heirloom.models.classifier import Classifier, build_classifier, placed, state_copy
 from heirloom.runtime.devices import Compute, compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
@@ -378,6 +380,22 @@ def test_a_start_of_another_body_is_refused(data, tmp_path):
     with pytest.raises(ConfigError, match="to start from is a elu-resnet18"):
         stage(data, tmp_path / "next", start=tmp_path / "start")
     assert not (tmp_path / "next").exists() or not list((tmp_path / "next").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "passes"),
+    [
+        ("cross-entropy", {}, 3),  # forward, and the two gradients
+        ("cross-entropy", {"attack": PGD.model_dump()}, 2 * 3 + 2 * 3),  # clean and attacked; three steps of an attack
+        ("fpd", {}, 2 * 3),  # two phases
+        ("fpd", {"attack": PGD.model_dump()}, 3 * 3 + 2 * 3),
+    ],
+)
+def test_an_estimate_counts_how_often_an_iteration_looks_at_an_image(name, settings, passes):
+    cost = Cost(macs=1, activations=1, parameters=1, features=1, convolutions=1)
+    source = RobustTrained(kind="trained", objective=objective(name, **settings), training=recipe(), judge=None)
+    load = robust_load(source, cost, validation=10)
+    assert load.passes == passes * 4 * SEEN + 4 * 10  # and four validations
 
 
 CHILD = """
