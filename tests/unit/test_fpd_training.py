@@ -16,8 +16,10 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from heirloom.config.costs import Cost
 from heirloom.config.models import Body, Normalisation
-from heirloom.config.robust import InnerAttack, RobustObjective, SteppedTraining
+from heirloom.config.robust import InnerAttack, RobustObjective, RobustTrained, SteppedTraining
+from heirloom.config.work import robust_load
 from heirloom.models.classifier import Classifier, build_classifier, placed, state_copy
 from heirloom.runtime.devices import Compute, compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
@@ -108,10 +110,10 @@ def restored_and_scores(model, images):
 
 
 def iterations_by_hand(model, batches, *, threshold, trained, target="clean", weight=1.0):
-    """FPD's iterations as METHODS 4 words them, in plain torch; returns how many ended at the threshold."""
+    """FPD's iterations as METHODS 4 words them, in plain torch; returns which of them ended at the threshold."""
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (UNITS.mean, UNITS.std))
-    ended = 0
+    ended = []
     for clean, batch in batches:
         labels = batch.labels[:SEEN]
         parts = batch.images.split(SEEN)
@@ -123,13 +125,13 @@ def iterations_by_hand(model, batches, *, threshold, trained, target="clean", we
         ]
         error = sum(errors) / len(errors)
         optimiser.zero_grad()
-        if error > threshold:
+        ended.append(bool(error > threshold))
+        if ended[-1]:
             error.backward()
             for name, parameter in model.named_parameters():
                 if not name.startswith(trained):
                     parameter.grad = None
             optimiser.step()
-            ended += 1
             continue
         entropies = [functional.cross_entropy(scores, labels) for _, scores in passes]
         (sum(entropies) / len(entropies) + error).backward()
@@ -170,9 +172,9 @@ def test_training_makes_the_steps_of_the_two_phases(data, tmp_path, settings):
         target=settings.get("target", "clean"),
         weight=settings.get("second_weight", 1.0),
     )
-    assert 0 < ended < 4
-    assert [row["gated_steps"] for row in history] == [1] * ended + [0] * (4 - ended)
-    assert [row["second_loss_restoration"] is None for row in history] == [True] * ended + [False] * (4 - ended)
+    assert 0 < sum(ended) < 4  # else this asks little
+    assert [row["gated_steps"] for row in history] == ended
+    assert [row["second_loss_restoration"] is None for row in history] == ended
     for key, value in oracle.state_dict().items():
         assert torch.allclose(model.state_dict()[key], value, atol=1e-4), key
 
@@ -378,6 +380,22 @@ def test_a_start_of_another_body_is_refused(data, tmp_path):
     with pytest.raises(ConfigError, match="to start from is a elu-resnet18"):
         stage(data, tmp_path / "next", start=tmp_path / "start")
     assert not (tmp_path / "next").exists() or not list((tmp_path / "next").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "passes"),
+    [
+        ("cross-entropy", {}, 3),  # forward, and the two gradients
+        ("cross-entropy", {"attack": PGD.model_dump()}, 2 * 3 + 2 * 3),  # clean and attacked; three steps of an attack
+        ("fpd", {}, 2 * 3),  # two phases
+        ("fpd", {"attack": PGD.model_dump()}, 3 * 3 + 2 * 3),
+    ],
+)
+def test_an_estimate_counts_how_often_an_iteration_looks_at_an_image(name, settings, passes):
+    cost = Cost(macs=1, activations=1, parameters=1, features=1, convolutions=1)
+    source = RobustTrained(kind="trained", objective=objective(name, **settings), training=recipe(), judge=None)
+    load = robust_load(source, cost, validation=10)
+    assert load.passes == passes * 4 * SEEN + 4 * 10  # and four validations
 
 
 CHILD = """

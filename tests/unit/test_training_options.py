@@ -43,17 +43,6 @@ def recipe(**changes) -> SteppedTraining:
     return SteppedTraining.model_validate({**settings, **changes})
 
 
-def train(model, lesson, phase, folder, *, seconds=1e9, hooks=()):
-    phases = (replace(phase, hooks=(*phase.hooks, *hooks)),)
-    with compute(1, "fp32") as resources:
-        checkpoint = Checkpoint(folder, seconds=seconds, identity={})
-        return fit(model, lesson, phases=phases, compute=resources, seed=3, checkpoint=checkpoint)
-
-
-def same(one, other):
-    return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
-
-
 class Stop(Exception):
     pass
 
@@ -65,6 +54,17 @@ class StopAt(StepHook):
     def after_step(self, model, iteration):
         if iteration == self.iteration:
             raise Stop
+
+
+def train(model, lesson, phase, folder, *, seconds=1e9, stop=999):
+    phases = (replace(phase, hooks=(StopAt(stop),)),)
+    with compute(1, "fp32") as resources:
+        checkpoint = Checkpoint(folder, seconds=seconds, identity={})
+        return fit(model, lesson, phases=phases, compute=resources, seed=3, checkpoint=checkpoint)
+
+
+def same(one, other):
+    return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
 
 
 # optimisers
@@ -263,10 +263,10 @@ def test_a_training_interrupted_on_a_plateau_ends_as_an_undisturbed_one(
     for stop in (1, 4, 12, 14):
         folder = tmp_path / f"hurt{stop}"
         with pytest.raises(Stop):
-            train(toy.classifier(), chooses, phase, folder, seconds=seconds, hooks=(StopAt(stop),))
+            train(toy.classifier(), chooses, phase, folder, seconds=seconds, stop=stop)
         resumed = toy.classifier()
         torch.manual_seed(stop)
-        assert train(resumed, chooses, phase, folder, seconds=seconds, hooks=(StopAt(99),)) == expected
+        assert train(resumed, chooses, phase, folder, seconds=seconds) == expected
         assert same(resumed, calm)
 
 
@@ -276,7 +276,7 @@ def test_a_training_killed_after_its_early_end_makes_no_further_step(lesson, tmp
     once, again = toy.classifier(), toy.classifier()
     expected = train(once, lesson, phase, tmp_path)
     assert len(expected) == 3
-    assert train(again, lesson, phase, tmp_path, hooks=(StopAt(3),)) == expected
+    assert train(again, lesson, phase, tmp_path, stop=3) == expected
     assert same(once, again)
 
 
@@ -370,7 +370,7 @@ def test_an_interrupted_training_of_two_steps_and_a_gate_ends_as_an_undisturbed_
     for stop in (0, 5, 10, 15):
         folder = tmp_path / f"hurt{stop}"
         with pytest.raises(Stop):
-            train(toy.classifier(), lesson, phase, folder, seconds=seconds, hooks=(StopAt(stop),))
+            train(toy.classifier(), lesson, phase, folder, seconds=seconds, stop=stop)
         resumed = toy.classifier()
         assert train(resumed, lesson, phase, folder, seconds=seconds) == expected
         assert same(resumed, calm)
