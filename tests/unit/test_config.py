@@ -13,7 +13,7 @@ from heirloom.config import paths, repairs
 from heirloom.config.grid import Grid
 from heirloom.config.jobs import histories
 from heirloom.config.load import load_catalogue, load_study
-from heirloom.config.models import Files, Preparation, RemoteFile, Trigger
+from heirloom.config.models import Dataset, Files, Preparation, RemoteFile, Trigger
 from heirloom.config.names import CLEAN
 from heirloom.config.records import plain
 from heirloom.config.schema import schema_text
@@ -414,6 +414,21 @@ def test_equal_settings_are_equal_parameters():
 def test_a_crop_larger_than_its_image_is_refused():
     with pytest.raises(ValueError, match="at most size"):
         Preparation(size=32, crop=64)
+
+
+def test_a_middle_that_the_stored_image_cannot_give_is_refused():
+    entry = {
+        "title": "x",
+        "layout": "folder",
+        "source": {"kind": "files", "folders": ["x"]},
+        "preparations": {"px224": {"size": 256, "crop": 224}},
+        "augmentation": {"crop": "none", "middle": "224/256"},
+    }
+    Dataset.model_validate(entry)
+    whole = {"px224": {"size": 224, "crop": 224}}
+    with pytest.raises(ValueError, match="asks for 256 pixels, of which the preparation px224 stores 224"):
+        Dataset.model_validate(entry | {"preparations": whole})
+    Dataset.model_validate(entry | {"preparations": whole, "augmentation": {"crop": "resized", "middle": "224/256"}})
 
 
 def test_a_checksum_without_its_source_is_refused():

@@ -64,6 +64,10 @@ class Augmentation(Strict):
         0.0, description="brightness, contrast and saturation change by factors from 1 - jitter to 1 + jitter"
     )
 
+    def frame(self, crop: int) -> int:
+        """Return the side that is cropped and turned, pixels, for a model that sees `crop` of it."""
+        return round(crop / self.middle)
+
 
 class Preparation(Strict):
     """How raw pictures become an array of one size."""
@@ -163,6 +167,17 @@ class Dataset(Strict):
         None,
         description="images and classes of a set of files, for estimates; a drawn set's follow from its options",
     )
+
+    @model_validator(mode="after")
+    def _the_middle_fits(self) -> Self:
+        for name, preparation in self.preparations.items():
+            frame = self.augmentation.frame(preparation.crop)
+            if self.augmentation.crop == "none" and frame > preparation.size:
+                raise ValueError(
+                    f"augmentation.middle asks for {frame} pixels, of which the preparation {name} stores"
+                    f" {preparation.size}: store more, or set crop to resized"
+                )
+        return self
 
 
 class Body(Strict):

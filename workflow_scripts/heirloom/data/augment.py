@@ -28,7 +28,7 @@ def augment(images: Tensor, augmentation: Augmentation, crop: int, generator: to
     "resized" interpolates bilinearly without a low-pass filter, so the stored side should not be much above `crop`;
     "padded" and "none" move pixels without changing them. Raises ValueError when the crop does not fit the images.
     """
-    frame = round(crop / augmentation.middle)
+    frame = augmentation.frame(crop)
     _check(images, frame if augmentation.crop == "none" else 1)
     mirrored = _mirrored(len(images), augmentation, generator)
     varied = _CROPS[augmentation.crop](images, augmentation, frame, generator, mirrored)

@@ -52,7 +52,7 @@ class _Variable:
 
 @dataclass(frozen=True)
 class MatFile:
-    """The variables of a MATLAB file."""
+    """The variables of a MATLAB file that were asked for."""
 
     path: Path
     variables: Mapping[str, _Variable]
@@ -90,7 +90,8 @@ def load(path: Path, *names: str, title: str, most_bytes: int = MOST_BYTES) -> M
     except OSError as error:
         raise DataError(f"a file of {title} is missing or unreadable", where=str(path), mend=MEND) from error
     try:
-        found = {variable.name: variable for variable in _variables(content, most_bytes)}
+        # what was not asked for is let go at once, however large it is
+        found = {each.name: each for each in _variables(content, most_bytes) if each.name in names}
     except _WrongError as error:
         raise DataError(f"a file of {title} is no MATLAB file: {error}", where=str(path), mend=MEND) from error
     absent = [name for name in names if name not in found]
