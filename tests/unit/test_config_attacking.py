@@ -208,6 +208,14 @@ def test_a_suite_of_feature_attacks_is_refused(grid_of, content):
         grid_of(content, suites={"weak": {"attacks": ["feature-pixel"]}})
 
 
+def test_pictures_that_would_be_of_different_images_are_refused(grid_of, content, tmp_path):
+    entry = {"kind": "pgd", "epsilon": 0.1, "step": 0.1, "steps": 1, "seed": 7}
+    (tmp_path / "attacks.yaml").write_text(yaml.safe_dump({"other-seed": entry}))
+    content["attack_experiments"]["first"] |= {"suites": ["mixed"], "pictures": ["pgd", "other-seed"]}
+    with pytest.raises(ConfigError, match="choose their images by different seeds"):
+        grid_of(content, suites={"mixed": {"attacks": ["pgd", "other-seed"]}})
+
+
 def test_two_preparations_of_one_data_set_are_refused(grid_of, content):
     content["attack_experiments"]["second"] |= {"models": ["large"], "substitutes": []}
     entries = {"large": model(dataset="mnist", preparation="px64"), "fpd": model(dataset="mnist", preparation="px28")}

@@ -272,3 +272,9 @@ def _check_own(grid: Grid, key: str, experiment: AttackExperiment) -> None:
     for field, names in named.items():
         for name in names:
             require(grid, name, attacks, "attack of this experiment's suites", f"{key}.{field}")
+    if len({grid.attack(name).seed for name in experiment.pictures}) > 1:
+        raise ConfigError(
+            "the attacks whose pictures are shown choose their images by different seeds",
+            where=f"{grid.where}, {key}.pictures",
+            mend="name attacks of one seed, so that the pictures stand below each other",
+        )

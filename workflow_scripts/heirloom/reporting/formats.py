@@ -32,7 +32,8 @@ NOTE = (
     " same model under random noise of the same size. Difference: paired, in percentage points. p: McNemar's exact test"
     " or a paired t test over seeds, adjusted by Holm over the study's comparisons of the metric. Bold: p below 0.05"
     " and an interval of the difference without 0. Attention densities, detection scores, robust criticality and"
-    " reconstruction errors are no rates: they stand in units of their own, with t intervals over samples for one seed. Not credible: another attack"
+    " reconstruction errors are no rates: they stand in units of their own, with t intervals over samples for one seed."
+    " Not credible: another attack"
     " of the same norm and no larger epsilon leaves less."
 )
 STYLE = """

@@ -28,6 +28,8 @@ from heirloom.runtime.progress import Progress
 from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.session import Origin
 
+_NAMED = ("method", "seed", "attack", "budget", "condition", "sample")  # what predictions and measures have in common
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -129,11 +131,11 @@ def _error_rows(
     for name, seens in found.items():
         measured = set(_measured(part, attacks.get(name)))
         for seen in seens:
-            rows = zip(seen.table.to_pylist(), seen.errors.tolist(), strict=True)
-            for row, error in rows:
-                if row["sample"] in measured and np.isfinite(error):
-                    kept = {key: row[key] for key in ("method", "seed", "attack", "budget", "condition", "sample")}
-                    yield kept | {"metric": METRIC, "value": error}
+            restored = np.flatnonzero(np.isfinite(seen.errors))
+            rows = seen.table.select(list(_NAMED)).take(restored).to_pylist()
+            for row, error in zip(rows, seen.errors[restored].tolist(), strict=True):
+                if row["sample"] in measured:
+                    yield row | {"metric": METRIC, "value": error}
 
 
 def _measured(part: Part, attack: WhiteBox | None) -> list[str]:
