@@ -192,19 +192,21 @@ def test_a_killed_job_continues_to_the_same_bytes_and_shows_no_batch_again(folde
 
 
 def test_pictures_are_kept_clean_and_attacked_as_the_model_sees_them(folder, tmp_path):
-    out = attack(folder, tmp_path / "out", source="fpd", shown={"some": 3, "strong": 3})
+    out = attack(folder, tmp_path / "out", shown={"some": 3, "strong": 3})
     clean, some, strong = read_samples(out / "pictures.npz", out / "card.json")
     assert [each.condition for each in (clean, some, strong)] == ["none", "some", "strong"]
     part = toy.opened(folder / "data", "test")
     chosen = part.take(chosen_rows(len(part), 3, 0))
     assert clean.samples == chosen.samples
     assert np.array_equal(clean.shown, chosen.images)
-    for attacked_sample, epsilon in ((some, 0.03), (strong, 0.06)):
-        moved = np.abs(attacked_sample.shown.astype(int) - clean.shown)
+    assert clean.says == clean.labels  # the network knows them, so that each is attacked
+    for found, epsilon in ((some, 0.03), (strong, 0.06)):
+        moved = np.abs(found.shown.astype(int) - clean.shown)
         assert 0 < moved.max() <= epsilon * 255 + 1
-        assert attacked_sample.restored.shape == clean.shown.shape
-    plain = attack(folder, tmp_path / "plain", shown={"some": 3})
-    assert [each.restored for each in read_samples(plain / "pictures.npz", plain / "card.json")] == [None, None]
+    assert [each.restored for each in (clean, some, strong)] == [None, None, None]
+    restoring = attack(folder, tmp_path / "restoring", source="fpd", shown={"some": 3})
+    restored = [each.restored for each in read_samples(restoring / "pictures.npz", restoring / "card.json")]
+    assert [each.shape for each in restored] == [clean.shown.shape] * 2
 
 
 def test_the_figure_of_pictures_is_the_same_twice_and_refuses_other_files(folder, tmp_path):
