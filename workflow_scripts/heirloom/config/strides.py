@@ -16,6 +16,8 @@ STRIDES: Mapping[str, tuple[int, ...]] = MappingProxyType(
         "resnet8-small": (1, 2, 4),
         **dict.fromkeys(("resnet18-small", "resnet34-small", "cifar-resnet18", "cifar-resnet34"), (1, 2, 4, 8)),
         "wide-resnet": (1, 2, 4),
+        **dict.fromkeys(("elu-resnet18", "elu-resnet50", "elu-resnet101", "elu-resnext50"), (4, 8, 16, 32)),
+        **dict.fromkeys(("fpd-resnet18", "fpd-resnet50", "fpd-resnet101", "fpd-resnext50"), (1,)),  # the restored image
     }
 )
 

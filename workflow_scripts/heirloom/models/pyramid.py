@@ -30,7 +30,7 @@ denoise(x). A head that is not bounded has no tanh.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -75,7 +75,8 @@ def gram_product(features: Tensor) -> Tensor:
     """Return (G x) / (H W) of features (B, C, H, W), where G_ij = sum over positions of x_i x_j."""
     flat = features.flatten(2)
     gram = (flat / flat.shape[2]) @ flat.transpose(1, 2)
-    return (gram @ flat).unflatten(2, features.shape[2:])
+    product: Tensor = (gram @ flat).reshape(features.shape)
+    return product
 
 
 class Decoder(nn.Module):
@@ -108,47 +109,51 @@ def _enlarged(features: Tensor, like: Tensor) -> Tensor:
     return functional.interpolate(features, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """The options of FPD beside the body's own.
+
+    `lateral`: channels of the pyramid. `dropout`: percent of the pooled features. The others are switches, 0 or 1.
+    Raises ConfigError for a value out of its range.
+    """
+
+    lateral: int
+    front_denoising: int
+    back_denoising: int
+    restoration: int
+    bounded: int
+    dropout: int
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            lowest, highest = _RANGES.get(name, (0, 1))
+            if not lowest <= value <= highest:
+                mend = f"choose {lowest} to {highest}"
+                raise ConfigError(f"{name} cannot be {value}", where=f"body.options.{name}", mend=mend)
+
+
+_RANGES = {"lateral": (1, 4096), "dropout": (0, 99)}
+
+
 class FeaturePyramidDecoder(EluResNet):
     """A residual network with ELU and the parts of FPD around it; see the module's docstring.
 
-    The restored image passes through `restored`, which is never called where there is no restoration. `bounded` may be
-    changed: a forward pass gives tanh of the logits, in [-1, 1], only while it is true. Raises ConfigError for an option
-    out of its range.
+    The restored image passes through `restored`, which is not called where there is no restoration. `bounded` may be
+    changed at any time: a forward pass gives tanh of the logits while it is true, else the logits.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        *,
-        num_classes: int,
-        width: int,
-        lateral: int,
-        front_denoising: int,
-        back_denoising: int,
-        restoration: int,
-        bounded: int,
-        dropout: int,
-    ) -> None:
+    def __init__(self, shape: Shape, parts: Parts, *, num_classes: int, width: int) -> None:
         super().__init__(shape, num_classes=num_classes, width=width)
-        _in_range("lateral", lateral, lowest=1)
-        _in_range("dropout", dropout, highest=99)
-        switches = {
-            "front_denoising": front_denoising,
-            "back_denoising": back_denoising,
-            "restoration": restoration,
-            "bounded": bounded,
-        }
-        for name, value in switches.items():
-            _in_range(name, value, highest=1)
-        self.bounded = bool(bounded)
-        self.decoder = Decoder(self.channels, lateral=lateral) if restoration else None
+        front, back = parts.restoration and parts.front_denoising, parts.back_denoising
+        self.bounded = bool(parts.bounded)
+        self.decoder = Decoder(self.channels, lateral=parts.lateral) if parts.restoration else None
         self.restored = nn.Identity()
-        self.front_stem = _denoising(width, present=restoration and front_denoising)
-        self.front_layer1 = _denoising(self.channels[0], present=restoration and front_denoising)
-        self.back_image = GramDenoising(3) if back_denoising else None
-        self.back_stem = _denoising(width, present=back_denoising)
-        self.back_layer1 = _denoising(self.channels[0], present=back_denoising)
-        self.dropout = nn.Dropout(dropout / 100)
+        self.front_stem = _denoising(width, present=front)
+        self.front_layer1 = _denoising(self.channels[0], present=front)
+        self.back_image = GramDenoising(3) if back else None
+        self.back_stem = _denoising(width, present=back)
+        self.back_layer1 = _denoising(self.channels[0], present=back)
+        self.dropout = nn.Dropout(parts.dropout / 100)
 
     def restore(self, images: Tensor) -> Tensor:
         """Run pass 1: restore images (B, 3, H, W), as large and in the same normalised units.
@@ -175,38 +180,28 @@ class FeaturePyramidDecoder(EluResNet):
         return torch.tanh(logits) if self.bounded else logits
 
 
-def _in_range(name: str, value: int, *, lowest: int = 0, highest: int | None = None) -> None:
-    if value < lowest or (highest is not None and value > highest):
-        bounds = f"{lowest} or more" if highest is None else f"from {lowest} to {highest}"
-        raise ConfigError(f"{name} cannot be {value}", where=f"body.options.{name}", mend=f"choose {bounds}")
-
-
 def _denoising(channels: int, *, present: int) -> nn.Module:
     return GramDenoising(channels) if present else nn.Identity()
 
 
-def _network(shape: Shape, num_classes: int, options: Mapping[str, int]) -> FeaturePyramidDecoder:
-    return FeaturePyramidDecoder(shape, num_classes=num_classes, **options)
+def resnet18(*, num_classes: int, width: int, **parts: int) -> FeaturePyramidDecoder:
+    """Build FPD around a ResNet-18, which nobody published; `parts` as `Parts`, all of them."""
+    return FeaturePyramidDecoder(RESNET18, Parts(**parts), num_classes=num_classes, width=width)
 
 
-def resnet18(*, num_classes: int, **options: int) -> FeaturePyramidDecoder:
-    """Build FPD around a ResNet-18, which nobody published; `options` as `FeaturePyramidDecoder`."""
-    return _network(RESNET18, num_classes, options)
-
-
-def resnet50(*, num_classes: int, **options: int) -> FeaturePyramidDecoder:
+def resnet50(*, num_classes: int, width: int, **parts: int) -> FeaturePyramidDecoder:
     """Build FPD around a ResNet-50."""
-    return _network(RESNET50, num_classes, options)
+    return FeaturePyramidDecoder(RESNET50, Parts(**parts), num_classes=num_classes, width=width)
 
 
-def resnet101(*, num_classes: int, **options: int) -> FeaturePyramidDecoder:
+def resnet101(*, num_classes: int, width: int, **parts: int) -> FeaturePyramidDecoder:
     """Build FPD around a ResNet-101."""
-    return _network(RESNET101, num_classes, options)
+    return FeaturePyramidDecoder(RESNET101, Parts(**parts), num_classes=num_classes, width=width)
 
 
-def resnext50(*, num_classes: int, **options: int) -> FeaturePyramidDecoder:
+def resnext50(*, num_classes: int, width: int, **parts: int) -> FeaturePyramidDecoder:
     """Build FPD around a ResNeXt-50 32x4d."""
-    return _network(RESNEXT50, num_classes, options)
+    return FeaturePyramidDecoder(RESNEXT50, Parts(**parts), num_classes=num_classes, width=width)
 
 
 def attacked_through(model: Classifier, way: Way) -> Classifier:
@@ -218,8 +213,9 @@ def attacked_through(model: Classifier, way: Way) -> Classifier:
     if way == "model" or not isinstance(model.body, FeaturePyramidDecoder):
         return model
     copied = copy.deepcopy(model)
-    copied.body.bounded = False
-    for module in copied.body.modules():
+    for module in copied.modules():
+        if isinstance(module, FeaturePyramidDecoder):
+            module.bounded = False
         if isinstance(module, GramDenoising):
             module.straight_through = way == "straight-through"
     return copied

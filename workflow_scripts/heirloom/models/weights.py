@@ -120,7 +120,7 @@ def written_for(path: Path) -> Body | None:
     if path.suffix != ".safetensors":
         return None
     try:
-        with safe_open(path, framework="pt") as content:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as content:
             note = (content.metadata() or {}).get("heirloom")
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"this is no readable safetensors file: {error}", where=str(path)) from error
