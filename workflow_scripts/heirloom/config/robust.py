@@ -135,7 +135,7 @@ class FeaturePyramid(_Supervised):
     )
     threshold: float | None = Field(
         gt=0,
-        description="mean squared error of the restored image, in the units of the normalised input, above which a"
+        description="mean squared error of restored clean images, in the units of the normalised input, above which a"
         " step trains the restoration alone; below that of a constant image, so that this happens; null: never",
     )
     as_published: bool = Field(

@@ -288,11 +288,12 @@ class _Run:
         return large is not None
 
     def _large(self, terms: Tensor) -> Tensor | None:
-        """Return the term that lies above the gate's threshold, if it does."""
+        """Return the term that lies above the gate's threshold, without its weight; None where it does not."""
         gate = self.phase.gate
         if gate is None:
             return None
-        term = terms[self._objective.names.index(gate.term)]
+        place = self._objective.names.index(gate.term)
+        term = terms[place] / self._objective.weights[place]
         return term if term.item() > gate.threshold else None
 
     def _move(self) -> None:

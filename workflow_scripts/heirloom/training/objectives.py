@@ -56,6 +56,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "distance-to-start": "heirloom.training.objectives:distance_to_start",
         "feature-distillation": "heirloom.training.objectives:feature_distillation",
         "restoration": "heirloom.training.robust.pyramid:restoration_error",
+        "attacked-restoration": "heirloom.training.robust.pyramid:restoration_error",
         "latent-backdoor": "heirloom.training.latent:distance_to_class",
         "trades-divergence": "heirloom.training.robust.trades:mean_divergence",
         "mart-cross-entropy": "heirloom.training.robust.mart:boosted_cross_entropy",
@@ -92,14 +93,14 @@ class Objective:
     def __init__(self, terms: Sequence[Term]) -> None:
         self.names = [term.name for term in terms]
         self.needs_stages = any(term.needs_stages for term in terms)
-        self._weights = [term.weight for term in terms]
+        self.weights = [term.weight for term in terms]
         self._functions: list[TermFunction] = [
             partial(resolve(known(TERMS, term.name, kind="objective term")), **term.settings) for term in terms
         ]
 
     def __call__(self, step: Step) -> Tensor:
         """Return every weighted term, in the order of `names`, as one tensor (terms,); its sum is the loss."""
-        values = [weight * term(step) for weight, term in zip(self._weights, self._functions, strict=True)]
+        values = [weight * term(step) for weight, term in zip(self.weights, self._functions, strict=True)]
         return torch.stack(values)
 
 

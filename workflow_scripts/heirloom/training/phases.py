@@ -51,9 +51,9 @@ class StepHook:
 class Gate:
     """Lets a step go down one term alone while that is large (METHODS 4: FPD's restoration).
 
-    Where the term called `term`, times its weight, is above `threshold`, the submodules `trained` learn from it alone,
-    and the iteration ends there. Every other weight stays bit-identical; batch statistics move, as in each forward pass
-    in training mode.
+    Where the term called `term`, without its weight, is above `threshold`, the submodules `trained` learn from it
+    alone, and the iteration ends there. Every other weight stays bit-identical; batch statistics move, as in each
+    forward pass in training mode.
     """
 
     term: str

@@ -9,9 +9,10 @@ r is the restored image. Errors are in the units of the normalised input: of pix
 has mean 0 and deviation 1, as the published scripts have it for MNIST and SVHN. Adversarial training shows attacked
 images x' beside the clean ones: (clean + attacked) / 2 in phase 1; phase 2 then sees the restored x' alone.
 
-Settled by the published code (GuanlinLee/FPD-for-Adversarial-Robustness, train.py and adv_train.py): no phase 2 above
-T; phase 2 restores to the clean image, whatever phase 1's target is; noise is not clipped; clean and attacked images go
-through the network one after the other, each with batch statistics of their own.
+Settled by the published code (GuanlinLee/FPD-for-Adversarial-Robustness, train.py and adv_train.py): l2 is of the clean
+images alone where it is held against T; no phase 2 above T; phase 2 restores to the clean image, whatever phase 1's
+target is; noise is not clipped; clean and attacked images go through the network one after the other, each with batch
+statistics of their own.
 
 Departures: one optimiser makes all three kinds of step, where the published one of l2 alone keeps moments of its own;
 gradients are clipped over what the step moves; images are attacked in eval mode, and in iterations that then end above
@@ -21,6 +22,7 @@ from them); phase 2 does not reach back into phase 1's graph, whose weights have
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor
@@ -35,7 +37,7 @@ from heirloom.training.phases import Gate, Phase, Second
 from heirloom.training.robust.crafting import PHASE, Attacker, Both, Plan
 
 STAGES = ("restored",)  # of a body that restores images: its only stage is the restored image
-TERM = "restoration"
+RESTORATION, ATTACKED = "restoration", "attacked-restoration"  # the error of clean images, and of attacked ones
 
 
 def plan(objective: FeaturePyramid, training: SteppedTraining, attacker: Attacker) -> Plan:
@@ -49,15 +51,14 @@ def plan(objective: FeaturePyramid, training: SteppedTraining, attacker: Attacke
     phase = Phase(PHASE, training, supervised, passes=shown.passes)
     if not _restores(attacker.model):
         return Plan(shown, phase)
+    again = (*supervised, _restoration(RESTORATION, objective.second_weight))
     return Plan(
         shown,
-        Phase(
-            PHASE,
-            training,
-            (*supervised, _term()),
-            passes=shown.passes,
+        replace(
+            phase,
+            terms=(*supervised, *_restorations(shown.passes)),
             gate=_gate(objective, attacker.model),
-            second=Second(partial(fed_back, passes=shown.passes), (*supervised, _term(objective.second_weight))),
+            second=Second(partial(fed_back, passes=shown.passes), again),
         ),
     )
 
@@ -70,22 +71,31 @@ def _restores(model: Classifier) -> bool:
     return bool(restoration_names(model.body, as_published=False))
 
 
-def _term(weight: float = 1.0) -> Term:
-    return Term(TERM, weight=weight, needs_stages=True)
+def _restorations(passes: int) -> tuple[Term, ...]:
+    """Return phase 1's errors: of clean images, or the mean of theirs and of attacked images'."""
+    names = (RESTORATION, ATTACKED)[:passes]
+    return tuple(_restoration(name, 1 / passes, part=part, parts=passes) for part, name in enumerate(names))
+
+
+def _restoration(name: str, weight: float, *, part: int = 0, parts: int = 1) -> Term:
+    return Term(name, weight=weight, settings={"part": part, "parts": parts}, needs_stages=True)
 
 
 def _gate(objective: FeaturePyramid, model: Classifier) -> Gate | None:
-    """Return what holds all but the restoration while its error is above the threshold."""
+    """Return what holds all but the restoration while clean images' error is above the threshold."""
     if objective.threshold is None:
         return None
     names = restoration_names(model.body, as_published=objective.as_published)
-    return Gate(TERM, objective.threshold, tuple(f"body.{name}" for name in names))
+    return Gate(RESTORATION, objective.threshold, tuple(f"body.{name}" for name in names))
 
 
-def restoration_error(step: Step) -> Tensor:
-    """Return the mean squared error of the restored images, in the units of the model's normalised input."""
-    wanted = step.images if step.wanted is None else step.wanted
-    return functional.mse_loss(step.stages[0].float(), step.model.normalise(wanted))
+def restoration_error(step: Step, *, part: int, parts: int) -> Tensor:
+    """Return the mean squared error of the restored images, in the units of the model's normalised input.
+
+    Of one of the equal parts that a batch consists of: first the clean images, then the attacked ones.
+    """
+    wanted = (step.images if step.wanted is None else step.wanted).chunk(parts)[part]
+    return functional.mse_loss(step.stages[0].chunk(parts)[part].float(), step.model.normalise(wanted))
 
 
 def fed_back(step: Step, *, passes: int) -> Batch:
