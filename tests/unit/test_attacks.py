@@ -1,6 +1,7 @@
 import copy
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -378,7 +379,8 @@ def test_an_image_that_is_wrong_when_clean_is_shown_as_it_is(net):
     model, part, _ = net
     images, labels = attacked.batch(part, 10)
     labels[::2] = (labels[::2] + 1) % attacked.CLASSES
-    found = white_box.Restarts(model, labels.numpy(), attacked.pgd())(images, np.arange(10))
+    crafting = condition(attacked.pgd(), model, part).shown_to(model)
+    found = replace(crafting, labels=labels.numpy())(images, np.arange(10))
     assert (found == images).flatten(1).all(dim=1).tolist() == [True, False] * 5
 
 
@@ -406,22 +408,7 @@ def test_few_classes_leave_autoattack_what_they_allow(classes, suite):
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """Let AutoAttack's parts take a tenth of their steps, and square a hundredth: enough to draw and to fool some."""
-    from pyautoattack.autopgd_base import APGDAttack
-    from pyautoattack.fab_base import FABAttack
-    from pyautoattack.square import SquareAttack
-
-    for part, steps, hurried in (
-        (APGDAttack, "n_iter", 10),
-        (FABAttack, "n_iter", 10),
-        (SquareAttack, "n_queries", 50),
-    ):
-
-        def perturb(self, *images, plain=part.perturb, steps=steps, hurried=hurried):
-            setattr(self, steps, hurried)
-            return plain(self, *images)
-
-        monkeypatch.setattr(part, "perturb", perturb)
+    attacked.hasten(monkeypatch)
 
 
 @pytest.mark.usefixtures("hasty")

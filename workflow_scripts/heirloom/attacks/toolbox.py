@@ -93,7 +93,6 @@ def _hopskipjump(source: Classifier, batch: Batch, *, attack: HopSkipJump) -> Te
         max_iter=attack.steps,
         max_eval=attack.evaluations,
         init_eval=attack.first_evaluations,
-        batch_size=_ASKED_AT_ONCE,
         verbose=False,
     )
     found = batch.images.clone()
@@ -141,28 +140,26 @@ def _zoo(source: Classifier, batch: Batch, *, attack: ZOO) -> Tensor:
     return near(batch.images, found, norm="L2", epsilon=attack.epsilon)
 
 
-class _Single(nn.Module):
-    """Answers images of any precision: ART hands over what numpy made of them."""
-
-    def __init__(self, source: Classifier) -> None:
-        super().__init__()
-        self.source = source
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.source(images.float())
-        return logits
-
-
 def _estimator(source: Classifier, images: Tensor) -> Any:
     """Return a network as ART knows one, for images like these (B, 3, H, W)."""
-    return art("estimators.classification").PyTorchClassifier(
-        model=_Single(source),
+    estimator = art("estimators.classification").PyTorchClassifier(
+        model=source,
         loss=nn.CrossEntropyLoss(),
         input_shape=tuple(images.shape[1:]),
         nb_classes=source.classes,
         clip_values=(0.0, 1.0),
         device_type="gpu" if images.is_cuda else "cpu",
     )
+    # its own asks image by image where an attack has batches of one, and refuses the float64 that HopSkipJump hands it
+    estimator.predict = lambda shown, **_batches: _answers(source, _like(images, shown))
+    return estimator
+
+
+def _answers(source: Classifier, images: Tensor) -> NDArray[np.float32]:
+    """Return the logits (B, classes) of images (B, 3, H, W)."""
+    with torch.no_grad():
+        logits = [source(piece) for piece in images.split(_ASKED_AT_ONCE)]
+    return _array(torch.cat(logits))
 
 
 def _each(batch: Batch, seed: int, purpose: str) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -178,5 +175,5 @@ def _array(tensor: Tensor) -> NDArray[Any]:
 
 
 def _like(images: Tensor, array: NDArray[Any]) -> Tensor:
-    """Bring an array of ART's back to where images are, float32, in [0, 1]."""
-    return torch.from_numpy(array).to(images).clamp(0, 1)
+    """Bring an array of ART's to where images are, float32."""
+    return torch.from_numpy(np.asarray(array)).to(images)
