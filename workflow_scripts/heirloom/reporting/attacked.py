@@ -15,7 +15,7 @@ from heirloom.evaluation.credibility import GRADIENT_FREE
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting import repairs
 from heirloom.reporting.measure_table import Cells
-from heirloom.reporting.robustness import FALLS, RISES, SAME, UNTESTED, direction
+from heirloom.reporting.robustness import FALLS, NAMED, RISES, SAME, UNTESTED, direction
 from heirloom.reporting.tables import Row, of_attacks, of_methods
 from heirloom.reporting.wording import NOTHING, difference, differs, listed, number, percent, rate, title
 
@@ -126,8 +126,8 @@ def _against_attack(changes: Sequence[Row]) -> Iterator[str]:
     mine = [row for row in changes if row["metric"] == ROBUST and not row["condition"]]
     clear = sorted((row for row in mine if direction(row) != SAME), key=lambda row: row["difference"])
     if clear:
-        told = [f"{row['attack']} {_changed(row)}" for row in clear[: repairs.NAMED]]
-        more = [f"{len(clear) - repairs.NAMED} more differ"] if len(clear) > repairs.NAMED else []
+        told = [f"{row['attack']} {_changed(row)}" for row in clear[: NAMED]]
+        more = [f"{len(clear) - NAMED} more differ"] if len(clear) > NAMED else []
         yield f"Against {clear[0]['baseline_attack']} on the same model: {'; '.join([*told, *more])}."
 
 
@@ -158,8 +158,8 @@ def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
     mine = [row for row in repairs.rates(rows) if row["metric"] == ROBUST and bound_of(row["budget"])]
     groups = groupby(sorted(mine, key=_model), key=_model)
     told = [f"{method}: {_least(list(group))}" for (_, method), group in groups]
-    more = [f"{len(told) - repairs.NAMED} more"] if len(told) > repairs.NAMED else []
-    return [f"no model is compared: {'; '.join([*told[: repairs.NAMED], *more])}"] if told else []
+    more = [f"{len(told) - NAMED} more"] if len(told) > NAMED else []
+    return [f"no model is compared: {'; '.join([*told[: NAMED], *more])}"] if told else []
 
 
 # -- matrix ------------------------------------------------------------------------------------------------------------
