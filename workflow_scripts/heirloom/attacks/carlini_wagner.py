@@ -48,8 +48,8 @@ def _smallest(source: Classifier, batch: Batch, *, attack: CarliniWagner) -> Ten
 def _boxed(source: Classifier, batch: Batch, *, attack: CarliniWagner) -> Tensor:
     """Search behind tanh, which keeps an image within epsilon and [0, 1], and keep what has the largest margin.
 
-    As ART 1.0 had it, which FPD's scripts call; that of ART 1.20 looks for the smallest change, and its gradient leaves
-    out the constant that it searches for.
+    Within epsilon as in ART 1.1, which FPD's scripts call, but by Adam and not by a line search. ART 1.20 looks for the
+    smallest change, by a gradient that leaves out the constant that it searches for.
     """
     images, epsilon = batch.images, attack.epsilon
     assert epsilon is not None  # the model of the settings sees to it
