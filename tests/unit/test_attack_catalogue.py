@@ -57,6 +57,7 @@ FIXED = {
     "carlini-wagner": an("carlini-wagner", epsilon=1.5, steps=15, searches=2, constant=1, learning_rate=0.05),
     "carlini-wagner in Linf": an("carlini-wagner", norm="Linf", epsilon=0.06, steps=15, learning_rate=0.1),
     "deepfool": an("deepfool", epsilon=1, steps=10),
+    "deepfool of some classes": an("deepfool", epsilon=1, steps=10, candidates=3),
 }
 KINDS = DRAWN | FIXED
 

@@ -63,7 +63,9 @@ def _deepfool(source: Classifier, batch: Batch, *, attack: DeepFool) -> Tensor:
         batch_size=len(batch.images),
         verbose=False,
     )
-    found = _like(batch.images, method.generate(_array(batch.images)))
+    # of some classes alone ART takes the likeliest of all images together, and holds a gradient of each
+    together = len(batch.images) if source.classes <= attack.candidates else 1
+    found = torch.cat([_like(piece, method.generate(_array(piece))) for piece in _pieces(batch.images, together)])
     return near(batch.images, found, norm="L2", epsilon=attack.epsilon)
 
 
@@ -158,8 +160,12 @@ def _estimator(source: Classifier, images: Tensor) -> Any:
 def _answers(source: Classifier, images: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, classes) of images (B, 3, H, W)."""
     with torch.no_grad():
-        logits = [source(piece) for piece in images.split(_ASKED_AT_ONCE)]
-    return _array(torch.cat(logits))
+        return _array(torch.cat([source(piece) for piece in _pieces(images, _ASKED_AT_ONCE)]))
+
+
+def _pieces(images: Tensor, size: int) -> Iterator[Tensor]:
+    for first in range(0, len(images), size):
+        yield images[first : first + size]
 
 
 def _each(batch: Batch, seed: int, purpose: str) -> Iterator[tuple[int, Tensor, Tensor]]:

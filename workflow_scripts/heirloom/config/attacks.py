@@ -241,8 +241,8 @@ class DeepFool(_Smallest):
     candidates: int = Field(10, ge=2, description="classes whose boundaries it looks at, the likeliest")
 
     def looks(self) -> Looks:
-        """Count a gradient a class and step."""
-        return Looks(gradients=self.steps * self.candidates, forwards=1)
+        """Count a gradient a class and step, one of each before the first, and a look a step."""
+        return Looks(gradients=(self.steps + 1) * self.candidates, forwards=self.steps + 1)
 
 
 class SaliencyMap(_Smallest):
