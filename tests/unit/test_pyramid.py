@@ -171,7 +171,7 @@ def test_values_and_gradients_are_finite_at_the_start(name, side):
     model = build_classifier(narrow(name), Normalisation(), classes=5, seed=0)
     images = pictures(side, 4 if side < 64 else 2).requires_grad_()
     labels = torch.arange(len(images))
-    for training, precision in ((True, "fp32"), (True, "bf16"), (False, "fp32"), (False, "bf16")):
+    for training, precision in ((True, "fp32"), (True, "bf16"), (False, "fp32")):  # evaluation is never in bf16
         model.train(training)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"), model.listening() as heard:
             scores = model(images)

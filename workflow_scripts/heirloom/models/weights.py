@@ -124,7 +124,10 @@ def written_for(path: Path) -> Body | None:
             note = (content.metadata() or {}).get("heirloom")
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"this is no readable safetensors file: {error}", where=str(path)) from error
-    return Body.model_validate(json.loads(note)["body"]) if note else None
+    try:
+        return Body.model_validate(json.loads(note)["body"]) if note else None
+    except (ValueError, KeyError, TypeError):
+        return None  # somebody else's note under the same key
 
 
 def part_of_state(
