@@ -12,9 +12,9 @@ it classifies r, to which the denoising term of the image itself is added.
 What differs from the published code, and why:
 
 - s is 1 / channels; published: 1. The term is cubic in x, so with s = 1 it outgrows x by the number of channels times
-  the mean square, and the published network overflows at 224 pixels with its own start. With s = 1 / channels the term
-  is at most the mean square of x times x (the largest eigenvalue of G is at most its trace). s is a buffer, saved with
-  the weights, so that weights trained with the published one keep it (`read`).
+  the mean square, and an untrained published network overflows in evaluation at 224 pixels. With s = 1 / channels the
+  term is at most the mean square of x times x (the largest eigenvalue of G is at most its trace). s is a buffer, saved
+  with the weights, so that weights trained with the published one keep it (`read`).
 - The pool before the head is adaptive; published: 7x7 fixed, which raises below 193 pixels. At 224 both are the same.
 - r is cut to the image's sides: transposed convolutions give a multiple of 4. What is cut lies at the right and lower
   border, since position j of c2 is centred on pixel 4 j. Published code runs at multiples of 4 alone.
