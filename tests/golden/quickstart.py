@@ -1,6 +1,6 @@
 """Quickstart's golden numbers: how they are read from a summary, and how far another seed moves them.
 
-`python -m tests.golden.quickstart FOLDER [EXPERIMENT ...]` runs quickstart in FOLDER once with its own seeds and several
+`python -m tests.golden.quickstart FOLDER [EXPERIMENT ...]` runs quickstart in FOLDER once with its own seeds and a few
 times with other seeds for teacher, injection, students and robust models, and writes quickstart.json: each number and
 its tolerance. With experiments named it runs these alone and leaves all other numbers as they were. The check and this
 command read a summary by the same function.
