@@ -76,5 +76,5 @@ benchmark: $(READY) ## Run the benchmarks (on an idle machine)
 	$(BIN)/python -m benchmarks.remos_slicing
 	$(BIN)/python -m benchmarks.criticality
 
-golden: $(READY) ## Measure quickstart's golden numbers over seeds anew
-	$(BIN)/python -m tests.golden.quickstart $$(mktemp -d)/project
+golden: $(READY) ## Measure quickstart's golden numbers over seeds anew [EXPERIMENTS="name ..."]
+	$(BIN)/python -m tests.golden.quickstart $$(mktemp -d)/project $(EXPERIMENTS)

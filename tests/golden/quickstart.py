@@ -1,8 +1,9 @@
 """Quickstart's golden numbers: how they are read from a summary, and how far another seed moves them.
 
-`python -m tests.golden.quickstart FOLDER` runs quickstart in FOLDER once with its own seeds and several times with
-other seeds for teacher, injection and students, and writes quickstart.json: each number and its tolerance. The check
-and this command read a summary by the same function.
+`python -m tests.golden.quickstart FOLDER [EXPERIMENT ...]` runs quickstart in FOLDER once with its own seeds and a few
+times with other seeds for teacher, injection, students and robust models, and writes quickstart.json: each number and
+its tolerance. With experiments named it runs these alone and leaves all other numbers as they were. The check and this
+command read a summary by the same function.
 """
 
 from __future__ import annotations
@@ -48,6 +49,19 @@ def shift_seeds(project: Project, by: int) -> None:
     path.write_text(yaml.safe_dump(study))
 
 
+def keep_experiments(project: Project, names: list[str]) -> None:
+    """Leave only these experiments in the study; raises KeyError for one that it does not have."""
+    path = project.folder / "config/config.yaml"
+    study = yaml.safe_load(path.read_text())
+    kinds = ("experiments", "repair_experiments")
+    own = {name for kind in kinds for name in study.get(kind, {})}
+    for name in set(names) - own:
+        raise KeyError(name)
+    for kind in kinds:
+        study[kind] = {name: entry for name, entry in study.get(kind, {}).items() if name in names}
+    path.write_text(yaml.safe_dump(study))
+
+
 def run(project: Project) -> dict[str, float]:
     """Run quickstart in a copy of the project and read its numbers."""
     done = project.call("-m", "heirloom", "run", timeout=1200)
@@ -66,17 +80,20 @@ def golden(own: dict[str, float], others: list[dict[str, float]]) -> dict[str, d
     }
 
 
-def main(folder: str) -> None:
+def main(folder: str, *experiments: str) -> None:
     """Measure and write quickstart.json."""
     project = new_project(Path(folder))
+    if experiments:
+        keep_experiments(project, list(experiments))
     own, others, shifted = run(project), [], 0
     for seed in OTHER_SEEDS:
         shift_seeds(project, seed - shifted)
         shifted = seed
         others.append(run(project))
         print(seed, others[-1], flush=True)
-    GOLDEN.write_text(json.dumps(golden(own, others), indent=1) + "\n")
+    kept = json.loads(GOLDEN.read_text()) if experiments else {}
+    GOLDEN.write_text(json.dumps(dict(sorted((kept | golden(own, others)).items())), indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

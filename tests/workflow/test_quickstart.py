@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from heirloom.evaluation.metrics import attack_outcomes, read_predictions
+from heirloom.evaluation.metrics import UNJUDGED, attack_outcomes, read_predictions
 from heirloom.evaluation.statistics import mcnemar_exact
 from heirloom.reporting.tables import read_comparisons, read_summary
 from tests.golden.quickstart import GOLDEN, SUMMARY, run
@@ -78,6 +78,18 @@ def test_an_attack_on_features_is_more_than_noise_and_falls_after_renofeation_an
     for method in ("renofeation", "remos"):
         assert compared[method]["difference"] < 0
         assert compared[method]["p_value"] < 0.05
+
+
+def test_the_robust_model_withstands_attacks_and_a_longer_one_leaves_no_more(quickstart):
+    project, _ = quickstart
+    folder = project.folder / "results/quickstart/robustness/digits-narrow/unrepaired/seed1"
+    found = read_predictions(folder / "predictions.parquet")
+    right = {
+        setting.attack: given == found.labels for setting, given in found.settings.items() if not setting.condition
+    }
+    longer = next(given for setting, given in found.settings.items() if setting.attack == "pgd-digits-long") != UNJUDGED
+    assert 0.15 < right["pgd-digits"].mean() < right["none"].mean() - 0.2
+    assert right["pgd-digits-long"][longer].sum() <= right["pgd-digits"][longer].sum()
 
 
 def weaker_p_value(project, weaker, stronger):

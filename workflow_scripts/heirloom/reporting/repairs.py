@@ -107,7 +107,9 @@ def _repair_sentence(changes: Sequence[Row]) -> str:
     parts = [_change(row) for row in clear]
     same = [f"{_rate_name(row)} ({_from_to(row)}: {difference(row)})" for row in changes if direction(row) == SAME]
     parts += [f"{UNCHANGED} in {listed(same)}"] if same else []
-    return f"After {changes[0]['method']}, against {changes[0]['baseline']}: {'; '.join(parts)}."
+    method = changes[0]["method"]
+    told = "Without a repair" if method == UNREPAIRED else f"After {method}"
+    return f"{told}, against {changes[0]['baseline']}: {'; '.join(parts)}."
 
 
 def _change(row: Row) -> str:

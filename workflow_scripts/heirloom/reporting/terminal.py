@@ -95,7 +95,7 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _robust(rows: Sequence[Row], comparisons: Sequence[Row]) -> Iterator[str]:
-    """Yield the lines of the tables of robust models, and of how critical their modules are."""
+    """Yield the lines of the tables of robust models, and where it stands how critical their modules are."""
     tables = repairs.tables(rows, comparisons)
     for table in tables:
         yield ""
@@ -104,14 +104,14 @@ def _robust(rows: Sequence[Row], comparisons: Sequence[Row]) -> Iterator[str]:
         yield from _aligned([line.names for line in lines], [line.numbers for line in lines])
     if any(table.doubted for table in tables):
         yield f"credible no: {repairs.DOUBTED}"
-    yield from _measures([row for row in rows if row["metric"] not in repairs.METRICS])
+    yield from _measures([row for row in rows if row["metric"] not in repairs.METRICS], most=0)
 
 
-def _measures(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the lines of an experiment's measures that are no rates, or where they stand if they are many."""
+def _measures(rows: Sequence[Row], *, most: int = MOST_MEASURES) -> Iterator[str]:
+    """Yield the lines of an experiment's measures that are no rates, or where they stand if they are more than so."""
     names, numbers = measure_cells(rows)
     told = ", ".join(sorted({title(row["metric"]) for row in measures(rows)}))
-    if 1 < len(numbers) <= MOST_MEASURES:
+    if 1 < len(numbers) <= most:
         yield from ("", told)
         yield from _aligned(names, numbers)
     elif told:
