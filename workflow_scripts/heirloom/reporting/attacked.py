@@ -126,7 +126,7 @@ def _against_attack(changes: Sequence[Row]) -> Iterator[str]:
     mine = [row for row in changes if row["metric"] == ROBUST and not row["condition"]]
     clear = sorted((row for row in mine if direction(row) != SAME), key=lambda row: row["difference"])
     if clear:
-        told = [f"{row['attack']} {_changed(row)}" for row in clear[: NAMED]]
+        told = [f"{row['attack']} {_changed(row)}" for row in clear[:NAMED]]
         more = [f"{len(clear) - NAMED} more differ"] if len(clear) > NAMED else []
         yield f"Against {clear[0]['baseline_attack']} on the same model: {'; '.join([*told, *more])}."
 
@@ -159,7 +159,7 @@ def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
     groups = groupby(sorted(mine, key=_model), key=_model)
     told = [f"{method}: {_least(list(group))}" for (_, method), group in groups]
     more = [f"{len(told) - NAMED} more"] if len(told) > NAMED else []
-    return [f"no model is compared: {'; '.join([*told[: NAMED], *more])}"] if told else []
+    return [f"no model is compared: {'; '.join([*told[:NAMED], *more])}"] if told else []
 
 
 # -- matrix ------------------------------------------------------------------------------------------------------------
