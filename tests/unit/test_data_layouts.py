@@ -9,6 +9,7 @@ import pytest
 from heirloom.data.layouts import (
     CORRUPTED_LAYOUTS,
     LAYOUTS,
+    caltech,
     cifar,
     cifar_c,
     cub200,
@@ -20,6 +21,7 @@ from heirloom.data.layouts import (
     pubfig83,
     stanford40,
     stanford_dogs,
+    svhn,
     tiny_imagenet,
     tiny_imagenet_c,
     vggface2,
@@ -31,8 +33,9 @@ from tests.unit.data_samples import HEADER, save_picture, shuffle_listings, writ
 
 
 def test_every_layout_resolves() -> None:
-    layouts = (cub200, flowers102, folder, gtsrb, mit67, mnist, pubfig83, stanford_dogs, stanford40, tiny_imagenet)
-    readers = [cifar.read_cifar10, cifar.read_cifar100, *(layout.read for layout in (*layouts, vggface2))]
+    of_two = [caltech.read_101, caltech.read_256, cifar.read_cifar10, cifar.read_cifar100]
+    layouts = (cub200, flowers102, folder, gtsrb, mit67, mnist, pubfig83, stanford_dogs, stanford40, svhn)
+    readers = [*of_two, *(layout.read for layout in (*layouts, tiny_imagenet, vggface2))]
     assert [resolve(LAYOUTS[name]) for name in sorted(LAYOUTS)] == readers
     assert [resolve(CORRUPTED_LAYOUTS[name]) for name in sorted(CORRUPTED_LAYOUTS)] == [
         cifar_c.read,

@@ -13,6 +13,9 @@ from tests.golden.quickstart import GOLDEN, SUMMARY, run
 from tests.workflow.project import new_project
 
 
+pytestmark = pytest.mark.timeout(1500)  # the whole study, beside other tests
+
+
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory):
     project = new_project(tmp_path_factory.mktemp("quickstart") / "project")
