@@ -235,3 +235,15 @@ def test_one_name_for_two_experiments_is_refused(grid_of, content):
     content["repair_experiments"] = {"first": {"question": "?", "models": ["plain"]}}
     with pytest.raises(ConfigError, match='"first" names a repair experiment and an attack experiment'):
         grid_of(content)
+
+
+def test_fpd_is_judged_by_more_than_its_published_budgets():
+    content = yaml.safe_load((PROJECT / "config/studies/fpd.yaml").read_text())
+    grid = Grid(*load_study(content, project=PROJECT, where="fpd.yaml"), "fpd.yaml")
+    for model in {each.model for each in attacking.attacked(grid) if each.box == "white-box"}:
+        jobs = [each for each in attacking.attacked(grid) if (each.box, each.model) == ("white-box", model)]
+        attacks = [entry for each in jobs for entry in attacking.attacks_of(grid, each).values()]
+        steps = {entry.steps * entry.restarts for entry in attacks if entry.kind == "pgd"}
+        assert max(steps) >= 500, model  # published: 40 steps from one start
+        assert "autoattack" in {entry.kind for entry in attacks}, model
+        assert {"raw", "straight-through"} <= {entry.through for entry in attacks}, model

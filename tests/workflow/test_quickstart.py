@@ -12,7 +12,6 @@ from heirloom.reporting.tables import read_comparisons, read_summary
 from tests.golden.quickstart import GOLDEN, SUMMARY, run
 from tests.workflow.project import new_project
 
-
 pytestmark = pytest.mark.timeout(1500)  # the whole study, beside other tests
 
 
