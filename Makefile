@@ -38,8 +38,9 @@ snakemake-report: $(READY) ## Write Snakemake's own report of a finished study (
 	$(BIN)/snakemake --cores 1 $(if $(STUDY),--configfile config/studies/$(STUDY).yaml) \
 		--report results/$(or $(STUDY),quickstart)/snakemake-report.html
 
+# one thread for each worker: there is a worker for each core
 test: $(READY) ## Run the tests (all but the slow, faults and cluster ones)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -165,8 +165,14 @@ def test_a_plain_body_computes_what_torchvision_s_does_with_elu_for_relu(name):
     assert (expected[0] - expected[1]).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("side", [28, 32, 64, 224])
-@pytest.mark.parametrize("name", PLAIN + FPD)
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        pytest.param(name, side, marks=[pytest.mark.slow] if side == 224 and "resnet101" in name else [])
+        for name in PLAIN + FPD
+        for side in (28, 32, 64, 224)
+    ],
+)
 def test_values_and_gradients_are_finite_at_the_start(name, side):
     model = build_classifier(narrow(name), Normalisation(), classes=5, seed=0)
     images = pictures(side, 4 if side < 64 else 2).requires_grad_()
