@@ -204,7 +204,7 @@ def draw(folder: Path, rows) -> dict[str, bytes]:
 def test_equal_summaries_give_equal_bytes_without_dates(tmp_path):
     first, again = draw(tmp_path / "a", rows_of()), draw(tmp_path / "b", rows_of())
     assert first == again
-    assert len(first) == 8
+    assert len(first) == 10
     for name, content in first.items():
         assert content.startswith(b"%PDF" if name.endswith("_pdf") else b"\x89PNG")
         for mark in (b"CreationDate", b"matplotlib", b"Matplotlib"):
