@@ -10,7 +10,7 @@ from torch.nn import functional
 from heirloom.config.models import Body, Normalisation
 from heirloom.models.bodies import BODIES, build_body
 from heirloom.models.classifier import Classifier, build_classifier, randomise, state_copy
-from heirloom.models.pyramid import GramDenoising, attacked_through, gram_product, restoration_names
+from heirloom.models.pyramid import GramDenoising, PassNorm, attacked_through, gram_product, restoration_names
 from heirloom.models.weights import architecture_facts, load_classifier, load_state, part_of_state, save_classifier
 from heirloom.runtime.errors import ConfigError, WeightsError
 from heirloom.runtime.files import write_card
@@ -53,7 +53,8 @@ def stirred(model, seed=0):
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.uniform_(0.5, 1.5, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
-                module.momentum = None  # statistics of both passes: with those of a start values grow by the block
+                # by what each pass saw: with the statistics of a start values grow by the block
+                module.momentum = 1.0 if isinstance(module, PassNorm) else None
         model.train()(pictures(32, 8, seed=2))
     return model.eval()
 
@@ -74,6 +75,7 @@ class Written:
 
     def __init__(self, state, *, share=None, without=()):
         self.state, self.share, self.without = state, share, without
+        self.side = "back"
 
     def conv(self, x, name, stride=1):
         weight = self.state[f"{name}.weight"]
@@ -82,8 +84,10 @@ class Written:
         return functional.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
 
     def norm(self, x, name):
+        own = self.side == "front" and f"{name}.restoring_mean" in self.state
+        statistics = ("restoring_mean", "restoring_var") if own else ("running_mean", "running_var")
         mean, var, weight, bias = (
-            self.state[f"{name}.{part}"][:, None, None] for part in ("running_mean", "running_var", "weight", "bias")
+            self.state[f"{name}.{part}"][:, None, None] for part in (*statistics, "weight", "bias")
         )
         return (x - mean) / torch.sqrt(var + 1e-5) * weight + bias
 
@@ -111,6 +115,7 @@ class Written:
         return x if name.split("_")[0] in self.without else x + self.term(x, name)
 
     def bottom(self, x, side):
+        self.side = side
         x = functional.elu(self.norm(self.conv(x, "conv1", 2), "bn1"))
         x = functional.max_pool2d(x, 3, 2, 1)
         c2 = self.stage(self.denoised(x, f"{side}_stem"), 1)
@@ -285,7 +290,9 @@ def test_a_part_that_is_switched_off_is_gone_from_weights_and_output(part):
         "front_denoising": {"front_stem.share", "front_layer1.share"},
         "back_denoising": {"back_image.share", "back_stem.share", "back_layer1.share"},
         "bounded": set(),
-        "restoration": {name for name in whole.body.state_dict() if name.startswith(("decoder.", "front_"))},
+        "restoration": {
+            name for name in whole.body.state_dict() if name.startswith(("decoder.", "front_")) or "restoring" in name
+        },
     }[part]
     assert whole.body.state_dict().keys() - without.body.state_dict().keys() == gone
     decoder = sum(weight.numel() for name, weight in whole.body.named_parameters() if name.startswith("decoder."))
@@ -297,6 +304,19 @@ def test_a_part_that_is_switched_off_is_gone_from_weights_and_output(part):
         expected = Written(state, without=(part, part.split("_")[0])).scores(inputs)
         close(without.body(inputs), expected)
         assert (whole.body(inputs) - expected).abs().max() > 1e-3
+
+
+def test_an_image_is_restored_in_evaluation_as_in_training_where_each_pass_has_its_own_statistics():
+    images, off = pictures(64, 16), {}
+    for own in (1, 0):
+        torch.manual_seed(0)
+        body = build_body(narrow("fpd-resnet18", own_statistics=own), classes=5).train()
+        with torch.no_grad():
+            for _ in range(60):
+                body(images)
+            trained = body.restore(images)
+            off[own] = (body.eval().restore(images) - trained).abs().mean() / trained.abs().mean()
+    assert off[1] < 0.1 < 0.2 < off[0]  # the running variance is the unbiased one
 
 
 def test_without_any_part_it_is_its_plain_twin():
@@ -479,7 +499,7 @@ def as_published(state):
     """Give a state the names of the published resnet.py, whose blocks wrap all but the shortcut in a group."""
     renamed = {}
     for name, value in state.items():
-        if name.endswith(".share"):
+        if name.endswith((".share", ".restoring_mean", ".restoring_var")):
             continue
         for ours, theirs in PUBLISHED_NAMES.items():
             if name.startswith(f"{ours}."):
@@ -501,7 +521,7 @@ def fetched(path, name, **options):
 
 
 def test_weights_of_the_published_code_compute_what_they_did_there(tmp_path):
-    source = classifier("fpd-resnet50", seed=3, share=1.0).body.state_dict()
+    source = classifier("fpd-resnet50", seed=3, share=1.0, own_statistics=0).body.state_dict()
     optimiser = torch.optim.Optimizer([torch.zeros(1)], {"lr": 1e-4})
     checkpoint = {"state_dict": as_published(source), "opt_state_dict": optimiser.state_dict(), "epoch": 7}
     torch.save(checkpoint, tmp_path / "bestmodel_params.pkl")

@@ -130,3 +130,10 @@ def assigned(part: Part, *, augmentation: Augmentation = STILL, seed: int = 0) -
         open_session(model_files(Path(folder)), recipe(), origin=origin, seed=seed, checkpoint_seconds=1e9) as session,
     ):
         yield Assignment(lesson_of(part, augmentation), len(part.classes), seed, session.compute, session.checkpoint)
+
+
+def put_back(model, buffers):
+    """Set the running statistics of batch normalisation to what they were; how many batches it saw stays."""
+    for name, value in model.named_buffers():
+        if not name.endswith("num_batches_tracked"):
+            value.copy_(buffers[name])

@@ -77,7 +77,7 @@ def _elu_resnet(name: str) -> BodySpec:
 
 def _feature_pyramid_decoder(name: str, *, lateral: int) -> BodySpec:
     """Describe FPD around an ELU body; its one stage is the restored image, (B, 3, H, W) in normalised units."""
-    switches = {"front_denoising": 1, "back_denoising": 1, "restoration": 1, "bounded": 1}
+    switches = {"front_denoising": 1, "back_denoising": 1, "restoration": 1, "bounded": 1, "own_statistics": 1}
     return BodySpec(
         f"heirloom.models.pyramid:{name}",
         stages=("restored",),
