@@ -12,7 +12,9 @@ import pytest
 
 from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Scope
 from heirloom.reporting import attacked
+from heirloom.reporting.figures.robustness import draw_robustness
 from heirloom.reporting.figures.strength import draw_strength, panels
+from heirloom.reporting.figures.style import BESIDE_COLOURS, Palette
 from heirloom.reporting.report.content import experiments_of
 from heirloom.reporting.sentences import answers, short_answers
 from heirloom.reporting.tables import read_comparisons, read_summary
@@ -234,6 +236,38 @@ def test_points_that_are_not_credible_are_open(rows):
     expected = [name for name in ("fgsm", "pgd") if cell(rows, "fpd", name)["credible"] is False]
     expected += [name for name in ("fgsm", "pgd", "raw") if cell(rows, "plain", name)["credible"] is False]
     assert len(open_dots) == len(expected)
+
+
+def test_one_step_is_told_as_one(rows):
+    once = json.dumps({"kind": "pgd", "norm": "Linf", "epsilon": 0.3, "steps": 1})
+    (panel,) = panels([row | {"budget": once} if row["attack"] == "fgsm" else row for row in rows], LADDERS)
+    assert panel.words[1] == "pgd\n1 step"
+
+
+def test_the_models_of_each_data_set_have_a_legend_and_the_furthest_colours_of_their_own(rows):
+    others = [row | {"dataset": "svhn", "experiment": "more", "method": f"svhn-{row['method']}"}
+              for row in rows if row["experiment"] == "defended"]  # fmt: skip
+    figure = draw_strength([*rows, *others], {**LADDERS, "more": LADDERS["defended"]})
+    drawn = [{line.get_color() for line in axes.lines if line.get_marker() == "None"} for axes in figure.axes]
+    assert drawn[0] == drawn[1] == set(BESIDE_COLOURS[:2])
+    words = [text.get_text() for text in figure.texts]
+    assert {"fpd", "plain", "svhn-fpd", "svhn-plain"} <= set(words)
+    assert words.index("plain") < words.index("defended: steps (Linf 0.3)") < words.index("svhn-fpd")
+
+
+def test_attacked_models_are_drawn_against_the_baseline_that_most_are_compared_with(rows, comparisons):
+    other = [row | {"experiment": "a", "method": "plain", "baseline": "fpd"} for row in comparisons
+             if row["baseline"] == "plain" and row["attack"] == "fgsm"]  # fmt: skip
+    figure = draw_robustness(rows, [*other, *comparisons])
+    assert figure.axes[1].get_title(loc="left") == "Paired difference from plain"
+    words = {text.get_text() for text in figure.texts}
+    assert {"fpd", "plain (baseline)"} <= words
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["clean", "auto", "cw", "fgsm", "pgd", "raw", "square", "pgd\nfrom-other"]
+
+
+def test_models_side_by_side_have_colours_of_their_own():
+    assert len(set(Palette.beside(f"m{place}" for place in range(18)).colours.values())) == 18
 
 
 def test_without_a_ladder_the_figure_says_so(rows):
