@@ -248,7 +248,8 @@ def test_carlini_wagner_in_linf_finds_the_corner_from_black_and_white_pixels_whe
     uphill = (weights[:, 1] - weights[:, 0]).sign().view(3, 8, 8)
     best = (images + 0.2 * uphill).clamp(0, 1)
     reached, clean, most = (margin(source(each), labels) for each in (attacked_images, images, best))
-    assert ((reached - clean) / (most - clean)).min() > 0.9  # measured: 0.997; from 0.999999 of the way to the border 1e-6
+    # measured: 0.997; from 0.999999 of the way to the border 1e-6
+    assert ((reached - clean) / (most - clean)).min() > 0.9
 
 
 def test_the_losses_are_the_formulas():
