@@ -130,9 +130,8 @@ def _from_to(row: Row) -> str:
 def doubts(rows: Sequence[Row]) -> Iterator[str]:
     """Name the attacks whose robust accuracy cannot be believed, those of the same models in one sentence."""
     found: dict[str, dict[str, None]] = {}
-    for row in sorted(
-        (row for row in rows if row["credible"] is False), key=lambda row: (row["attack"], row["method"])
-    ):
+    doubted = [row for row in rows if row["credible"] is False]
+    for row in sorted(doubted, key=lambda row: (row["attack"], row["method"])):
         found.setdefault(row["attack"], {})[row["method"]] = None
     attacks: dict[tuple[str, ...], list[str]] = {}
     for attack, methods in found.items():
