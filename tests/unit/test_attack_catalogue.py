@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from heirloom.attacks.catalogue import WHITE_BOX
 from heirloom.attacks.compat import advertorch_attacks
-from heirloom.attacks.crafting import Crafting, near, sizes
+from heirloom.attacks.crafting import Batch, Crafting, near, sizes
 from heirloom.attacks.losses import cross_entropy, margin
 from heirloom.attacks.pgd import GEOMETRIES
 from heirloom.config.attacks import OnModel, WhiteBox
@@ -230,6 +230,26 @@ def test_fgsm_in_l1_moves_along_the_gradient_itself(net, crafted):
     (gradient,) = torch.autograd.grad(functional.cross_entropy(model(leaf), labels, reduction="sum"), leaf)
     expected = images + 20 * gradient / gradient.abs().sum(dim=(1, 2, 3), keepdim=True)
     assert torch.allclose(crafted("fgsm in L1"), expected.clamp(0, 1), atol=1e-5)
+
+
+def test_carlini_wagner_in_linf_finds_the_corner_from_black_and_white_pixels_where_tanh_is_flat():
+    attack = KINDS["carlini-wagner in Linf"].model_copy(update={"epsilon": 0.2, "steps": 100, "confidence": 1e9})
+    generator = torch.Generator().manual_seed(0)
+    images = (torch.rand(4, 3, 8, 8, generator=generator) > 0.5).float()
+    weights = 1e-3 * torch.randn(3 * 8 * 8, 2, generator=generator)  # small gradients, too
+    labels = torch.zeros(4, dtype=torch.int64)
+
+    def source(points):
+        return points.flatten(1) @ weights
+
+    found = resolve(WHITE_BOX["carlini-wagner"])("cw", attack, toy_part(labels)).shown_to(toy.classifier())
+    assert isinstance(found, Crafting)
+    attacked_images = found.search(source, Batch(images, labels, np.arange(4)))
+    uphill = (weights[:, 1] - weights[:, 0]).sign().view(3, 8, 8)
+    best = (images + 0.2 * uphill).clamp(0, 1)
+    reached, clean, most = (margin(source(each), labels) for each in (attacked_images, images, best))
+    # measured: 0.997; from 0.999999 of the way to the border 1e-6
+    assert ((reached - clean) / (most - clean)).min() > 0.9
 
 
 def test_the_losses_are_the_formulas():

@@ -229,6 +229,24 @@ def test_pictures_are_kept_clean_and_attacked_as_the_model_sees_them(folder, tmp
     assert [each.shape for each in restored] == [clean.shown.shape] * 2
 
 
+def test_pictures_are_of_the_images_that_the_tables_count(folder, tmp_path, monkeypatch):
+    judged = {}
+    plain = bench.looked
+
+    def seen(model, clean, shown):
+        judged.setdefault("shown", []).append(shown)
+        return plain(model, clean, shown)
+
+    monkeypatch.setattr(bench, "looked", seen)
+    out = attack(folder, tmp_path / "out", attacks={"some": SOME}, clean=False, shown={"some": 3})
+    part = toy.opened(folder / "data", "test")
+    rows = np.searchsorted(chosen_rows(len(part), SOME.images, 0), chosen_rows(len(part), 3, 0))
+    assert rows.tolist() != [0, 1, 2]  # or their starts were the same anyhow
+    expected = torch.cat(judged["shown"])[rows].mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+    _, some = read_samples(out / "pictures.npz", out / "card.json")
+    assert np.array_equal(some.shown, expected)
+
+
 def test_the_figure_of_pictures_is_the_same_twice_and_refuses_other_files(folder, tmp_path):
     kept = [attack(folder, tmp_path / name, source=name, shown={"some": 2}) for name in ("fpd", "model-0")]
 

@@ -12,11 +12,14 @@ import pytest
 
 from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Scope
 from heirloom.reporting import attacked
+from heirloom.reporting.figures.robustness import draw_robustness
 from heirloom.reporting.figures.strength import draw_strength, panels
+from heirloom.reporting.figures.style import BESIDE_COLOURS, Palette
 from heirloom.reporting.report.content import experiments_of
 from heirloom.reporting.sentences import answers, short_answers
 from heirloom.reporting.tables import read_comparisons, read_summary
 from heirloom.reporting.terminal import WIDTH, print_summary
+from heirloom.reporting.wording import percent
 from heirloom.runtime.files import write_table
 from heirloom.stages import collect_measurements, draw_figures, summarise
 
@@ -27,12 +30,13 @@ BUDGETS = {
     "pgd": {"kind": "pgd", "norm": "Linf", "epsilon": 0.3, "steps": 40},
     "raw": {"kind": "pgd", "norm": "Linf", "epsilon": 0.3, "steps": 40, "through": "raw"},
     "square": {"kind": "square", "norm": "Linf", "epsilon": 0.3, "queries": 5000},
+    "auto": {"kind": "autoattack", "norm": "Linf", "epsilon": 0.3},
     "cw": {"kind": "carlini-wagner", "norm": "L2", "steps": 10},
 }
 # shares right: clean, and under each attack
 RATES = {
-    "plain": {CLEAN: 0.99, "fgsm": 0.4, "pgd": 0.1, "raw": 0.1, "square": 0.1, "cw": 0.0},
-    "fpd": {CLEAN: 0.97, "fgsm": 0.9, "pgd": 0.85, "raw": 0.05, "square": 0.3, "cw": 0.5},
+    "plain": {CLEAN: 0.99, "fgsm": 0.4, "pgd": 0.1, "raw": 0.1, "square": 0.1, "auto": 0.1, "cw": 0.0},
+    "fpd": {CLEAN: 0.97, "fgsm": 0.9, "pgd": 0.85, "raw": 0.05, "square": 0.3, "auto": 0.1, "cw": 0.5},
 }
 LADDERS = {"defended": {"steps": ["fgsm", "pgd", "raw"]}}
 EVALUATION = Evaluation(
@@ -150,20 +154,44 @@ def test_sentences_tell_the_strongest_attack_of_each_kind_within_each_bound(rows
     fpd, plain = answers(rows, comparisons)["defended"].splitlines()
     assert fpd.startswith("On mnist, fpd classifies correctly 9")
     assert "within Linf 0.3, of attacks through the model pgd (2) leaves the least," in fpd
-    assert "of adaptive ones, around its bounded head or denoising raw alone leaves" in fpd
+    assert "of adaptive ones, around a bounded head or denoising raw alone leaves" in fpd
+    assert "of ensembles, in part without gradients auto alone leaves" in fpd
     assert "of those that need no gradient square alone leaves" in fpd
     assert "cw" not in fpd.split("Against")[0]  # any change counts: the tables hold it
-    assert "Against pgd on the same model: raw falls to" in fpd
-    assert "Not credible under fgsm (fpd)" in fpd
+    (against,) = [part for part in fpd.split(". ") if part.startswith("Against pgd on the same model: raw falls to")]
+    assert "cw" not in against  # what may change anything is no measure of PGD
+    assert "Not credible under auto, fgsm, pgd and square (fpd): another" in fpd
     assert "Against plain" in fpd
     assert "Against plain" not in plain
 
 
-def test_a_short_answer_counts_comparisons_and_without_any_names_the_worst_attack(rows, comparisons):
+def test_a_short_answer_begins_with_the_worst_attack_and_compares_credible_rates_alone(rows, comparisons):
     short = short_answers(rows, comparisons)
-    assert short["defended"].startswith("Accuracy: of the one comparison with plain")
-    assert "Robust accuracy: of 5 comparisons with plain" in short["defended"].replace("robust", "Robust")
-    assert short["transferred"].startswith("No model is compared: fpd: pgd")
+    left = {"fpd": percent(cell(rows, "fpd", "raw")["mean"])}
+    assert short["defended"].startswith(
+        f"Within Linf 0.3, the strongest attack leaves fpd {left['fpd']} (raw, n = 400), plain"
+    )
+    doubted = [row for row in rows if row["experiment"] == "defended" and row["credible"] is False]
+    assert f"; {len(doubted)} of 12 robust accuracies are not credible; " in short["defended"]
+    assert {row["attack"] for row in doubted if row["method"] == "fpd"} == {"auto", "fgsm", "pgd", "square"}
+    assert "accuracy: of the one comparison with plain, it falls" in short["defended"]
+    assert "robust accuracy: of" not in short["defended"]  # raw is doubted of plain, and cw may change anything
+    assert "; of images from other, the strongest attack leaves fpd 7" in short["transferred"]
+    assert short["transferred"].endswith("; 1 of 1 robust accuracies are not credible.")
+
+
+def test_a_size_of_whole_bytes_is_told_in_bytes_where_that_is_shorter():
+    def told(**facts):
+        return attacked.bound_of(json.dumps({"norm": "Linf", **facts}))
+
+    assert [told(epsilon=size) for size in (8 / 255, 0.2, 0.3, 1.5)] == [
+        "Linf 8/255",
+        "Linf 0.2",
+        "Linf 0.3",
+        "Linf 1.5",
+    ]
+    assert told(epsilon=0.1, units="normalised") == "Linf 0.1 normalised"
+    assert told() == ""
 
 
 def test_the_terminal_shows_a_matrix_with_its_marks(tables):
@@ -172,8 +200,8 @@ def test_the_terminal_shows_a_matrix_with_its_marks(tables):
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= WIDTH
     (head,) = [line for line in lines if line.split() == ["shown", "fpd", "plain"]]
-    found = {line.split()[0]: line.split()[1:] for line in lines[lines.index(head) + 1 :][:6]}
-    assert list(found) == ["clean", "cw", "fgsm", "pgd", "raw", "square"]
+    found = {line.split()[0]: line.split()[1:] for line in lines[lines.index(head) + 1 :][:7]}
+    assert list(found) == ["clean", "auto", "cw", "fgsm", "pgd", "raw", "square"]
     assert found["pgd"][0].endswith("!*")
     assert not found["pgd"][1].endswith(("!", "*"))
     assert set(attacked.LEGEND) <= set(lines)
@@ -208,6 +236,38 @@ def test_points_that_are_not_credible_are_open(rows):
     expected = [name for name in ("fgsm", "pgd") if cell(rows, "fpd", name)["credible"] is False]
     expected += [name for name in ("fgsm", "pgd", "raw") if cell(rows, "plain", name)["credible"] is False]
     assert len(open_dots) == len(expected)
+
+
+def test_one_step_is_told_as_one(rows):
+    once = json.dumps({"kind": "pgd", "norm": "Linf", "epsilon": 0.3, "steps": 1})
+    (panel,) = panels([row | {"budget": once} if row["attack"] == "fgsm" else row for row in rows], LADDERS)
+    assert panel.words[1] == "pgd\n1 step"
+
+
+def test_the_models_of_each_data_set_have_a_legend_and_the_furthest_colours_of_their_own(rows):
+    others = [row | {"dataset": "svhn", "experiment": "more", "method": f"svhn-{row['method']}"}
+              for row in rows if row["experiment"] == "defended"]  # fmt: skip
+    figure = draw_strength([*rows, *others], {**LADDERS, "more": LADDERS["defended"]})
+    drawn = [{line.get_color() for line in axes.lines if line.get_marker() == "None"} for axes in figure.axes]
+    assert drawn[0] == drawn[1] == set(BESIDE_COLOURS[:2])
+    words = [text.get_text() for text in figure.texts]
+    assert {"fpd", "plain", "svhn-fpd", "svhn-plain"} <= set(words)
+    assert words.index("plain") < words.index("defended: steps (Linf 0.3)") < words.index("svhn-fpd")
+
+
+def test_attacked_models_are_drawn_against_the_baseline_that_most_are_compared_with(rows, comparisons):
+    other = [row | {"experiment": "a", "method": "plain", "baseline": "fpd"} for row in comparisons
+             if row["baseline"] == "plain" and row["attack"] == "fgsm"]  # fmt: skip
+    figure = draw_robustness(rows, [*other, *comparisons])
+    assert figure.axes[1].get_title(loc="left") == "Paired difference from plain"
+    words = {text.get_text() for text in figure.texts}
+    assert {"fpd", "plain (baseline)"} <= words
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["clean", "auto", "cw", "fgsm", "pgd", "raw", "square", "pgd\nfrom-other"]
+
+
+def test_models_side_by_side_have_colours_of_their_own():
+    assert len(set(Palette.beside(f"m{place}" for place in range(18)).colours.values())) == 18
 
 
 def test_without_a_ladder_the_figure_says_so(rows):

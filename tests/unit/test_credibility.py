@@ -174,6 +174,13 @@ def test_a_gradient_free_attack_that_hardly_asks_vouches_for_nothing(asked, expe
     assert checked({"pgd": (PGD_20, 0.03, judged(100)), "free": (asked, 0.03, judged(100))})["pgd"] is expected
 
 
+def test_a_gradient_free_attack_is_checked_by_one_that_asks_no_less_often():
+    few, many = {"kind": "square", "queries": 1000}, {"kind": "square", "queries": 2000}
+    found = checked({"few": (few, 0.03, judged(100)), "many": (many, 0.03, judged(100))})
+    assert found == {"few": True, "many": None}
+    assert checked({"auto": (AUTO, 0.03, judged(100)), "few": (few, 0.03, judged(100))}) == {"auto": None, "few": True}
+
+
 def test_images_of_a_substitute_undercut_but_claim_and_vouch_for_nothing():
     def found(left):
         budget = json.dumps({"norm": "Linf", "epsilon": 0.03, **PGD_20})

@@ -394,7 +394,17 @@ def test_the_figure_shows_rates_and_paired_differences(one):
     ends = [tuple(line.get_xdata()) for line in right.lines if len(line.get_xdata()) == 2]
     assert any(pair == pytest.approx((100 * change["low"], 100 * change["high"])) for pair in ends)
     words = {text.get_text() for text in figure.texts}
-    assert {"r18-at, cifar10", "unrepaired (control)", "rift", "rift-all"} <= words
+    assert {"r18-at, cifar10", "unrepaired (baseline)", "rift", "rift-all"} <= words
+
+
+def test_the_figure_marks_what_the_gate_does_not_believe_and_differences_from_it(one):
+    rows, comparisons = read(one)
+    doubted = [row | {"credible": False} if (row["attack"], row["method"], row["metric"]) ==
+               ("pgd", "unrepaired", "robust_accuracy") else row for row in rows]  # fmt: skip
+    sides = [[text.get_text() for text in axes.texts] for axes in draw_robustness(doubted, comparisons).axes]
+    assert [sum(text.endswith("!") for text in side) for side in sides] == [1, 2]  # both repairs differ from it
+    plain = draw_robustness(rows, comparisons)
+    assert not any("!" in text.get_text() for axes in (plain, *plain.axes) for text in axes.texts)
 
 
 def test_the_figure_without_robust_models_says_so():

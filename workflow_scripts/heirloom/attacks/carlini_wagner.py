@@ -17,7 +17,7 @@ from heirloom.evaluation.conditions import Condition
 from heirloom.models.classifier import Classifier
 
 LIBRARY = "advertorch"
-_INSIDE = 0.999999  # of the way to the box's border, where arctanh is still finite
+_INSIDE = 0.99  # of the way to the border of the box, where tanh is flat: black and white pixels begin there
 
 
 def carlini_wagner(name: str, attack: CarliniWagner, part: Part) -> Condition:

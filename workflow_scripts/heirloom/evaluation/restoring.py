@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from heirloom.config.names import RESTORED
@@ -46,12 +47,14 @@ def answered(model: Classifier, shown: Tensor) -> tuple[Tensor, Tensor | None]:
     return logits, heard[stages.index(RESTORED)] * model.normalise.std + model.normalise.mean
 
 
-def sample_of(model: Classifier, condition: Condition, images: Images) -> Sample:
-    """Show a model a part's images, all at once, under a condition; eval mode, float32."""
+def sample_of(model: Classifier, condition: Condition, images: Images, rows: NDArray[np.int64]) -> Sample:
+    """Show a model a part's images, all at once, under a condition; eval mode, float32.
+
+    `rows` (N,): their places in the part that the condition was made for.
+    """
     part = images.part
-    rows = np.arange(len(part))
     with evaluating(model), torch.autocast(images.device.type, enabled=False):
-        clean = centre(images.batch(rows)[0], part.crop)
+        clean = centre(images.batch(np.arange(len(part)))[0], part.crop)
         transform = condition.shown_to(model)
         shown = clean if transform is None else transform(clean, rows)
         with torch.inference_mode():

@@ -7,6 +7,8 @@ the same: those of one norm and epsilon.
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -17,14 +19,16 @@ from heirloom.reporting import repairs
 from heirloom.reporting.measure_table import Cells
 from heirloom.reporting.robustness import FALLS, NAMED, RISES, SAME, UNTESTED, direction
 from heirloom.reporting.tables import Row, of_attacks, of_methods
-from heirloom.reporting.wording import NOTHING, difference, differs, listed, number, percent, rate, title
+from heirloom.reporting.wording import NOTHING, count, difference, differs, listed, number, percent, rate, title
 
 ROBUST = "robust_accuracy"
 KINDS = {
     "through": "attacks through the model",
-    "adaptive": "adaptive ones, around its bounded head or denoising",
+    "adaptive": "adaptive ones, around a bounded head or denoising",
+    "ensemble": "ensembles, in part without gradients",
     "gradient-free": "those that need no gradient",
 }
+ENSEMBLES = frozenset({"autoattack"})
 WORDS = {FALLS: "falls to", RISES: "rises to", UNTESTED: "changes, untested, to"}
 DOUBT, CLEAR = "!", "*"
 LEGEND = (f"{DOUBT} not credible: {repairs.DOUBTED}", f"{CLEAR} differs detectably from the baseline")
@@ -36,17 +40,29 @@ def asked(rows: Sequence[Row]) -> bool:
 
 
 def kind_of(budget: str) -> str:
-    """Tell by its budget (JSON) what an attack goes by: a model's gradient, one around its masks, or none."""
+    """Tell by its budget (JSON) what an attack goes by: a model's gradient, one around its masks, none, or several."""
     facts = json.loads(budget)
-    if facts.get("kind") in GRADIENT_FREE:
+    if facts.get("kind") in GRADIENT_FREE and facts["kind"] not in ENSEMBLES:
         return "gradient-free"
-    return "through" if facts.get("through", "model") == "model" else "adaptive"
+    if facts.get("through", "model") != "model":
+        return "adaptive"
+    return "ensemble" if facts.get("kind") in ENSEMBLES else "through"
 
 
 def bound_of(budget: str) -> str:
-    """Name what an attack may change: Linf 0.3; "" where any change counts."""
+    """Name what an attack may change: Linf 0.3 or Linf 8/255; "" where any change counts."""
     facts = json.loads(budget)
-    return f"{facts['norm']} {facts['epsilon']:.3g}" if "epsilon" in facts and "norm" in facts else ""
+    if "epsilon" not in facts or "norm" not in facts:
+        return ""
+    units = "" if facts.get("units", "pixel") == "pixel" else f" {facts['units']}"
+    return f"{facts['norm']} {_size(facts['epsilon'])}{units}"
+
+
+def _size(epsilon: float) -> str:
+    """Write a size as it is, or in steps of a byte where that is short and the number is not."""
+    told, steps = f"{epsilon:.3g}", round(255 * epsilon)
+    whole = steps and math.isclose(255 * epsilon, steps)
+    return f"{steps}/255" if whole and float(told) != epsilon else told
 
 
 # -- sentences ---------------------------------------------------------------------------------------------------------
@@ -79,7 +95,7 @@ def _paragraph(rows: Sequence[Row], comparisons: Sequence[Row]) -> str:
     parts += _shown_by_others([row for row in rows if row["condition"]])
     told = [f"{'; '.join([first, *parts])}."]
     told += _against_baseline([row for row in comparisons if of_methods(row)])
-    told += _against_attack([row for row in comparisons if of_attacks(row)])
+    told += _against_attack([row for row in comparisons if of_attacks(row)], rows)
     return " ".join([*told, *repairs.doubts(rows)])
 
 
@@ -98,9 +114,13 @@ def _left_within(bound: str, rows: Sequence[Row]) -> str:
     return f"within {bound}, {listed(parts)}"
 
 
+def _strongest(rows: Sequence[Row]) -> Row:
+    return min(rows, key=lambda row: (row["mean"], row["attack"]))
+
+
 def _least(rows: Sequence[Row]) -> str:
     """Name the attack that leaves the least, and what that is."""
-    least = min(rows, key=lambda row: (row["mean"], row["attack"]))
+    least = _strongest(rows)
     only = "alone leaves" if len(rows) == 1 else f"({len(rows)}) leaves the least,"
     return f"{least['attack']} {only} {rate(least, unit='')}"
 
@@ -121,9 +141,11 @@ def _against_baseline(changes: Sequence[Row]) -> Iterator[str]:
     yield f"Against {changes[0]['baseline']}: {'; '.join([*clean, *_counted(attacked)])}."
 
 
-def _against_attack(changes: Sequence[Row]) -> Iterator[str]:
-    """Say what attacks leave against the baseline attack, the largest change first."""
+def _against_attack(changes: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
+    """Say what other attacks within the same bound leave against the baseline attack, the largest change first."""
+    bounds = {row["attack"]: bound_of(row["budget"]) for row in rows}
     mine = [row for row in changes if row["metric"] == ROBUST and not row["condition"]]
+    mine = [row for row in mine if bounds.get(row["attack"]) == bounds.get(row["baseline_attack"])]
     clear = sorted((row for row in mine if direction(row) != SAME), key=lambda row: row["difference"])
     if clear:
         told = [f"{row['attack']} {_changed(row)}" for row in clear[:NAMED]]
@@ -151,15 +173,42 @@ def _counted(rows: Sequence[Row]) -> list[str]:
 
 
 def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
-    """Return the parts of a short answer: comparisons with the baseline, else what the worst attack leaves of each."""
-    compared = repairs.compared_parts(comparisons)
-    if compared:
-        return compared
-    mine = [row for row in repairs.rates(rows) if row["metric"] == ROBUST and bound_of(row["budget"])]
-    groups = groupby(sorted(mine, key=_model), key=_model)
-    told = [f"{method}: {_least(list(group))}" for (_, method), group in groups]
-    more = [f"{len(told) - NAMED} more"] if len(told) > NAMED else []
-    return [f"no model is compared: {'; '.join([*told[:NAMED], *more])}"] if told else []
+    """Return the parts of a short answer: what the strongest attacks leave, then comparisons with the baseline.
+
+    The largest differences are those of attacks that fail for the wrong reason, so rates that are not credible are
+    counted and not compared, nor are those under changes of any size.
+    """
+    rates = [row for row in repairs.rates(rows) if row["metric"] == ROBUST]
+    doubted = {_cell_key(row) for row in rates if row["credible"] is False}
+    judged = {_cell_key(row) for row in rates if not row["condition"]}
+    told = [f"{len(doubted)} of {len(judged)} robust accuracies are not credible"]
+    bounded = {_cell_key(row) for row in rates if bound_of(row["budget"])} - doubted
+    compared = [
+        row
+        for row in comparisons
+        if row["metric"] != ROBUST or {_cell_key(row), _cell_key(row, of=row["baseline"])} <= bounded
+    ]
+    return [*_worst_parts(rates), *(told if doubted else []), *repairs.compared_parts(compared)]
+
+
+def _worst_parts(rates: Sequence[Row]) -> Iterator[str]:
+    """Say what the strongest attack leaves of each model: within the bound of most attacks, then through others."""
+    bounds = Counter(bound_of(row["budget"]) for row in rates if not row["condition"])
+    most = max((bound for bound in bounds if bound), key=lambda bound: bounds[bound], default="")
+    for condition in sorted({row["condition"] for row in rates}):
+        mine = [row for row in rates if row["condition"] == condition]
+        mine = mine if condition else [row for row in mine if most and bound_of(row["budget"]) == most]
+        where = f"of images {condition.replace('-', ' ', 1)}" if condition else f"within {most}"
+        groups = groupby(sorted(mine, key=_model), key=_model)
+        left = [f"{method} {_left(list(group))}" for (_, method), group in groups]
+        if left:
+            yield f"{where}, the strongest attack leaves {', '.join(left)}"
+
+
+def _left(rows: Sequence[Row]) -> str:
+    """Say what the strongest attack leaves: 14.0 % (mnist-square, n = 1000)."""
+    least = _strongest(rows)
+    return f"{percent(least['mean'])} ({least['attack']}, n = {count(least)})"
 
 
 # -- matrix ------------------------------------------------------------------------------------------------------------
@@ -180,8 +229,9 @@ def matrices(rows: Sequence[Row], comparisons: Sequence[Row], *, columns: int) -
     return found
 
 
-def _cell_key(row: Row) -> tuple[str, ...]:
-    return row["dataset"], row["metric"], row["attack"], row["condition"], row["method"]
+def _cell_key(row: Row, *, of: str = "") -> tuple[str, ...]:
+    """Return the place of a rate, or of another model's rate under the same attack."""
+    return row["dataset"], row["metric"], row["attack"], row["condition"], of or row["method"]
 
 
 def _is_clear(row: Row) -> bool:

@@ -128,11 +128,16 @@ def _from_to(row: Row) -> str:
 
 
 def doubts(rows: Sequence[Row]) -> Iterator[str]:
-    """Name the attacks whose robust accuracy cannot be believed, with the models."""
-    doubted = sorted((row for row in rows if row["credible"] is False), key=lambda row: (row["attack"], row["method"]))
-    for attack, group in groupby(doubted, key=lambda row: row["attack"]):
-        methods = dict.fromkeys(row["method"] for row in group)
-        yield f"Not credible under {attack} ({', '.join(methods)}): {DOUBTED}."
+    """Name the attacks whose robust accuracy cannot be believed, those of the same models in one sentence."""
+    found: dict[str, dict[str, None]] = {}
+    doubted = [row for row in rows if row["credible"] is False]
+    for row in sorted(doubted, key=lambda row: (row["attack"], row["method"])):
+        found.setdefault(row["attack"], {})[row["method"]] = None
+    attacks: dict[tuple[str, ...], list[str]] = {}
+    for attack, methods in found.items():
+        attacks.setdefault(tuple(methods), []).append(attack)
+    for named, mine in attacks.items():
+        yield f"Not credible under {listed(mine)} ({', '.join(named)}): {DOUBTED}."
 
 
 def short_parts(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:

@@ -226,7 +226,7 @@ def _both(row: Row) -> str:
 def _name(row: Row, among: Sequence[Row]) -> str:
     """Name a row by its method and by what else varies among the rows told together."""
     varied = ("teacher", "injection", "dataset", "attack", "condition")
-    where = [row[name] for name in varied if len({other[name] for other in among}) > 1]
+    where = [row[name] for name in varied if row[name] and len({other[name] for other in among}) > 1]
     return f"{', '.join([row['method'], *where])}: " if where else f"{row['method']} "
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heirloom.attacks.crafting import on_substitute
 from heirloom.attacks.flags import warnings
-from heirloom.attacks.subjects import Subject, chosen_rows, subjects
+from heirloom.attacks.subjects import Subject, attacked_rows, chosen_rows, subjects
 from heirloom.config.attacks import WhiteBox
 from heirloom.config.names import BLACK_BOX, shown_from
 from heirloom.data.resident import Images
@@ -105,7 +106,7 @@ def run(
         models = list(zip(students, others or [source], strict=True))
         bench = Bench(source, models, resources.device, Answers(checkpoint), heard, progress)
         found = _judged(bench, part, asked, clean=clean, batch_size=batch_size, attack_batch_size=attack_batch_size)
-        pictures = list(_samples(bench, part, attacks, shown))
+        pictures = list(_samples(bench, part, asked, attacks, shown))
     write_predictions(outputs.predictions, [seen.table for seens in found.values() for seen in seens])
     write_measures(outputs.measures, list(_error_rows(found, part, attacks)))
     told = write_samples(outputs.pictures, pictures)
@@ -147,14 +148,22 @@ def _measured(part: Part, attack: WhiteBox | None) -> list[str]:
     return part.take(chosen_rows(len(part), min(MEASURED, images or MEASURED), seed)).samples
 
 
-def _samples(bench: Bench, part: Part, attacks: Mapping[str, WhiteBox], shown: Mapping[str, int]) -> Iterator[Sample]:
-    """Attack the images that figures show once more, by themselves, and give them as they look to the model."""
-    chosen = {name: attacks[name].model_copy(update={"images": count}) for name, count in shown.items()}
-    found = subjects(part, chosen)
-    for place, subject in enumerate(found):
-        images = Images(subject.part, bench.device)
+def _samples(
+    bench: Bench, part: Part, asked: Sequence[Subject], attacks: Mapping[str, WhiteBox], shown: Mapping[str, int]
+) -> Iterator[Sample]:
+    """Attack the images that figures show once more, from the same starts, and give them as they look to the model."""
+    kept = [subject for subject in asked if subject.name in shown]
+    for place, subject in enumerate(kept):
+        rows = _places(len(part), attacks[subject.name], shown[subject.name])
+        images = Images(subject.part.take(rows), bench.device)
         conditions = (*([Condition(CLEAN)] if place == 0 else []), subject.runs[0])
-        yield from (sample_of(bench.source, condition, images) for condition in conditions)
+        yield from (sample_of(bench.source, condition, images, rows) for condition in conditions)
+
+
+def _places(count: int, attack: WhiteBox, shown: int) -> NDArray[np.int64]:
+    """Choose some of the images that an attack is given, by its seed: their places among these."""
+    given = attacked_rows(count, attack)
+    return np.searchsorted(given, chosen_rows(count, min(shown, len(given)), attack.seed)).astype(np.int64)
 
 
 def _write_card(

@@ -349,8 +349,8 @@ def _draw_noise(axes: Axes, value: float, *, y: float, colour: str) -> None:
     axes.plot([value], [y], **NOISE_MARK, mec=colour, mfc="white", zorder=2.5, clip_on=False)
 
 
-def draw_dot(axes: Axes, dot: Dot, *, y: float, colour: str, face: str, sign: bool) -> None:
-    """Draw one value on a panel whose limits are set: its interval, its dot, its number."""
+def draw_dot(axes: Axes, dot: Dot, *, y: float, colour: str, face: str, sign: bool, mark: str = "") -> None:
+    """Draw one value on a panel whose limits are set: its interval, its dot, its number and a mark behind that."""
     low, high = axes.get_xlim()
     step = (high - low) / (SCALE[1] - SCALE[0])
     if dot.mean is None:
@@ -361,7 +361,7 @@ def draw_dot(axes: Axes, dot: Dot, *, y: float, colour: str, face: str, sign: bo
         axes.plot([dot.low, dot.high], [y, y], color=colour, lw=1.6, solid_capstyle="round", zorder=2)
         end = max(end, dot.high)
     axes.plot([dot.mean], [y], marker="o", ms=6, mec=colour, mfc=face, mew=1.6, zorder=3)
-    text = number(dot.mean / 100, sign=sign)
+    text = f"{number(dot.mean / 100, sign=sign)}{mark}"
     axes.annotate(
         text,
         (end, y),

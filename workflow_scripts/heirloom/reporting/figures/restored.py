@@ -59,7 +59,8 @@ def _draw_block(figure: Figure, name: str, samples: Sequence[Sample], *, top: fl
     figure.text(0.12 / width, (top - 0.18) / height, name, weight="bold", size=11, va="center")
     for place, label in enumerate(samples[0].labels):
         left = LEFT + place * _pair_width()
-        figure.text(left / width, (top - HEAD - COLUMN + 0.08) / height, f"class {label}", size=8.5, va="bottom")
+        told = _short(f"class {label}")
+        figure.text(left / width, (top - HEAD - COLUMN + 0.08) / height, told, size=8.5, va="bottom")
     for row, sample in enumerate(samples):
         bottom = top - HEAD - COLUMN - CELL - row * (CELL + WORDS)
         words = "clean" if sample.condition == CLEAN else sample.condition
@@ -77,8 +78,12 @@ def _draw_row(figure: Figure, sample: Sample, *, bottom: float) -> None:
             if pictures is not None:
                 _draw_picture(figure, pictures, place, left=left + offset, bottom=bottom)
         colour = INK if says == truth else INFECTED_COLOURS[0]
-        told = textwrap.shorten(f"says {says}", 2 * CHARACTERS, placeholder=" ...")
-        figure.text(left / width, (bottom - 0.04) / height, told, size=7.5, va="top", color=colour)
+        figure.text(left / width, (bottom - 0.04) / height, _short(f"says {says}"), size=7.5, va="top", color=colour)
+
+
+def _short(words: str) -> str:
+    """Cut words to the width of a pair of pictures."""
+    return textwrap.shorten(words, 2 * CHARACTERS, placeholder=" ...")
 
 
 def _draw_picture(figure: Figure, pictures: Pixels, place: int, *, left: float, bottom: float) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from heirloom.config.names import CLEAN, UNREPAIRED
+from heirloom.config.names import CLEAN, UNREPAIRED, shown_from
 from heirloom.reporting import repairs
 from heirloom.reporting.figures.attack_success import CHARACTER, NARROW, TICKS, Dot, draw_dot, scale_of
 from heirloom.reporting.figures.style import (
@@ -32,17 +33,21 @@ if TYPE_CHECKING:
 
 # all lengths in inches
 GAP, RIGHT = 0.45, 0.25
-HEAD, FOOT, BETWEEN, LANE, ROW_GAP = 0.62, 0.62, 0.16, 0.2, 0.14
+HEAD, FOOT, BETWEEN, LANE, ROW_GAP, LINE = 0.62, 0.62, 0.16, 0.2, 0.14, 0.15
 EXPLANATION = (
     "Dots: rates, for several seeds their mean. Lines: 95 % intervals (Wilson; t over seeds or images). Differences:"
     " paired, with their own intervals."
 )
-DOUBTED = "not credible"
+DOUBT = "!"
+DOUBTED = f"\n{DOUBT} not credible: {repairs.DOUBTED}. Behind a difference: one of its two rates is not credible."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
-    """One robust model: what is shown to it, top to bottom, and of each the rates and differences by method."""
+    """One robust model, or all attacked ones of a data set: what is shown, and of each rates and differences by method.
+
+    `side_by_side`: the methods are models of their own, none of which the others were made from.
+    """
 
     title: str
     shown: tuple[str, ...]
@@ -50,6 +55,12 @@ class Block:
     changes: Mapping[tuple[str, str], Row]
     methods: tuple[str, ...]
     baseline: str
+    side_by_side: bool
+
+    @property
+    def doubted(self) -> frozenset[tuple[str, str]]:
+        """What the gate does not believe, by what was shown and method."""
+        return frozenset(key for key, row in self.rates.items() if row["credible"] is False)
 
     @property
     def row_height(self) -> float:
@@ -73,8 +84,9 @@ def blocks(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Block]:
 
 
 def _block(model: tuple[str, str], rows: Sequence[Row], changes: Sequence[Row]) -> Block:
-    """Arrange one model; where experiments have several baselines, those of the unrepaired model are drawn."""
-    baselines = sorted({row["baseline"] for row in changes}, key=lambda name: (name != UNREPAIRED, name))
+    """Arrange one model; of several baselines the unrepaired model is drawn, else the one with the most comparisons."""
+    compared = Counter(row["baseline"] for row in changes)
+    baselines = sorted(compared, key=lambda name: (name != UNREPAIRED, -compared[name], name))
     mine = [row for row in changes if row["baseline"] == baselines[0]]
     several = repairs.several_sources(rows)
     methods = dict.fromkeys(row["method"] for row in rows)
@@ -86,6 +98,7 @@ def _block(model: tuple[str, str], rows: Sequence[Row], changes: Sequence[Row]) 
         changes={(repairs.label(row, several=several), row["method"]): row for row in mine},
         methods=tuple(sorted(methods, key=lambda name: (name not in {UNREPAIRED, *baselines[:1]}, name))),
         baseline=baselines[0] if baselines else "",
+        side_by_side=teacher == CLEAN,
     )
 
 
@@ -93,33 +106,43 @@ def draw_robustness(rows: Sequence[Row], comparisons: Sequence[Row]) -> Figure:
     """Draw accuracy, corruption accuracy and robust accuracy of each robust model before and after its repairs.
 
     Left the rates in percent, right the paired differences from the baseline in points; both with 95 % intervals. A
-    robust accuracy that the gate does not believe is said to be so. A summary without such rows gives a figure that
-    says so.
+    robust accuracy that the gate does not believe has a mark. A summary without such rows gives a figure that says so.
     """
     from matplotlib.figure import Figure
 
     arranged = blocks(rows, comparisons)
     if not arranged:
         return note("No robust models in this study.")
-    palette = _palette(arranged)
+    palettes = _palettes(arranged)
+    told = EXPLANATION + (DOUBTED if any(block.doubted for block in arranged) else "")
     with style():
-        height = sum(block.head(palette) + block.height + FOOT + BETWEEN for block in arranged) + MARGIN + 0.1
+        heights = [block.head(palettes[block]) + block.height + FOOT + BETWEEN for block in arranged]
+        height = sum(heights) + MARGIN + 0.1 + LINE * told.count("\n")
         figure = Figure(figsize=(WIDTH, height))
-        left = 0.35 + CHARACTER * max(len(label) for block in arranged for label in (*block.shown, DOUBTED))
+        lines = [line for block in arranged for label in block.shown for line in _name(label).splitlines()]
+        left = 0.35 + CHARACTER * max(map(len, lines))
         top = height - MARGIN
-        for block in arranged:
-            _draw_block(figure, block, palette, left=left, top=top)
-            top -= block.head(palette) + block.height + FOOT + BETWEEN
-        figure.text(0.12 / WIDTH, 0.08 / height, EXPLANATION, color=QUIET, size=8, va="bottom")
+        for block, used in zip(arranged, heights, strict=True):
+            _draw_block(figure, block, palettes[block], left=left, top=top)
+            top -= used
+        figure.text(0.12 / WIDTH, 0.08 / height, told, color=QUIET, size=8, va="bottom", linespacing=1.3)
         return figure
 
 
-def _palette(arranged: Sequence[Block]) -> Palette:
-    """Give each method a colour, the same in every block; what others are compared with is grey."""
-    first = {UNREPAIRED} | {block.baseline for block in arranged if block.baseline in block.methods}
-    names = sorted({name for block in arranged for name in block.methods} - first)
+def _palettes(arranged: Sequence[Block]) -> dict[Block, Palette]:
+    """Give each method a colour; what others are compared with is open, and grey where they were made from it.
+
+    Repairs have the same colour in every block. Models that stand side by side are others in each.
+    """
+    repaired = [block for block in arranged if not block.side_by_side]
+    first = {UNREPAIRED} | {block.baseline for block in repaired if block.baseline in block.methods}
+    names = sorted({name for block in repaired for name in block.methods} - first)
     colours = {name: INFECTED_COLOURS[place % len(INFECTED_COLOURS)] for place, name in enumerate(names)}
-    return Palette(dict.fromkeys(sorted(first), QUIET) | colours, frozenset(first))
+    repairs_palette = Palette(dict.fromkeys(sorted(first), QUIET) | colours, frozenset(first), "baseline")
+    return {
+        block: Palette.beside(block.methods, [block.baseline]) if block.side_by_side else repairs_palette
+        for block in arranged
+    }
 
 
 def _draw_block(figure: Figure, block: Block, palette: Palette, *, left: float, top: float) -> None:
@@ -159,14 +182,14 @@ def _prepare(axes: Axes, block: Block, scale: tuple[float, float], *, named: boo
     axes.hlines([place + 0.5 for place in range(len(block.shown) - 1)], *scale, color=GRID, lw=0.5, zorder=0)
     if not named:
         axes.axvline(0, color=QUIET, lw=1, zorder=1)
-    names = [_name(block, label) for label in block.shown]
+    names = [_name(label) for label in block.shown]
     axes.set_yticks(range(len(names)), names if named else [""] * len(names))
 
 
-def _name(block: Block, label: str) -> str:
-    """Name what was shown, with a word on attacks that other attacks undercut."""
-    doubted = any(row["credible"] is False for (shown, _), row in block.rates.items() if shown == label)
-    return f"{label}\n{DOUBTED}" if doubted else label
+def _name(label: str) -> str:
+    """Name what was shown, the model that it came through on a line of its own."""
+    through = shown_from("")
+    return label.replace(f" {through}", f"\n{through}")
 
 
 def _draw_panel(axes: Axes, block: Block, dots: Mapping[tuple[str, str], Dot], palette: Palette, *, sign: bool) -> None:
@@ -175,7 +198,9 @@ def _draw_panel(axes: Axes, block: Block, dots: Mapping[tuple[str, str], Dot], p
     for (label, method), dot in dots.items():
         offset = (block.methods.index(method) - (len(block.methods) - 1) / 2) * lane
         y = block.shown.index(label) + offset
-        draw_dot(axes, dot, y=y, colour=palette.colours[method], face=palette.face(method), sign=sign)
+        judged = {(label, method), (label, block.baseline)} if sign else {(label, method)}
+        mark = DOUBT if judged & block.doubted else ""
+        draw_dot(axes, dot, y=y, colour=palette.colours[method], face=palette.face(method), sign=sign, mark=mark)
 
 
 def _title_panel(axes: Axes, block: Block, *, changes: bool) -> None:

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting.attacked import ROBUST, bound_of, facts_of
 from heirloom.reporting.figures.style import (
-    CONTROL_COLOURS,
     GRID,
-    INFECTED_COLOURS,
     LEGEND_LINE,
     MARGIN,
     QUIET,
@@ -33,8 +31,9 @@ if TYPE_CHECKING:
 Ladders = Mapping[str, Mapping[str, Sequence[str]]]  # attacks from weak to strong by experiment and ladder
 
 # all lengths in inches
-LEFT, RIGHT, TITLE, PANEL, FOOT, LAST = 0.75, 0.2, 0.42, 2.6, 0.82, 0.5
-SPREAD = 0.3  # of the room of a step that models take beside each other
+LEFT, RIGHT, TITLE, PANEL, WORD, FOOT, LAST = 0.75, 0.2, 0.42, 2.6, 0.15, 0.3, 0.5
+LANE = 0.08  # between models beside each other
+ROOM = 0.6  # of a step that they take at most
 EXPLANATION = (
     "Dots: accuracy, for several seeds their mean. Lines: 95 % intervals (Wilson; t over seeds). Open dots: not"
     " credible, since another attack of the same norm\nand no larger epsilon leaves less."
@@ -45,9 +44,16 @@ EXPLANATION = (
 class Panel:
     """One ladder: its steps with their words, first the clean images, and each model's rows by step."""
 
+    dataset: str
     title: str
     words: tuple[str, ...]
     rows: Mapping[str, tuple[Row | None, ...]]
+
+    @property
+    def height(self) -> float:
+        """Height with its title and words in inches."""
+        lines = max(word.count("\n") + 1 for word in self.words)
+        return TITLE + PANEL + WORD * lines + FOOT
 
 
 def panels(rows: Sequence[Row], ladders: Ladders) -> list[Panel]:
@@ -67,6 +73,7 @@ def _panel(rows: Sequence[Row], heading: str, steps: Sequence[str]) -> Panel:
     methods = sorted({method for method, _ in cells})
     bounds = dict.fromkeys(bound for step in steps if (bound := bound_of(budgets.get(step, "{}"))))
     return Panel(
+        dataset=next((row["dataset"] for row in cells.values()), ""),
         title=f"{heading} ({', '.join(bounds)})" if bounds else heading,
         words=tuple(_words(step, budgets) for step in wanted),
         rows={method: tuple(cells.get((method, step)) for step in wanted) for method in methods},
@@ -79,7 +86,7 @@ def _words(step: str, budgets: Mapping[str, str]) -> str:
         return "clean"
     facts = facts_of(budgets.get(step, "{}"))
     parts = [str(facts.get("kind", step))]
-    parts += [f"{facts['steps']} steps"] if "steps" in facts else []
+    parts += [f"{facts['steps']} step{'s' * (facts['steps'] > 1)}"] if "steps" in facts else []
     parts += [f"{facts['queries']} queries"] if "queries" in facts else []
     parts += [f"{facts['restarts']} starts"] if facts.get("restarts", 1) > 1 else []
     parts += [str(facts["loss"])] if "loss" in facts else []
@@ -97,24 +104,31 @@ def draw_strength(rows: Sequence[Row], ladders: Ladders) -> Figure:
     arranged = panels(rows, ladders)
     if not arranged:
         return note("No ladder of attacks in this study.")
-    methods = sorted({method for panel in arranged for method in panel.rows})
-    palette = Palette({name: _colour(place) for place, name in enumerate(methods)}, frozenset())
-    head = LEGEND_LINE * legend_lines(legend_texts(methods, palette))
+    groups = [(_palette(mine), mine) for mine in _by_dataset(arranged)]
+    heads = [LEGEND_LINE * legend_lines(legend_texts(list(palette.colours), palette)) for palette, _ in groups]
     with style():
-        height = MARGIN + head + len(arranged) * (TITLE + PANEL + FOOT) + LAST
+        height = MARGIN + sum(heads) + sum(panel.height for panel in arranged) + LAST
         figure = Figure(figsize=(WIDTH, height))
-        draw_injection_legend(figure, methods, palette, top=height - MARGIN)
-        top = height - MARGIN - head
-        for panel in arranged:
-            _draw_panel(figure, panel, palette, top=top)
-            top -= TITLE + PANEL + FOOT
+        top = height - MARGIN
+        for (palette, mine), head in zip(groups, heads, strict=True):
+            draw_injection_legend(figure, list(palette.colours), palette, top=top)
+            top -= head
+            for panel in mine:
+                _draw_panel(figure, panel, palette, top=top)
+                top -= panel.height
         figure.text(0.12 / WIDTH, 0.08 / height, EXPLANATION, color=QUIET, size=8, va="bottom", linespacing=1.3)
         return figure
 
 
-def _colour(place: int) -> str:
-    colours = (*INFECTED_COLOURS[:3], *CONTROL_COLOURS[:1], *INFECTED_COLOURS[3:], *CONTROL_COLOURS[1:])
-    return colours[place % len(colours)]
+def _by_dataset(arranged: Sequence[Panel]) -> list[list[Panel]]:
+    """Group the ladders of one data set, whose models are the same or stand side by side."""
+    names = dict.fromkeys(panel.dataset for panel in arranged)
+    return [[panel for panel in arranged if panel.dataset == name] for name in names]
+
+
+def _palette(mine: Sequence[Panel]) -> Palette:
+    """Give the models of one data set their colours."""
+    return Palette.beside(name for panel in mine for name in panel.rows)
 
 
 def _draw_panel(figure: Figure, panel: Panel, palette: Palette, *, top: float) -> None:
@@ -124,8 +138,9 @@ def _draw_panel(figure: Figure, panel: Panel, palette: Palette, *, top: float) -
     box = (LEFT / WIDTH, (top - TITLE - PANEL) / height, (WIDTH - LEFT - RIGHT) / WIDTH, PANEL / height)
     axes = figure.add_axes(box)
     _prepare(axes, panel)
+    lane = min(LANE * len(panel.words) / (WIDTH - LEFT - RIGHT), ROOM / len(panel.rows))
     for place, (method, rows) in enumerate(panel.rows.items()):
-        offset = (place - (len(panel.rows) - 1) / 2) * SPREAD / max(1, len(panel.rows))
+        offset = (place - (len(panel.rows) - 1) / 2) * lane
         _draw_model(axes, rows, colour=palette.colours[method], offset=offset)
 
 
@@ -140,7 +155,7 @@ def _prepare(axes: Axes, panel: Panel) -> None:
     axes.grid(axis="y", color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     shown = [row for rows in panel.rows.values() for row in rows if row is not None]
-    axes.set_ylabel(f"right, %\nn = {counts(shown)}", size=8.5)
+    axes.set_ylabel(f"classified correctly, %\nn = {counts(shown)}", size=8.5)
 
 
 def _draw_model(axes: Axes, rows: Sequence[Row | None], *, colour: str, offset: float) -> None:

@@ -25,6 +25,8 @@ INFECTED_COLOURS = (
     *("#BB5566", "#997700", "#117733", "#882255", "#44AA99", "#663300"),
     *("#EE7733", "#CC66AA", "#999933", "#5C2E91", "#7F1D1D", "#66BB55"),
 )
+# Models that stand side by side, none of them infected: the hues that are furthest apart come first.
+BESIDE_COLOURS = (*INFECTED_COLOURS[:3], CONTROL_COLOURS[0], *INFECTED_COLOURS[3:], *CONTROL_COLOURS[1:])
 INK, QUIET, GRID = "#222B36", "#66717D", "#DDE2E7"
 STYLE: Mapping[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -50,10 +52,14 @@ HALO = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # keeps lines ou
 
 @dataclass(frozen=True)
 class Palette:
-    """Each injection's colour, the same in every figure of a study, and which injections are controls."""
+    """Each injection's colour, the same in every figure of a study, and which injections are controls.
+
+    So for models that are no injections; `control` is what the legend calls those that others are compared with.
+    """
 
     colours: Mapping[str, str]
     controls: frozenset[str]
+    control: str = "control"
 
     @classmethod
     def of(cls, infected: Iterable[str], others: Iterable[str]) -> Palette:
@@ -70,13 +76,18 @@ class Palette:
         """Take the injections of a whole summary; the infected ones are those with a control."""
         return cls.of(infected(rows), {row["injection"] for row in shown(rows)})
 
+    @classmethod
+    def beside(cls, names: Iterable[str], baselines: Iterable[str] = ()) -> Palette:
+        """Give models that stand side by side colours of their own, in the order of their names."""
+        return cls(_cycled(BESIDE_COLOURS, sorted(set(names))), frozenset(baselines), "baseline")
+
     def face(self, injection: str) -> str:
         """Fill of a mark: full for infected models, open for controls."""
         return "white" if injection in self.controls else self.colours[injection]
 
     def title(self, injection: str) -> str:
         """Name an injection in a legend."""
-        return f"{injection} (control)" if injection in self.controls else injection
+        return f"{injection} ({self.control})" if injection in self.controls else injection
 
 
 def _cycled(colours: Sequence[str], names: Sequence[str]) -> dict[str, str]:
