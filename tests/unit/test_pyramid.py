@@ -51,8 +51,9 @@ def stirred(model, seed=0):
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5, generator=generator)
-                module.bias.normal_(0, 0.1, generator=generator)
+                if module.affine:
+                    module.weight.uniform_(0.5, 1.5, generator=generator)
+                    module.bias.normal_(0, 0.1, generator=generator)
                 module.momentum = None  # statistics of both passes: with those of a start values grow by the block
         model.train()(pictures(32, 8, seed=2))
     return model.eval()
@@ -74,6 +75,7 @@ class Written:
 
     def __init__(self, state, *, share=None, without=()):
         self.state, self.share, self.without = state, share, without
+        self.side = "back"
 
     def conv(self, x, name, stride=1):
         weight = self.state[f"{name}.weight"]
@@ -82,9 +84,11 @@ class Written:
         return functional.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
 
     def norm(self, x, name):
-        mean, var, weight, bias = (
-            self.state[f"{name}.{part}"][:, None, None] for part in ("running_mean", "running_var", "weight", "bias")
-        )
+        scaled = measured = name
+        if f"{name}.first.running_mean" in self.state:  # each pass has statistics of its own
+            scaled, measured = f"{name}.second", f"{name}.{'first' if self.side == 'front' else 'second'}"
+        names = (f"{measured}.running_mean", f"{measured}.running_var", f"{scaled}.weight", f"{scaled}.bias")
+        mean, var, weight, bias = (self.state[name][:, None, None] for name in names)
         return (x - mean) / torch.sqrt(var + 1e-5) * weight + bias
 
     def stage(self, x, stage):
@@ -111,6 +115,7 @@ class Written:
         return x if name.split("_")[0] in self.without else x + self.term(x, name)
 
     def bottom(self, x, side):
+        self.side = side
         x = functional.elu(self.norm(self.conv(x, "conv1", 2), "bn1"))
         x = functional.max_pool2d(x, 3, 2, 1)
         c2 = self.stage(self.denoised(x, f"{side}_stem"), 1)
@@ -203,9 +208,17 @@ def test_at_full_width_and_224_pixels_the_published_scale_overflows_and_ours_doe
         assert not torch.isfinite(raw(images)).all()
 
 
-@pytest.mark.parametrize(("name", "side"), [("fpd-resnet18", 45), ("fpd-resnet50", 64), ("fpd-resnext50", 33)])
-def test_the_network_is_what_methods_4_writes(name, side):
-    model = classifier(name)
+@pytest.mark.parametrize(
+    ("name", "side", "options"),
+    [
+        ("fpd-resnet18", 45, {}),
+        ("fpd-resnet50", 64, {}),
+        ("fpd-resnext50", 33, {}),
+        ("fpd-resnet18", 45, {"own_statistics": 1}),
+    ],
+)
+def test_the_network_is_what_methods_4_writes(name, side, options):
+    model = classifier(name, **options)
     inputs = model.normalise(pictures(side))
     written = Written(model.body.state_dict(), without=("bounded",))
     with torch.no_grad():
@@ -275,6 +288,36 @@ def test_straight_through_keeps_the_value_and_takes_the_identity_s_gradient():
     assert (full - weights).abs().max() > 0.1
 
 
+# -- statistics of batch normalisation ---------------------------------------------------------------------------------
+
+
+def trained_and_evaluated(**options):
+    """What a network says of images that its statistics were measured on: in training mode, and in evaluation."""
+    model = build_classifier(
+        narrow("fpd-resnet18", dropout=0, bounded=0, **options), Normalisation(), classes=5, seed=0
+    )
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+    images = pictures(64, 32)
+    with torch.no_grad():
+        return model.train()(images), model.eval()(images)
+
+
+def test_with_statistics_of_its_own_for_each_pass_evaluation_computes_what_training_did():
+    trained, evaluated = trained_and_evaluated(own_statistics=1)
+    close_enough = 0.1 * trained.std()  # measured: 0.04; torch measures unbiased variances and divides by biased ones
+    assert (evaluated - trained).abs().max() < close_enough
+    trained, evaluated = trained_and_evaluated()
+    assert (evaluated - trained).abs().max() > 10 * close_enough  # measured: 5; a mixture of both passes, as published
+
+
+def test_statistics_of_its_own_add_no_weight_and_are_not_there_where_there_is_one_pass():
+    assert parameters(classifier("fpd-resnet18", own_statistics=1)) == parameters(classifier("fpd-resnet18"))
+    alone, asked = (classifier("fpd-resnet18", restoration=0, own_statistics=own) for own in (0, 1))
+    assert alone.state_dict().keys() == asked.state_dict().keys()
+
+
 # -- parts left out ----------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +382,7 @@ def test_dropout_is_of_the_pooled_features_in_training_alone():
         ({"dropout": 100}, "dropout cannot be 100"),
         ({"restoration": 2}, "restoration cannot be 2"),
         ({"bounded": -1}, "bounded cannot be -1"),
+        ({"own_statistics": 2}, "own_statistics cannot be 2"),
         ({"tanh": 1}, "has no option tanh"),
     ],
 )
@@ -438,9 +482,11 @@ def test_head_and_features_make_the_logits(name):
         assert torch.allclose(model.head(model.features(images)), logits, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["elu-resnext50", "fpd-resnet18"])
-def test_a_saved_network_comes_back(name, tmp_path):
-    model = classifier(name)
+@pytest.mark.parametrize(
+    ("name", "options"), [("elu-resnext50", {}), ("fpd-resnet18", {}), ("fpd-resnet18", {"own_statistics": 1})]
+)
+def test_a_saved_network_comes_back(name, options, tmp_path):
+    model = classifier(name, **options)
     weights, card = tmp_path / "weights.safetensors", tmp_path / "card.json"
     save_classifier(weights, model)
     write_card(card, kind="robust", files={weights.name: weights}, **architecture_facts(model))

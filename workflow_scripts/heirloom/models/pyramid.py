@@ -25,11 +25,16 @@ What differs from the published code, and why:
 The four parts of the paper's ablations can be left out. Front denoising is that of pass 1, back denoising that of pass
 2, the image's own term included. Without restoration there is no pass 1, and so no front denoising: the body classifies
 denoise(x). A head that is not bounded has no tanh.
+
+Batch normalisation is shared by both passes, its running statistics too, as published: evaluation then normalises each
+pass by a mixture of both. With `own_statistics` (not published) each pass keeps statistics of its own.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -123,6 +128,7 @@ class Parts:
     restoration: int
     bounded: int
     dropout: int
+    own_statistics: int
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -133,6 +139,28 @@ class Parts:
 
 
 _RANGES = {"lateral": (1, 4096), "dropout": (0, 99)}
+
+
+class PassNorm(nn.Module):
+    """Batch normalisation with one scale and shift for both passes, and running statistics of each pass's own.
+
+    `in_first` says whose turn it is. Not of the paper.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.second = nn.BatchNorm2d(channels)
+        self.first = nn.BatchNorm2d(channels, affine=False)
+        self.in_first = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise features (B, C, H, W) by the batch in training mode, else by the pass's running statistics."""
+        if not self.in_first:
+            result: Tensor = self.second(features)
+            return result
+        scale, shift = self.second.weight[:, None, None], self.second.bias[:, None, None]
+        normed: Tensor = self.first(features) * scale + shift
+        return normed.to(features.dtype)
 
 
 class FeaturePyramidDecoder(EluResNet):
@@ -154,6 +182,25 @@ class FeaturePyramidDecoder(EluResNet):
         self.back_stem = _denoising(width, present=back)
         self.back_layer1 = _denoising(self.channels[0], present=back)
         self.dropout = nn.Dropout(parts.dropout / 100)
+        self._norms = self._own_statistics() if parts.restoration and parts.own_statistics else []
+
+    def _own_statistics(self) -> list[PassNorm]:
+        """Give each pass running statistics of its own, in every batch normalisation."""
+        shared = [(name, module) for name, module in self.named_modules() if isinstance(module, nn.BatchNorm2d)]
+        for name, module in shared:
+            self.set_submodule(name, PassNorm(module.num_features))
+        return [module for module in self.modules() if isinstance(module, PassNorm)]
+
+    @contextmanager
+    def _first_pass(self) -> Iterator[None]:
+        """Take the statistics of pass 1 meanwhile, where each pass has its own."""
+        for norm in self._norms:
+            norm.in_first = True
+        try:
+            yield
+        finally:
+            for norm in self._norms:
+                norm.in_first = False
 
     def restore(self, images: Tensor) -> Tensor:
         """Run pass 1: restore images (B, 3, H, W), as large and in the same normalised units.
@@ -162,10 +209,11 @@ class FeaturePyramidDecoder(EluResNet):
         """
         if self.decoder is None:
             return images
-        c2 = self.layer1(self.front_stem(self.stem(images)))
-        c3 = self.layer2(self.front_layer1(c2))
-        c4 = self.layer3(c3)
-        decoded = self.decoder(c2, c3, c4, self.layer4(c4))
+        with self._first_pass():
+            c2 = self.layer1(self.front_stem(self.stem(images)))
+            c3 = self.layer2(self.front_layer1(c2))
+            c4 = self.layer3(c3)
+            decoded = self.decoder(c2, c3, c4, self.layer4(c4))
         image: Tensor = self.restored(decoded[:, :, : images.shape[2], : images.shape[3]])
         return image
 
