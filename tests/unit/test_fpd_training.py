@@ -1,11 +1,6 @@
 """FPD's training against plain loops, attacks on the model's own predictions, and the stage from files to files."""
 
 import copy
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,16 +16,18 @@ from heirloom.config.models import Body, Normalisation
 from heirloom.config.robust import InnerAttack, RobustObjective, RobustTrained, SteppedTraining
 from heirloom.config.work import robust_load
 from heirloom.models.classifier import Classifier, build_classifier, placed, state_copy
-from heirloom.runtime.devices import Compute, compute, cpu_threads
+from heirloom.runtime.devices import Compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import read_card, read_table
 from heirloom.stages import train_robust
-from heirloom.training.checkpoints import NAME, Checkpoint
-from heirloom.training.loop import CLEAN, Lesson, fit
+from heirloom.training.checkpoints import NAME
+from heirloom.training.loop import CLEAN, Lesson
 from heirloom.training.phases import StepHook
 from heirloom.training.robust.crafting import Attacker, Both, robust_plan
 from heirloom.training.session import lesson_of
 from tests.unit import toy
+from tests.unit.killed import killed
+from tests.unit.toy import train_by as train
 
 CPU = Compute(device=torch.device("cpu"), threads=1, precision="fp32")
 OPTIONS = {"width": 4, "lateral": 4, "dropout": 0}
@@ -64,8 +61,8 @@ def network(body: Body = FPD) -> Classifier:
 
 
 def recipe(**changes) -> SteppedTraining:
-    settings = {"iterations": 4, "batch_size": SEEN, "learning_rate": 0.01, "threads": 1, "optimiser": "adam"}
-    return SteppedTraining.model_validate({"validate_every": 1, **settings, **changes})
+    settings = {"iterations": 4, "batch_size": SEEN, "learning_rate": 0.01, "weight_decay": 0, "optimiser": "adam"}
+    return toy.stepped(**{"validate_every": 1, **settings, **changes})
 
 
 def objective(name="fpd", **settings) -> RobustObjective:
@@ -76,14 +73,6 @@ def objective(name="fpd", **settings) -> RobustObjective:
 def planned(model, training, **settings):
     described = objective(**settings)
     return robust_plan(described, training, Attacker(model, described.attack, CPU))
-
-
-def train(model, lesson, plan, folder, *, seconds=1e9, hooks=()):
-    checkpoint = Checkpoint(folder, seconds=seconds, identity={})
-    phase = replace(plan.phase, hooks=(*plan.phase.hooks, *hooks))
-    with compute(1, "fp32") as resources:
-        taught = replace(lesson, transform=plan.transform)
-        return fit(model, taught, phases=(phase,), compute=resources, seed=3, checkpoint=checkpoint)
 
 
 def recorded(plan, shown):
@@ -157,9 +146,8 @@ def iterations_by_hand(model, batches, *, threshold, trained, target="clean", we
 def test_training_makes_the_steps_of_the_two_phases(data, tmp_path, settings):
     still = Lesson(toy.opened(data).split("train"), None, toy.STILL)
     first = train(network(), still, planned(network(), recipe(iterations=1), **settings), tmp_path / "trial")
-    threshold = (
-        0.97 * (2 if "attack" in settings else 1) * first[0]["loss_restoration"]
-    )  # above it at first, then below
+    parts = 2 if "attack" in settings else 1
+    threshold = 0.97 * parts * first[0]["loss_restoration"]  # above it at first, then below
     model, shown = network(), []
     oracle = placed(copy.deepcopy(model), torch.device("cpu")).train()
     plan = recorded(planned(model, recipe(), threshold=threshold, **settings), shown)
@@ -217,21 +205,16 @@ def test_a_plain_body_is_no_fpd():
 
 @pytest.mark.parametrize("settings", [{}, {"attack": PGD.model_dump()}])
 def test_an_interrupted_training_of_fpd_ends_as_an_undisturbed_one(lesson, tmp_path, settings):
-    class StopAt(StepHook):
-        def after_step(self, model, iteration):
-            if iteration == 3:
-                raise KeyboardInterrupt
-
     training = recipe(iterations=5, batch_size=8, schedule="plateau", plateau_patience=0, patience=4)
     chooses, calm = replace(lesson, keep_best=True), network()
     expected = train(calm, chooses, planned(calm, training, threshold=1.0, **settings), tmp_path / "calm")
     hurt, resumed = network(), network()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(toy.Stop):
         plan = planned(hurt, training, threshold=1.0, **settings)
-        train(hurt, chooses, plan, tmp_path / "hurt", seconds=1e-9, hooks=(StopAt(),))
+        train(hurt, chooses, plan, tmp_path / "hurt", seconds=1e-9, hooks=(toy.StopAt(3),))
     plan = planned(resumed, training, threshold=1.0, **settings)
     assert train(resumed, chooses, plan, tmp_path / "hurt", hooks=(StepHook(),)) == expected
-    assert all(torch.equal(value, calm.state_dict()[name]) for name, value in resumed.state_dict().items())
+    assert toy.same(resumed, calm)
 
 
 def test_fpd_learns_to_restore_and_to_classify(lesson, tmp_path):
@@ -399,29 +382,13 @@ def test_an_estimate_counts_how_often_an_iteration_looks_at_an_image(name, setti
     assert load.passes == passes * 4 * SEEN + 4 * 10  # and four validations
 
 
-CHILD = """
-import sys, time
-from pathlib import Path
-from heirloom.training import optimiser
-from tests.unit.test_fpd_training import stage
-step = optimiser.OfTorch.step
-optimiser.OfTorch.step = lambda self, rate: (step(self, rate), time.sleep(0.05))[0]  # time to be killed in
-stage(Path(sys.argv[1]), Path(sys.argv[2]), seconds=0.2, **eval(sys.argv[3]))
-"""
-
-
 @pytest.mark.faults
 def test_a_killed_training_of_fpd_continues_to_the_same_bytes(data, tmp_path):
-    settings = {"iterations": 60, "schedule": "plateau", "plateau_patience": 1, "patience": 25}
+    settings = {"iterations": 12, "schedule": "plateau", "plateau_patience": 1, "patience": 5}
     hurt, calm = tmp_path / "hurt", tmp_path / "calm"
-    command = [sys.executable, "-c", CHILD, str(data), str(hurt), repr(settings)]
-    child = subprocess.Popen(command, cwd=Path(__file__).parents[2])
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and not (hurt / NAME).exists():
-        time.sleep(0.05)
-    os.kill(child.pid, signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
-    assert (hurt / NAME).exists()
+    call = f"stage(Path({str(data)!r}), Path({str(hurt)!r}), seconds=1e-9, **{settings})"
+    killed(f"from tests.unit.test_fpd_training import stage\n{call}", iteration=7)
+    assert torch.load(hurt / NAME, weights_only=True)["content"]["iteration"] == 7
     assert not (hurt / "weights.safetensors").exists()
     stage(data, hurt, **settings)
     stage(data, calm, **settings)
