@@ -53,7 +53,7 @@ def keep_experiments(project: Project, names: list[str]) -> None:
     """Leave only these experiments in the study; raises KeyError for one that it does not have."""
     path = project.folder / "config/config.yaml"
     study = yaml.safe_load(path.read_text())
-    kinds = ("experiments", "repair_experiments")
+    kinds = ("experiments", "repair_experiments", "attack_experiments")
     own = {name for kind in kinds for name in study.get(kind, {})}
     for name in set(names) - own:
         raise KeyError(name)

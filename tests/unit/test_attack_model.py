@@ -136,6 +136,26 @@ def test_what_a_substitute_gave_is_crafted_once_and_shown_to_all(folder, tmp_pat
     assert by_model["model-0"] < by_model["model-1"]  # another network is fooled less
 
 
+def test_what_a_substitute_gets_wrong_is_attacked_for_the_others_too(folder, tmp_path, monkeypatch):
+    moved = []
+    plain = bench.looked
+
+    def seen(model, clean, shown):
+        moved.extend((clean != shown).flatten(1).any(dim=1).tolist())
+        return plain(model, clean, shown)
+
+    monkeypatch.setattr(bench, "looked", seen)
+    own = attack(folder, tmp_path / "own", source="fpd", attacks={"strong": STRONG})
+    rows = read_table(own / "predictions.parquet").to_pandas()
+    wrong = (rows["prediction"] != rows["label"])[rows["attack"] == "none"]
+    assert wrong.mean() > 0.5  # it was never trained
+    assert not any(np.array(moved[len(wrong) :])[wrong])
+    moved.clear()
+    attack(folder, tmp_path / "others", source="fpd", targets=("model-0",), attacks={"strong": STRONG}, clean=False)
+    assert len(moved) == len(wrong)
+    assert all(moved)
+
+
 def test_a_model_that_restores_has_an_error_for_each_of_its_images(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(attack_model, "MEASURED", 10)
     out = attack(folder, tmp_path / "out", source="fpd")

@@ -29,7 +29,7 @@ def content():
     """Quickstart with its first question alone."""
     study = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
     first = study["experiments"]["same-data-set"] | {"methods": ["fine-tuning", "re-training"], "attention": None}
-    return study | {"experiments": {"same-data-set": first}, "repair_experiments": {}}
+    return study | {"experiments": {"same-data-set": first}, "repair_experiments": {}, "attack_experiments": {}}
 
 
 def grid_of(content):

@@ -52,7 +52,7 @@ def test_the_default_study_can_start_though_others_lack_data(project):
     status, text = report(project)
     assert status == 0
     assert "0 problems" in text
-    assert "66 to run of 66" in section(text, "study quickstart")
+    assert "71 to run of 71" in section(text, "study quickstart")
     assert "gtsrb-sample" in section(text, "study real-sample")
     assert "warning  missing" in section(text, "study real-sample")
     assert (project / FILE).is_file()

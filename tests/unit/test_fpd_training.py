@@ -130,12 +130,14 @@ def iterations_by_hand(model, batches, *, threshold, trained, target="clean", we
         entropies = [functional.cross_entropy(scores, labels) for _, scores in passes]
         (sum(entropies) / len(entropies) + sum(errors) / len(errors)).backward()
         optimiser.step()
+        moved = {name: value.clone() for name, value in model.named_buffers()}
         restored, scores = restored_and_scores(model, passes[-1][0].detach() * std + mean)
         optimiser.zero_grad()
         (
             functional.cross_entropy(scores, labels) + weight * (restored - (clean - mean) / std).square().mean()
         ).backward()
         optimiser.step()
+        toy.put_back(model, moved)
     return ended
 
 

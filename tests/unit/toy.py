@@ -207,3 +207,10 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     """Whether two models have the same weights and statistics, bit for bit."""
     mine, theirs = one.state_dict(), other.state_dict()
     return all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def put_back(model: nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
+    """Set the running statistics of batch normalisation to what they were; how many batches it saw stays."""
+    for name, value in model.named_buffers():
+        if not name.endswith("num_batches_tracked"):
+            value.copy_(buffers[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -72,14 +72,27 @@ def condition(
     return Condition(name, budget_of(attack, library=library, **facts), crafting)
 
 
+def on_substitute(made: Condition) -> Condition:
+    """Return an attack (`condition`) that is crafted on a substitute and shown to other models."""
+    return replace(made, transform=partial(_for_others, made=made))
+
+
+def _for_others(model: Classifier, *, made: Condition) -> Crafting:
+    crafting = made.shown_to(model)
+    assert isinstance(crafting, Crafting)
+    return replace(crafting, for_others=True)
+
+
 @dataclass(frozen=True, eq=False)
 class Crafting:
     """Gives each image as the first start that fools the model left it, or the last one.
 
     The answers are `model`'s; the search sees the network that `through` makes of it. A clean image that the model gets
     wrong is shown as it is: it lies within any budget. `labels`: int (N,), by row. `whole`: the search is given the
-    images that are wrong, too, and leaves them alone. `foreign`: the search is a library's. It is given a copy of the
-    network and may use what has no deterministic version: on CUDA, and there alone, two runs may differ in few images.
+    images that are wrong, too, and leaves them alone. `for_others`: others than `model` are shown what it gives, and
+    may get right what `model` gets wrong, so every image is searched. `foreign`: the search is a library's. It is given
+    a copy of the network and may use what has no deterministic version: on CUDA, and there alone, two runs may differ
+    in few images.
     """
 
     model: Classifier
@@ -89,6 +102,7 @@ class Crafting:
     search: Search
     starts: int = 1
     whole: bool = False
+    for_others: bool = False
     foreign: bool = False
 
     @cached_property
@@ -112,7 +126,8 @@ class Crafting:
     def _fooled(self, batch: Batch) -> Tensor:
         """Search from one start after the other, each for the images that are still right."""
         found = batch.images.clone()
-        left = self._right(found, batch.labels).nonzero().flatten()
+        asked = torch.ones_like(batch.labels) if self.for_others else self._right(found, batch.labels)
+        left = asked.nonzero().flatten()
         for start in range(self.starts):
             if not len(left):
                 break

@@ -78,13 +78,13 @@ def _elu_resnet(name: str) -> BodySpec:
 
 def _feature_pyramid_decoder(name: str, *, lateral: int) -> BodySpec:
     """Describe FPD around an ELU body; its one stage is the restored image, (B, 3, H, W) in normalised units."""
-    switches = {"front_denoising": 1, "back_denoising": 1, "restoration": 1, "bounded": 1}
+    switches = {"front_denoising": 1, "back_denoising": 1, "restoration": 1, "bounded": 1, "own_statistics": 1}
     return BodySpec(
         f"heirloom.models.pyramid:{name}",
         stages=(RESTORED,),
         features="dropout",
         head="fc",
-        options=MappingProxyType({"width": 64, "lateral": lateral, **switches, "dropout": 50, "own_statistics": 0}),
+        options=MappingProxyType({"width": 64, "lateral": lateral, **switches, "dropout": 50}),
         reader="heirloom.models.pyramid:read",
     )
 

@@ -21,19 +21,19 @@ What differs from the published code, and why:
 - ResNeXt-50 is torchvision's (grouped 3x3 convolution, 7x7 stem). The published one groups the first 1x1 convolution
   too, has a 3x3 stem of stride 1 without pool, and transposed convolutions of stride 1.
 - The channels between the transposed convolutions are at most `lateral`, so that a narrow network stays narrow.
+- Each pass has running statistics of its own for batch normalisation, whose scales and shifts both share. In training
+  each pass is normalised by its own batch; the published network keeps one mixture of both, and so computes something
+  else in evaluation than what was trained (`own_statistics: 0`).
 
 The four parts of the paper's ablations can be left out. Front denoising is that of pass 1, back denoising that of pass
 2, the image's own term included. Without restoration there is no pass 1, and so no front denoising: the body classifies
 denoise(x). A head that is not bounded has no tanh.
-
-Batch normalisation is shared by both passes, its running statistics too, as published: evaluation then normalises each
-pass by a mixture of both. With `own_statistics` (not published) each pass keeps statistics of its own.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,6 +84,41 @@ def gram_product(features: Tensor) -> Tensor:
     return product
 
 
+class PassNorm(nn.BatchNorm2d):
+    """Batch normalisation with one scale and shift, and with running statistics of its own for pass 1.
+
+    While `restoring` it takes and moves `restoring_mean` and `restoring_var`, else the usual ones.
+    """
+
+    restoring_mean: Tensor
+    restoring_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.restoring = False
+        self.register_buffer("restoring_mean", torch.zeros(channels))
+        self.register_buffer("restoring_var", torch.ones(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise features (B, C, H, W), in training by the batch, else by the pass's running statistics."""
+        if not self.restoring:
+            return super().forward(features)
+        assert self.momentum is not None  # a mean over all batches would need a count of its own
+        statistics = (self.restoring_mean, self.restoring_var)
+        return functional.batch_norm(
+            features, *statistics, self.weight, self.bias, self.training, self.momentum, self.eps
+        )
+
+
+def _with_own_statistics(module: nn.Module) -> None:
+    """Put a `PassNorm` in the place of every untrained batch normalisation inside a module."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, PassNorm(child.num_features))
+        else:
+            _with_own_statistics(child)
+
+
 class Decoder(nn.Module):
     """A pyramid from the last stage down to the first, and transposed convolutions from there to an image."""
 
@@ -127,8 +162,8 @@ class Parts:
     back_denoising: int
     restoration: int
     bounded: int
-    dropout: int
     own_statistics: int
+    dropout: int
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -139,28 +174,6 @@ class Parts:
 
 
 _RANGES = {"lateral": (1, 4096), "dropout": (0, 99)}
-
-
-class PassNorm(nn.Module):
-    """Batch normalisation with one scale and shift for both passes, and running statistics of each pass's own.
-
-    `in_first` says whose turn it is. Not of the paper.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.second = nn.BatchNorm2d(channels)
-        self.first = nn.BatchNorm2d(channels, affine=False)
-        self.in_first = False
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Normalise features (B, C, H, W) by the batch in training mode, else by the pass's running statistics."""
-        if not self.in_first:
-            result: Tensor = self.second(features)
-            return result
-        scale, shift = self.second.weight[:, None, None], self.second.bias[:, None, None]
-        normed: Tensor = self.first(features) * scale + shift
-        return normed.to(features.dtype)
 
 
 class FeaturePyramidDecoder(EluResNet):
@@ -174,6 +187,8 @@ class FeaturePyramidDecoder(EluResNet):
         super().__init__(shape, num_classes=num_classes, width=width)
         front, back = parts.restoration and parts.front_denoising, parts.back_denoising
         self.bounded = bool(parts.bounded)
+        if parts.restoration and parts.own_statistics:
+            _with_own_statistics(self)
         self.decoder = Decoder(self.channels, lateral=parts.lateral) if parts.restoration else None
         self.restored = nn.Identity()
         self.front_stem = _denoising(width, present=front)
@@ -182,25 +197,6 @@ class FeaturePyramidDecoder(EluResNet):
         self.back_stem = _denoising(width, present=back)
         self.back_layer1 = _denoising(self.channels[0], present=back)
         self.dropout = nn.Dropout(parts.dropout / 100)
-        self._norms = self._own_statistics() if parts.restoration and parts.own_statistics else []
-
-    def _own_statistics(self) -> list[PassNorm]:
-        """Give each pass running statistics of its own, in every batch normalisation."""
-        shared = [(name, module) for name, module in self.named_modules() if isinstance(module, nn.BatchNorm2d)]
-        for name, module in shared:
-            self.set_submodule(name, PassNorm(module.num_features))
-        return [module for module in self.modules() if isinstance(module, PassNorm)]
-
-    @contextmanager
-    def _first_pass(self) -> Iterator[None]:
-        """Take the statistics of pass 1 meanwhile, where each pass has its own."""
-        for norm in self._norms:
-            norm.in_first = True
-        try:
-            yield
-        finally:
-            for norm in self._norms:
-                norm.in_first = False
 
     def restore(self, images: Tensor) -> Tensor:
         """Run pass 1: restore images (B, 3, H, W), as large and in the same normalised units.
@@ -209,13 +205,26 @@ class FeaturePyramidDecoder(EluResNet):
         """
         if self.decoder is None:
             return images
-        with self._first_pass():
+        with self._restoring():
             c2 = self.layer1(self.front_stem(self.stem(images)))
             c3 = self.layer2(self.front_layer1(c2))
             c4 = self.layer3(c3)
-            decoded = self.decoder(c2, c3, c4, self.layer4(c4))
+            c5 = self.layer4(c4)
+        decoded = self.decoder(c2, c3, c4, c5)
         image: Tensor = self.restored(decoded[:, :, : images.shape[2], : images.shape[3]])
         return image
+
+    @contextmanager
+    def _restoring(self) -> Iterator[None]:
+        """Have batch normalisation use pass 1's statistics."""
+        norms = [module for module in self.modules() if isinstance(module, PassNorm)]
+        for norm in norms:
+            norm.restoring = True
+        try:
+            yield
+        finally:
+            for norm in norms:
+                norm.restoring = False
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images (B, 3, H, W) to class scores (B, num_classes): in [-1, 1] if bounded, else logits."""
@@ -297,10 +306,11 @@ _DENOISING = ("front_stem", "front_layer1", "back_image", "back_stem", "back_lay
 def read(path: Path) -> dict[str, Tensor]:
     """Read weights of this network: those that this project wrote, or those that the published code trained.
 
-    Published ones (repository GuanlinLee/FPD-for-Adversarial-Robustness, its resnet.py) get this network's names and
-    the share 1 of their Gram terms: the network then computes what theirs does at 193 to 224 pixels. Below, the
-    published code raises; an adaptive pool in place of its fixed one is assumed. Raises WeightsError for the published
-    ResNeXt-50 and plain networks, which are others, for any other file, and as `read_foreign` does.
+    Published ones (repository GuanlinLee/FPD-for-Adversarial-Robustness, its resnet.py) get this network's names, the
+    share 1 of their Gram terms, and their one running statistic for both passes: the network then computes what theirs
+    does at 193 to 224 pixels. Below, the published code raises; an adaptive pool in place of its fixed one is assumed.
+    Raises WeightsError for the published ResNeXt-50 and plain networks, which are others, for any other file, and as
+    `read_foreign` does.
     """
     if written_for(path) is not None:
         return read_own(path, FAMILY)
@@ -322,7 +332,17 @@ def read(path: Path) -> dict[str, Tensor]:
             mend="name the file of an enhanced network",
         )
     shares = {f"{name}.share": torch.tensor(1.0) for name in _DENOISING}
-    return {_renamed(name): value for name, value in state.items()} | shares
+    named = {_renamed(name): value for name, value in state.items()}
+    return named | shares | _for_both_passes(named)
+
+
+def _for_both_passes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state's running statistics under their names in pass 1."""
+    return {
+        name.replace(".running_", ".restoring_"): value.clone()
+        for name, value in state.items()
+        if name.endswith((".running_mean", ".running_var"))
+    }
 
 
 def _renamed(name: str) -> str:

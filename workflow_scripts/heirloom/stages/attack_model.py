@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from heirloom.attacks.crafting import on_substitute
 from heirloom.attacks.flags import warnings
 from heirloom.attacks.subjects import Subject, chosen_rows, subjects
 from heirloom.config.attacks import WhiteBox
@@ -79,17 +80,18 @@ def run(
     """Write what models say of the images that each attack made of the clean ones, float32, in eval mode.
 
     `box` white-box: `model` is attacked and judged, and is the only one of `targets`. black-box: each image is crafted
-    once, on `model`, and shown to all `targets`, which are parallel to the inputs' (condition "from-<model>"). `clean`
-    adds clean images. Of models that restore their images, the measures hold the reconstruction error of up to 1,000
-    images under each condition (`restoring`). `shown`: of how many images the pictures are kept, clean and under an
-    attack, by its name. An attack's own seed settles its draws and which images it is given. A killed call leaves a
-    checkpoint, from which the same call continues to the same bytes. Raises DamagedFileError, DataError and
-    WeightsError. METHODS 4.
+    once, on `model`, whether that gets it right or wrong, and shown to all `targets`, which are parallel to the inputs'
+    (condition "from-<model>"). `clean` adds clean images. Of models that restore their images, the measures hold the
+    reconstruction error of up to 1,000 images under each condition (`restoring`). `shown`: of how many images the
+    pictures are kept, clean and under an attack, by its name. An attack's own seed settles its draws and which images
+    it is given. A killed call leaves a checkpoint, from which the same call continues to the same bytes. Raises
+    DamagedFileError, DataError and WeightsError. METHODS 4.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     source, *others = inputs.models(part, read_card(inputs.card)["dataset"])
-    variant = shown_from(model) if box == BLACK_BOX else ""
-    asked = [_varied(subject, variant) for subject in subjects(part, attacks)]
+    asked = subjects(part, attacks)
+    if box == BLACK_BOX:
+        asked = [_on_substitute(subject, model) for subject in asked]
     total = len(part) * clean + sum(map(len, asked))
     batches = {"batch_size": batch_size, "attack_batch_size": attack_batch_size, "threads": threads, "clean": clean}
     names = {"targets": ", ".join(targets)}
@@ -111,9 +113,10 @@ def run(
     checkpoint.remove()
 
 
-def _varied(subject: Subject, variant: str) -> Subject:
-    """Say in all runs of an attack what else varies."""
-    return replace(subject, runs=tuple(replace(run, variant=variant) for run in subject.runs))
+def _on_substitute(subject: Subject, model: str) -> Subject:
+    """Craft all runs of an attack for other models, and say through which one they went."""
+    runs = (replace(on_substitute(run), variant=shown_from(model)) for run in subject.runs)
+    return replace(subject, runs=tuple(runs))
 
 
 def _judged(

@@ -34,7 +34,7 @@ from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.meters import Meter
 from heirloom.training.objectives import Batch, Objective, Step, share_right
 from heirloom.training.optimiser import Optimiser, optimiser_of
-from heirloom.training.phases import Phase
+from heirloom.training.phases import Phase, unmoved_statistics
 from heirloom.training.schedules import Watch, schedule_of
 
 if TYPE_CHECKING:
@@ -308,7 +308,8 @@ class _Run:
         if self.phase.second is None or self._second is None:
             return None
         batch = self.phase.second.shown(first)
-        terms, _ = self._look(self._second, batch, stages, draw="second step", passes=1)
+        with unmoved_statistics(self.model):
+            terms, _ = self._look(self._second, batch, stages, draw="second step", passes=1)
         self._optimiser.zero_grad()
         torch.autograd.backward(terms.sum())
         self._move()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +67,8 @@ class Second:
     """One more step of the same optimiser in the same iteration, on what the first step left (METHODS 4).
 
     `shown` makes the batch of the first step's forward pass, whose graph is gone: what it takes from there it detaches.
-    It goes through the model in one pass, by the weights as the first step left them.
+    It goes through the model in one pass, by the weights as the first step left them, and moves no running statistics
+    of batch normalisation: nobody shows the trained model images like these.
     """
 
     shown: Callable[[Step], Batch]
@@ -110,6 +112,19 @@ class Phase:
             for module in model.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
+
+
+@contextmanager
+def unmoved_statistics(model: nn.Module) -> Iterator[None]:
+    """Have batch normalisation in training mode use the batch's statistics and leave its running ones bit for bit."""
+    norms = {module: module.momentum for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in norms.items():
+            norm.momentum = momentum
 
 
 def supervised_phase(
