@@ -470,10 +470,11 @@ def test_a_saved_network_comes_back(name, tmp_path):
         assert torch.equal(copy.deepcopy(model)(images), model(images))
 
 
-def test_a_start_reaches_every_weight():
+def test_a_start_reaches_every_weight_and_every_statistic():
     one, other = (build_classifier(narrow("fpd-resnet50"), Normalisation(), classes=5, seed=0) for _ in range(2))
     with torch.no_grad():
-        for weight in other.body.parameters():
+        measured = [value for name, value in other.body.named_buffers() if name.endswith(("_mean", "_var"))]
+        for weight in (*other.body.parameters(), *measured):
             weight.fill_(float("nan"))
     randomise(other, 0)
     mine, theirs = one.state_dict(), other.state_dict()
