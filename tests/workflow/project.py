@@ -43,7 +43,7 @@ class Project:
     def python(self, *arguments: str) -> list[str]:
         return [sys.executable, *arguments]
 
-    def call(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str, timeout: float = 1200) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.python(*arguments),
             cwd=self.folder,

@@ -12,7 +12,7 @@ from heirloom.reporting.tables import read_comparisons, read_summary
 from tests.golden.quickstart import GOLDEN, SUMMARY, run
 from tests.workflow.project import new_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # the whole study, which is a third of all tests' work
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # the whole study, which is a third of all tests' work
 
 
 @pytest.fixture(scope="module")
