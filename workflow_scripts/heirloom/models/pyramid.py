@@ -109,15 +109,20 @@ class PassNorm(nn.BatchNorm2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise features (B, C, H, W), in training by the batch, else by the pass's running statistics."""
-        assert self.momentum is not None  # a mean over all batches would need a count of its own
         mean, var = self.running_mean, self.running_var
         if self.restoring:
             mean, var = self.restoring_mean, self.restoring_var
         elif self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         return functional.batch_norm(
-            features, mean, var, self.weight, self.bias, self.training, self.momentum, self.eps
+            features, mean, var, self.weight, self.bias, self.training, self._share_of_batch(), self.eps
         )
+
+    def _share_of_batch(self) -> float:
+        """Return how much a batch moves running statistics; without momentum they are means over all batches."""
+        if self.momentum is not None or not self.training or self.num_batches_tracked is None:
+            return self.momentum or 0.0
+        return 1 / (int(self.num_batches_tracked) + self.restoring)  # pass 1 comes before its batch is counted
 
 
 def _with_own_statistics(module: nn.Module) -> None:

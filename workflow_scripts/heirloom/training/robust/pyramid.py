@@ -18,7 +18,7 @@ Departures: one optimiser makes all three kinds of step, where the published one
 gradients are clipped over what the step moves; the predictions that are attacked are made in eval mode, as the attacks
 are; images are attacked in iterations that then end above T, too; attacks begin with the first iteration, where MNIST's
 script waits for ten epochs (train those first, and start from them); phase 2 does not reach back into phase 1's graph,
-whose weights have changed by then.
+whose weights have changed by then, and moves no running statistics of batch normalisation.
 """
 
 from __future__ import annotations
