@@ -53,9 +53,7 @@ def stirred(model, seed=0):
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.uniform_(0.5, 1.5, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
-                module.momentum = (
-                    None  # by what passes saw: with the statistics of a start values grow by the block
-                )
+                module.momentum = None  # by what passes saw: with the statistics of a start values grow by the block
         model.train()(pictures(32, 8, seed=2))
     return model.eval()
 
