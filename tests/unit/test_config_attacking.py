@@ -203,6 +203,13 @@ def test_a_start_that_cannot_be_is_told(grid_of, content, entry, words):
     assert words in str(caught.value)
 
 
+def test_fpd_s_objective_on_a_body_that_restores_nothing_is_refused(grid_of, content):
+    entry = model(source={"objective": {"objective": "fpd", "threshold": 0.1}})
+    with pytest.raises(ConfigError, match="elu-resnet18 restores no image"):
+        grid_of(content, robust={"plain": entry})
+    grid_of(content, robust={"fpd": {**entry, "body": {"name": "fpd-resnet18"}}})
+
+
 def test_a_suite_of_feature_attacks_is_refused(grid_of, content):
     with pytest.raises(ConfigError, match="no attack on a model itself"):
         grid_of(content, suites={"weak": {"attacks": ["feature-pixel"]}})

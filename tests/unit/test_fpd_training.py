@@ -1,36 +1,35 @@
 """FPD's training against plain loops, attacks on the model's own predictions, and the stage from files to files."""
 
 import copy
-import os
-import signal
-import subprocess
-import sys
-import time
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch.nn import functional
 
 from heirloom.config.costs import Cost
 from heirloom.config.models import Body, Normalisation
-from heirloom.config.robust import InnerAttack, RobustObjective, RobustTrained, SteppedTraining
+from heirloom.config.robust import InnerAttack, RobustModel, RobustObjective, RobustTrained, SteppedTraining
 from heirloom.config.work import robust_load
 from heirloom.models.classifier import Classifier, build_classifier, placed, state_copy
-from heirloom.runtime.devices import Compute, compute, cpu_threads
+from heirloom.runtime.devices import Compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import read_card, read_table
 from heirloom.stages import train_robust
-from heirloom.training.checkpoints import NAME, Checkpoint
-from heirloom.training.loop import CLEAN, Lesson, fit
+from heirloom.training.checkpoints import NAME
+from heirloom.training.loop import CLEAN, Lesson
 from heirloom.training.phases import StepHook
 from heirloom.training.robust.crafting import Attacker, Both, robust_plan
 from heirloom.training.session import lesson_of
 from tests.unit import toy
+from tests.unit.killed import killed
+from tests.unit.toy import train_by as train
 
 CPU = Compute(device=torch.device("cpu"), threads=1, precision="fp32")
 OPTIONS = {"width": 4, "lateral": 4, "dropout": 0}
@@ -64,8 +63,8 @@ def network(body: Body = FPD) -> Classifier:
 
 
 def recipe(**changes) -> SteppedTraining:
-    settings = {"iterations": 4, "batch_size": SEEN, "learning_rate": 0.01, "threads": 1, "optimiser": "adam"}
-    return SteppedTraining.model_validate({"validate_every": 1, **settings, **changes})
+    settings = {"iterations": 4, "batch_size": SEEN, "learning_rate": 0.01, "weight_decay": 0, "optimiser": "adam"}
+    return toy.stepped(**{"validate_every": 1, **settings, **changes})
 
 
 def objective(name="fpd", **settings) -> RobustObjective:
@@ -78,12 +77,8 @@ def planned(model, training, **settings):
     return robust_plan(described, training, Attacker(model, described.attack, CPU))
 
 
-def train(model, lesson, plan, folder, *, seconds=1e9, hooks=()):
-    checkpoint = Checkpoint(folder, seconds=seconds, identity={})
-    phase = replace(plan.phase, hooks=(*plan.phase.hooks, *hooks))
-    with compute(1, "fp32") as resources:
-        taught = replace(lesson, transform=plan.transform)
-        return fit(model, taught, phases=(phase,), compute=resources, seed=3, checkpoint=checkpoint)
+def pictures(count):
+    return torch.rand(count, 3, 12, 12, generator=torch.Generator().manual_seed(1))
 
 
 def recorded(plan, shown):
@@ -158,10 +153,10 @@ def iterations_by_hand(model, batches, *, threshold, trained, target="clean", we
 )
 def test_training_makes_the_steps_of_the_two_phases(data, tmp_path, settings):
     still = Lesson(toy.opened(data).split("train"), None, toy.STILL)
-    first = train(network(), still, planned(network(), recipe(iterations=1), **settings), tmp_path / "trial")
-    threshold = (
-        0.97 * (2 if "attack" in settings else 1) * first[0]["loss_restoration"]
-    )  # above it at first, then below
+    ungated = planned(network(), recipe(iterations=1), **{**settings, "as_published": False})
+    first = train(network(), still, ungated, tmp_path / "trial")
+    parts = 2 if "attack" in settings else 1
+    threshold = 0.97 * parts * first[0]["loss_restoration"]  # above it at first, then below
     model, shown = network(), []
     oracle = placed(copy.deepcopy(model), torch.device("cpu")).train()
     plan = recorded(planned(model, recipe(), threshold=threshold, **settings), shown)
@@ -217,23 +212,48 @@ def test_a_plain_body_is_no_fpd():
         planned(network(PLAIN), recipe())
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"target": "adversarial"}, "target is for attacked images"),
+        ({"as_published": True, "threshold": None}, "as_published is for steps above the threshold"),
+    ],
+)
+def test_a_setting_of_fpd_that_would_do_nothing_is_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        objective(**settings)
+    objective(attack=FGSM.model_dump(), target="adversarial", threshold=0.1, as_published=True)
+
+
+def test_a_rate_that_could_fall_only_after_the_end_is_refused():
+    with pytest.raises(ValueError, match="patience 11 ends the training before a rate falls that survives 10"):
+        recipe(schedule="plateau", plateau_patience=10, patience=11)
+    recipe(schedule="plateau", plateau_patience=10, patience=12)
+
+
+def test_a_training_that_attacks_nothing_says_who_judges_it():
+    """The default judge attacks, and what has learned nothing yet withstands it best."""
+    source = {"kind": "trained", "training": recipe().model_dump(), "objective": {"objective": "cross-entropy"}}
+    with pytest.raises(ValueError, match="set judge to null, or to the attack"):
+        RobustTrained.model_validate(source)
+    attacked = {**source, "objective": {"objective": "cross-entropy", "attack": {}}}
+    assert RobustTrained.model_validate(attacked).judge is not None
+    for judge in (None, {"images": 5}):
+        RobustTrained.model_validate({**source, "judge": judge})
+
+
 @pytest.mark.parametrize("settings", [{}, {"attack": PGD.model_dump()}])
 def test_an_interrupted_training_of_fpd_ends_as_an_undisturbed_one(lesson, tmp_path, settings):
-    class StopAt(StepHook):
-        def after_step(self, model, iteration):
-            if iteration == 3:
-                raise KeyboardInterrupt
-
     training = recipe(iterations=5, batch_size=8, schedule="plateau", plateau_patience=0, patience=4)
     chooses, calm = replace(lesson, keep_best=True), network()
     expected = train(calm, chooses, planned(calm, training, threshold=1.0, **settings), tmp_path / "calm")
     hurt, resumed = network(), network()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(toy.Stop):
         plan = planned(hurt, training, threshold=1.0, **settings)
-        train(hurt, chooses, plan, tmp_path / "hurt", seconds=1e-9, hooks=(StopAt(),))
+        train(hurt, chooses, plan, tmp_path / "hurt", seconds=1e-9, hooks=(toy.StopAt(3),))
     plan = planned(resumed, training, threshold=1.0, **settings)
     assert train(resumed, chooses, plan, tmp_path / "hurt", hooks=(StepHook(),)) == expected
-    assert all(torch.equal(value, calm.state_dict()[name]) for name, value in resumed.state_dict().items())
+    assert toy.same(resumed, calm)
 
 
 def test_fpd_learns_to_restore_and_to_classify(lesson, tmp_path):
@@ -255,7 +275,7 @@ def shown_by(both, images, labels):
 def test_images_are_attacked_away_from_predictions_and_trained_under_their_labels(attack):
     """No label leaks into the attack: where prediction and label differ, the prediction is attacked."""
     model = network(PLAIN).train()
-    images = torch.rand(6, 3, 12, 12)
+    images = pictures(6)
     with torch.no_grad():
         predicted = copy.deepcopy(model).eval()(images).argmax(dim=1)
     labels = (predicted + 1) % 3
@@ -275,7 +295,7 @@ def test_images_are_attacked_away_from_predictions_and_trained_under_their_label
 
 def test_one_step_of_epsilon_from_the_image_is_fgsm():
     model = network(PLAIN).eval()
-    images, labels = torch.rand(5, 3, 12, 12).requires_grad_(), torch.tensor([0, 1, 2, 0, 1])
+    images, labels = pictures(5).requires_grad_(), torch.tensor([0, 1, 2, 0, 1])
     (gradient,) = torch.autograd.grad(functional.cross_entropy(model(images), labels, reduction="sum"), images)
     expected = (images + FGSM.epsilon * gradient.sign()).clamp(0, 1).detach()
     found = Attacker(model, FGSM, CPU).attacked(images.detach(), labels, torch.Generator())
@@ -283,7 +303,7 @@ def test_one_step_of_epsilon_from_the_image_is_fgsm():
 
 
 def test_noise_is_on_clean_images_alone_and_they_are_restored_without_it():
-    images, labels = torch.rand(6, 3, 12, 12), torch.tensor([0, 1, 2, 0, 1, 2])
+    images, labels = pictures(6), torch.tensor([0, 1, 2, 0, 1, 2])
     for target in ("clean", "adversarial"):
         both = Both(Attacker(network(PLAIN), PGD, CPU), noise=0.1, target=target)
         batch = shown_by(both, images, labels)
@@ -316,13 +336,22 @@ def test_a_plain_network_learns_from_clean_and_attacked_images_in_two_passes(dat
         assert torch.allclose(model.state_dict()[key], value, atol=1e-4), key
 
 
+def test_the_entries_that_the_docs_show_are_valid():
+    page = (Path(__file__).parents[2] / "docs/fpd.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    entries = {name: RobustModel.model_validate(entry) for name, entry in yaml.safe_load(shown).items()}
+    assert list(entries) == ["letters-plain", "letters-fpd", "letters-fpd-pgd"]
+    before, after = entries["letters-fpd"], entries["letters-fpd-pgd"]
+    assert (after.source.start, after.body, after.normalisation) == ("letters-fpd", before.body, before.normalisation)
+
+
 # the stage
 
 
 FILES = {"card.json", "weights.safetensors", "history.parquet"}
 
 
-def stage(data: Path, out: Path, *, body: Body = FPD, start: Path | None = None, seconds: float = 60.0, **changes):
+def stage(data: Path, out: Path, *, body=FPD, start: Path | None = None, seconds=60.0, threshold=1.0, **changes):
     settings = {"iterations": 6, "validate_every": 2, "batch_size": 8}
     train_robust.run(
         inputs=train_robust.Inputs(
@@ -333,7 +362,7 @@ def stage(data: Path, out: Path, *, body: Body = FPD, start: Path | None = None,
         outputs=toy.model_files(out),
         body=body,
         normalisation=UNITS,
-        objective=objective(threshold=1.0) if body.name.startswith("fpd") else objective("cross-entropy"),
+        objective=objective(threshold=threshold) if body.name.startswith("fpd") else objective("cross-entropy"),
         training=recipe(**{**settings, **changes}),
         judge=None,
         augmentation=toy.MOVING,
@@ -356,6 +385,15 @@ def test_without_a_judge_clean_validation_chooses_and_the_card_tells(data, tmp_p
     assert (card["judge"], card["start"], card[CLEAN], card["kept_iteration"]) == (None, None, best, kept["iteration"])
     if body is FPD:
         assert card["gated_steps"] == sum(row["gated_steps"] for row in rows)
+
+
+def test_a_training_that_mostly_ends_at_the_gate_says_so(data, tmp_path, caplog):
+    stage(data, tmp_path / "held", threshold=1e-9, iterations=2)
+    assert "2 of 2 iterations ended at the gate" in caplog.text
+    caplog.clear()
+    stage(data, tmp_path / "open", threshold=1e9, iterations=2)
+    assert "gate" not in caplog.text
+    assert [read_card(tmp_path / name / "card.json")["gated_steps"] for name in ("held", "open")] == [2, 0]
 
 
 def test_test_images_have_no_say(tmp_path):
@@ -401,29 +439,13 @@ def test_an_estimate_counts_how_often_an_iteration_looks_at_an_image(name, setti
     assert load.passes == passes * 4 * SEEN + 4 * 10  # and four validations
 
 
-CHILD = """
-import sys, time
-from pathlib import Path
-from heirloom.training import optimiser
-from tests.unit.test_fpd_training import stage
-step = optimiser.OfTorch.step
-optimiser.OfTorch.step = lambda self, rate: (step(self, rate), time.sleep(0.05))[0]  # time to be killed in
-stage(Path(sys.argv[1]), Path(sys.argv[2]), seconds=0.2, **eval(sys.argv[3]))
-"""
-
-
 @pytest.mark.faults
 def test_a_killed_training_of_fpd_continues_to_the_same_bytes(data, tmp_path):
-    settings = {"iterations": 60, "schedule": "plateau", "plateau_patience": 1, "patience": 25}
+    settings = {"iterations": 12, "schedule": "plateau", "plateau_patience": 1, "patience": 5}
     hurt, calm = tmp_path / "hurt", tmp_path / "calm"
-    command = [sys.executable, "-c", CHILD, str(data), str(hurt), repr(settings)]
-    child = subprocess.Popen(command, cwd=Path(__file__).parents[2])
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and not (hurt / NAME).exists():
-        time.sleep(0.05)
-    os.kill(child.pid, signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
-    assert (hurt / NAME).exists()
+    call = f"stage(Path({str(data)!r}), Path({str(hurt)!r}), seconds=1e-9, **{settings})"
+    killed(f"from tests.unit.test_fpd_training import stage\n{call}", iteration=7)
+    assert torch.load(hurt / NAME, weights_only=True)["content"]["iteration"] == 7
     assert not (hurt / "weights.safetensors").exists()
     stage(data, hurt, **settings)
     stage(data, calm, **settings)

@@ -53,8 +53,7 @@ def stirred(model, seed=0):
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.uniform_(0.5, 1.5, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
-                # by what each pass saw: with the statistics of a start values grow by the block
-                module.momentum = 1.0 if isinstance(module, PassNorm) else None
+                module.momentum = None  # by what passes saw: with the statistics of a start values grow by the block
         model.train()(pictures(32, 8, seed=2))
     return model.eval()
 
@@ -319,6 +318,19 @@ def test_an_image_is_restored_in_evaluation_as_in_training_where_each_pass_has_i
     assert off[1] < 0.1 < 0.2 < off[0]  # the running variance is the unbiased one
 
 
+def test_without_momentum_the_statistics_of_each_pass_are_means_over_all_batches():
+    """As weight averaging measures them anew (torch's update_bn)."""
+    norm = PassNorm(2)
+    norm.momentum = None
+    batches = torch.randn(3, 2, 4, 2, 5, 5, generator=torch.Generator().manual_seed(0))  # batch, pass, image, channel
+    for batch in batches:
+        for norm.restoring, features in zip((True, False), batch, strict=True):
+            norm(features)
+    means, variances = batches.mean(dim=(2, 4, 5)), batches.var(dim=(2, 4, 5))
+    torch.testing.assert_close((norm.restoring_mean, norm.running_mean), tuple(means.mean(dim=0)))
+    torch.testing.assert_close((norm.restoring_var, norm.running_var), tuple(variances.mean(dim=0)))
+
+
 def test_without_any_part_it_is_its_plain_twin():
     bare = classifier("fpd-resnet50", **dict.fromkeys(SWITCHES, 0))
     plain = classifier("elu-resnet50", seed=1)
@@ -470,10 +482,11 @@ def test_a_saved_network_comes_back(name, tmp_path):
         assert torch.equal(copy.deepcopy(model)(images), model(images))
 
 
-def test_a_start_reaches_every_weight():
+def test_a_start_reaches_every_weight_and_every_statistic():
     one, other = (build_classifier(narrow("fpd-resnet50"), Normalisation(), classes=5, seed=0) for _ in range(2))
     with torch.no_grad():
-        for weight in other.body.parameters():
+        measured = [value for name, value in other.body.named_buffers() if name.endswith(("_mean", "_var"))]
+        for weight in (*other.body.parameters(), *measured):
             weight.fill_(float("nan"))
     randomise(other, 0)
     mine, theirs = one.state_dict(), other.state_dict()

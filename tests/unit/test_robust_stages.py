@@ -1,11 +1,6 @@
 """train_robust and fetch_robust from files to files."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +19,7 @@ from heirloom.stages import fetch_robust, train_robust
 from heirloom.training.checkpoints import NAME
 from heirloom.training.loop import ROBUST
 from tests.unit import toy
+from tests.unit.killed import killed
 from tests.unit.test_robust_training import NAMES, objective, recipe
 
 BODY = Body(name="cifar-resnet18", options={"width": 4})
@@ -98,38 +94,20 @@ def test_without_validation_images_nothing_is_trained(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-CHILD = """
-import sys, time
-from pathlib import Path
-from heirloom.training import optimiser
-from tests.unit.test_robust_stages import robust
-step = optimiser.SGD.step
-optimiser.SGD.step = lambda self, rate: (step(self, rate), time.sleep(0.05))[0]  # time to be killed in
-robust(Path(sys.argv[1]), Path(sys.argv[2]), iterations=100, validate_every=5, checkpoint_seconds=0.2)
-"""
-
-
 @pytest.mark.faults
 def test_a_killed_robust_training_continues_to_the_same_bytes(data, tmp_path):
     hurt, calm = tmp_path / "hurt", tmp_path / "calm"
-    child = subprocess.Popen([sys.executable, "-c", CHILD, data, hurt], cwd=Path(__file__).parents[2])
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and best_of(hurt) is None:
-        time.sleep(0.05)
-    os.kill(child.pid, signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
+    settings = {"iterations": 20, "validate_every": 5}
+    call = f"robust(Path({str(data)!r}), Path({str(hurt)!r}), checkpoint_seconds=1e-9, **{settings})"
+    killed(f"from tests.unit.test_robust_stages import robust\n{call}", iteration=7)
+    left = torch.load(hurt / NAME, weights_only=True)["content"]
+    assert left["iteration"] == 7
+    assert left["best"] is not None
     assert not (hurt / "weights.safetensors").exists()
-    assert best_of(hurt) is not None
-    robust(data, hurt, iterations=100, validate_every=5)
-    robust(data, calm, iterations=100, validate_every=5)
+    robust(data, hurt, **settings)
+    robust(data, calm, **settings)
     assert {path.name for path in hurt.iterdir()} == FILES
     assert all((hurt / file).read_bytes() == (calm / file).read_bytes() for file in FILES)
-
-
-def best_of(folder: Path):
-    """The weights that an interrupted training would keep so far."""
-    path = folder / NAME
-    return torch.load(path, weights_only=True)["content"]["best"] if path.exists() else None
 
 
 @pytest.mark.parametrize("name", ["trades", "mart"])

@@ -16,13 +16,12 @@ import torch
 from pydantic import TypeAdapter
 from torch.nn import functional
 
-from heirloom.config.robust import InnerAttack, RobustObjective, SteppedTraining
+from heirloom.config.robust import InnerAttack, RobustObjective
 from heirloom.evaluation.judging import Rates
 from heirloom.models.classifier import state_copy
-from heirloom.runtime.devices import Compute, compute, cpu_threads
+from heirloom.runtime.devices import Compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
-from heirloom.training.checkpoints import Checkpoint
-from heirloom.training.loop import ROBUST, Lesson, fit, kept_row
+from heirloom.training.loop import ROBUST, Lesson, kept_row
 from heirloom.training.objectives import UNLABELLED, Objective, Step
 from heirloom.training.phases import StepHook, supervised_phase
 from heirloom.training.robust import OBJECTIVES
@@ -32,6 +31,9 @@ from heirloom.training.robust.weight_perturbation import WorstWeights
 from heirloom.training.schedules import schedule_of
 from heirloom.training.session import lesson_of
 from tests.unit import toy
+from tests.unit.toy import Stop, StopAt
+from tests.unit.toy import stepped as recipe
+from tests.unit.toy import train_by as train
 
 ATTACK = {"epsilon": 0.06, "step": 0.02, "steps": 3}
 NAMES = ("adversarial-training", "trades", "mart", "awp", "score")
@@ -49,11 +51,6 @@ def lesson(data) -> Lesson:
     return lesson_of(toy.opened(data), toy.STILL)
 
 
-def recipe(**changes) -> SteppedTraining:
-    settings = {"iterations": 6, "batch_size": 8, "learning_rate": 0.05, "weight_decay": 1e-3, "threads": 1}
-    return SteppedTraining.model_validate({**settings, **changes})
-
-
 def objective(name, **settings) -> RobustObjective:
     return TypeAdapter(RobustObjective).validate_python({"objective": name, "attack": ATTACK, **settings})
 
@@ -61,14 +58,6 @@ def objective(name, **settings) -> RobustObjective:
 def planned(name, model, training, **settings):
     described = objective(name, **settings)
     return robust_plan(described, training, Attacker(model, described.attack, CPU))
-
-
-def train(model, lesson, plan, folder, *, seconds=1e9, hooks=(), precision="fp32"):
-    checkpoint = Checkpoint(folder, seconds=seconds, identity={})
-    phase = replace(plan.phase, hooks=(*plan.phase.hooks, *hooks))
-    taught = replace(lesson, transform=plan.transform)
-    with compute(1, precision) as resources:
-        return fit(model, taught, phases=(phase,), compute=resources, seed=3, checkpoint=checkpoint)
 
 
 def bits(state):
@@ -399,19 +388,6 @@ class Scripted:
     def __call__(self, model, images):
         self.seen.append(state_copy(model))
         return Rates(accuracy=0.5, robust_accuracy=self.rates[len(self.seen) - 1])
-
-
-class Stop(Exception):
-    pass
-
-
-class StopAt(StepHook):
-    def __init__(self, iteration):
-        self.iteration = iteration
-
-    def after_step(self, model, iteration):
-        if iteration == self.iteration:
-            raise Stop
 
 
 def judged(lesson, judge, folder, *, training, **options):

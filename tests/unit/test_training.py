@@ -1,9 +1,5 @@
 import copy
 import math
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +14,6 @@ from torch.nn import functional
 
 from heirloom.config.models import Augmentation
 from heirloom.models.classifier import Classifier, conv_weights, state_copy
-from heirloom.runtime.devices import compute
 from heirloom.runtime.errors import ConfigError, TrainingError
 from heirloom.runtime.files import read_card, read_table
 from heirloom.stages import pretrain_teacher
@@ -26,7 +21,7 @@ from heirloom.training import objectives
 from heirloom.training.batches import RowStream
 from heirloom.training.checkpoints import NAME, Checkpoint
 from heirloom.training.constraints import FrozenWeights, constraint, conv_mask
-from heirloom.training.loop import Lesson, fit
+from heirloom.training.loop import Lesson
 from heirloom.training.meters import Meter
 from heirloom.training.objectives import Objective, Step, Term, supervised_terms
 from heirloom.training.optimiser import SGD
@@ -34,6 +29,8 @@ from heirloom.training.phases import Phase, StepHook, supervised_phase
 from heirloom.training.schedules import schedule
 from heirloom.training.session import lesson_of
 from tests.unit import toy
+from tests.unit.killed import killed
+from tests.unit.toy import Stop, StopAt, same, train
 
 MOMENTS = (1e-9, 1e9)  # seconds between checkpoints: at every step, never in between
 
@@ -46,30 +43,6 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture
 def lesson(data) -> Lesson:
     return lesson_of(toy.opened(data), toy.MOVING)
-
-
-def train(model, lesson, phases, folder, *, seed=3, seconds=1e9, precision="fp32", identity="x"):
-    checkpoint = Checkpoint(folder, seconds=seconds, identity={"of": identity})
-    with compute(1, precision) as resources:
-        return fit(model, lesson, phases=phases, compute=resources, seed=seed, checkpoint=checkpoint)
-
-
-def same(one: nn.Module, other: nn.Module) -> bool:
-    mine, theirs = one.state_dict(), other.state_dict()
-    return all(torch.equal(mine[name], theirs[name]) for name in mine)
-
-
-class Stop(Exception):
-    pass
-
-
-class StopAt(StepHook):
-    def __init__(self, iteration: int) -> None:
-        self.iteration = iteration
-
-    def after_step(self, model, iteration):
-        if iteration == self.iteration:
-            raise Stop
 
 
 # objectives
@@ -142,43 +115,6 @@ def test_schedules_are_torchs(name, total):
         oracle.step()
     with pytest.raises(ConfigError):
         schedule("linear")
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_the_optimiser_is_torchs_bit_for_bit(momentum, weight_decay):
-    model = toy.classifier()
-    oracle = copy.deepcopy(model)
-    split = lambda net: [(list(net.body.layer1.parameters()), 1.0), (list(net.body.fc.parameters()), 10.0)]  # noqa: E731
-    ours = SGD(split(model), momentum=momentum, weight_decay=weight_decay)
-    groups = [{"params": weights, "lr": factor} for weights, factor in split(oracle)]
-    theirs = torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay, foreach=True)
-    for step in range(4):
-        images = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(step))
-        for net in (model, oracle):
-            net.zero_grad()
-            net(images).square().sum().backward()
-        for group, factor in zip(theirs.param_groups, (1.0, 10.0), strict=True):
-            group["lr"] = 0.01 / (step + 1) * factor
-        ours.step(0.01 / (step + 1))
-        theirs.step()
-        if step == 1:  # a restored optimiser goes on as the old one
-            state = copy.deepcopy(ours.state())
-            ours = SGD(split(model), momentum=momentum, weight_decay=weight_decay)
-            ours.restore(state)
-    for one, other in zip(model.parameters(), oracle.parameters(), strict=True):
-        assert torch.equal(one, other)
-
-
-def test_a_parameter_without_gradient_stays():
-    weight, still, frozen = (nn.Parameter(torch.ones(2), requires_grad=kind) for kind in (True, True, False))
-    optimiser = SGD([([weight, still, frozen], 1.0)], momentum=0.9, weight_decay=0.1)
-    weight.grad = torch.ones(2)
-    optimiser.step(0.5)
-    assert weight.tolist() == pytest.approx([1 - 0.5 * 1.1] * 2)
-    assert still.tolist() == frozen.tolist() == [1, 1]
-    optimiser.zero_grad()
-    assert weight.grad is None
 
 
 def test_a_velocity_is_no_gradient_that_somebody_else_may_change():
@@ -510,30 +446,15 @@ def test_a_data_set_without_validation_trains(tmp_path):
     assert read_card(tmp_path / "out" / "card.json")["validation_accuracy"] is None
 
 
-CHILD = """
-import sys, time
-from pathlib import Path
-from heirloom.training import optimiser
-from tests.unit.test_training import pretrain
-step = optimiser.SGD.step
-optimiser.SGD.step = lambda self, rate: (step(self, rate), time.sleep(0.05))[0]  # time to be killed in
-pretrain(Path(sys.argv[1]), Path(sys.argv[2]), iterations=200, checkpoint_seconds=0.2)
-"""
-
-
 @pytest.mark.faults
 def test_a_killed_training_continues_to_the_same_bytes(data, tmp_path):
     hurt, calm = tmp_path / "hurt", tmp_path / "calm"
-    child = subprocess.Popen([sys.executable, "-c", CHILD, data, hurt], cwd=Path(__file__).parents[2])
-    deadline = time.monotonic() + 60
-    while not (hurt / NAME).exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(child.pid, signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
+    call = f"pretrain(Path({str(data)!r}), Path({str(hurt)!r}), iterations=20, checkpoint_seconds=1e-9)"
+    killed(f"from tests.unit.test_training import pretrain\n{call}", iteration=7)
     assert not (hurt / "weights.safetensors").exists()
-    assert 0 < torch.load(hurt / NAME, weights_only=True)["content"]["iteration"] < 200
-    pretrain(data, hurt, iterations=200, checkpoint_seconds=0.2)
-    pretrain(data, calm, iterations=200, checkpoint_seconds=0.2)
+    assert torch.load(hurt / NAME, weights_only=True)["content"]["iteration"] == 7
+    pretrain(data, hurt, iterations=20)
+    pretrain(data, calm, iterations=20)
     assert sorted(path.name for path in hurt.iterdir()) == sorted(path.name for path in calm.iterdir())
     assert all((hurt / path.name).read_bytes() == path.read_bytes() for path in calm.iterdir())
 

@@ -12,18 +12,17 @@ from torch import nn
 from heirloom.config.robust import SteppedTraining
 from heirloom.evaluation.judging import Rates
 from heirloom.models.classifier import state_copy
-from heirloom.runtime.devices import compute
 from heirloom.runtime.errors import ConfigError
 from heirloom.training import loop, objectives
-from heirloom.training.checkpoints import Checkpoint
-from heirloom.training.loop import CLEAN, ROBUST, Lesson, fit, kept_row
+from heirloom.training.loop import CLEAN, ROBUST, Lesson, kept_row
 from heirloom.training.meters import Meter
 from heirloom.training.objectives import Batch, Term, supervised_terms
 from heirloom.training.optimiser import OPTIMISERS, optimiser_of
-from heirloom.training.phases import Gate, Phase, Second, StepHook, supervised_phase
+from heirloom.training.phases import Gate, Phase, Second, supervised_phase
 from heirloom.training.schedules import Watch, schedule_of
 from heirloom.training.session import history_table, lesson_of
 from tests.unit import toy
+from tests.unit.toy import Stop, StopAt, same
 
 TORCHS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamax": torch.optim.Adamax}
 
@@ -39,46 +38,29 @@ def lesson(data) -> Lesson:
 
 
 def recipe(**changes) -> SteppedTraining:
-    settings = {"iterations": 6, "batch_size": 8, "learning_rate": 0.01, "threads": 1}
-    return SteppedTraining.model_validate({**settings, **changes})
-
-
-class Stop(Exception):
-    pass
-
-
-class StopAt(StepHook):
-    def __init__(self, iteration):
-        self.iteration = iteration
-
-    def after_step(self, model, iteration):
-        if iteration == self.iteration:
-            raise Stop
+    return toy.stepped(**{"learning_rate": 0.01, "weight_decay": 0, **changes})
 
 
 def train(model, lesson, phase, folder, *, seconds=1e9, stop=999):
-    phases = (replace(phase, hooks=(StopAt(stop),)),)
-    with compute(1, "fp32") as resources:
-        checkpoint = Checkpoint(folder, seconds=seconds, identity={})
-        return fit(model, lesson, phases=phases, compute=resources, seed=3, checkpoint=checkpoint)
-
-
-def same(one, other):
-    return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
+    return toy.train(model, lesson, (replace(phase, hooks=(StopAt(stop),)),), folder, seconds=seconds)
 
 
 # optimisers
 
 
-@pytest.mark.parametrize("name", TORCHS)
-def test_an_optimiser_is_torchs_bit_for_bit_and_goes_on_so_when_restored(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "momentum", "weight_decay"),
+    [("adam", 0, 0.1), ("adamax", 0, 0.1), ("sgd", 0, 0), ("sgd", 0, 0.1), ("sgd", 0.9, 0), ("sgd", 0.9, 0.1)],
+)
+def test_an_optimiser_is_torchs_bit_for_bit_and_goes_on_so_when_restored(name, momentum, weight_decay, tmp_path):
     model = toy.classifier()
     oracle = copy.deepcopy(model)
     split = lambda net: [(list(net.body.layer1.parameters()), 1.0), (list(net.body.fc.parameters()), 10.0)]  # noqa: E731
-    training = recipe(optimiser=name, momentum=0.9, weight_decay=0.1)
+    training = recipe(optimiser=name, momentum=momentum, weight_decay=weight_decay)
     ours = optimiser_of(training, split(model))
     groups = [{"params": weights, "lr": factor} for weights, factor in split(oracle)]
-    theirs = TORCHS[name](groups, weight_decay=0.1, **({"momentum": 0.9} if name == "sgd" else {}), foreach=True)
+    momenta = {"momentum": momentum} if name == "sgd" else {}
+    theirs = TORCHS[name](groups, weight_decay=weight_decay, foreach=True, **momenta)
     for step in range(5):
         images = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(step))
         for net in (model, oracle):

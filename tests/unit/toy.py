@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from torch import nn
 
 from heirloom.config.models import Augmentation, Body, Method, Normalisation, Training
+from heirloom.config.robust import SteppedTraining
 from heirloom.data.store import Box, Part, index_table, open_part, write_part
 from heirloom.models.classifier import Classifier, build_classifier
+from heirloom.runtime.devices import compute
 from heirloom.runtime.files import write_card
+from heirloom.training.checkpoints import Checkpoint
+from heirloom.training.loop import Lesson, Row, fit
+from heirloom.training.phases import Phase, StepHook
+from heirloom.training.robust.crafting import Plan
 from heirloom.training.session import DevelopmentFiles, ModelFiles, Origin, lesson_of, open_session
 from heirloom.transfer.methods.plan import Assignment
 
@@ -23,10 +32,23 @@ STILL = Augmentation(crop="none", flip=False)
 MOVING = Augmentation(crop="padded", padding=2)
 
 
+SHORT: Mapping[str, object] = {
+    "iterations": 6,
+    "batch_size": 8,
+    "learning_rate": 0.05,
+    "weight_decay": 1e-3,
+    "threads": 1,
+}
+
+
 def recipe(**changes: object) -> Training:
     """A short training on one thread."""
-    settings = {"iterations": 6, "batch_size": 8, "learning_rate": 0.05, "weight_decay": 1e-3, "threads": 1}
-    return Training.model_validate({**settings, **changes})
+    return Training.model_validate({**SHORT, **changes})
+
+
+def stepped(**changes: object) -> SteppedTraining:
+    """A short training of a robust model on one thread."""
+    return SteppedTraining.model_validate({**SHORT, **changes})
 
 
 NEEDED: Mapping[str, Mapping[str, object]] = {
@@ -132,7 +154,62 @@ def assigned(part: Part, *, augmentation: Augmentation = STILL, seed: int = 0) -
         yield Assignment(lesson_of(part, augmentation), len(part.classes), seed, session.compute, session.checkpoint)
 
 
-def put_back(model, buffers):
+class Stop(Exception):
+    """How `StopAt` ends a training."""
+
+
+class StopAt(StepHook):
+    """Ends a training after the step of a number, before the checkpoint that may follow it."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def after_step(self, model: Classifier, iteration: int) -> None:
+        """Raise Stop if it is that step."""
+        if iteration == self.iteration:
+            raise Stop
+
+
+def train(
+    model: Classifier,
+    lesson: Lesson,
+    phases: Sequence[Phase],
+    folder: Path,
+    *,
+    seed: int = 3,
+    seconds: float = 1e9,
+    precision: str = "fp32",
+    identity: object = "x",
+) -> list[Row]:
+    """Train on one thread as stages do; checkpoints of that identity lie in the folder."""
+    checkpoint = Checkpoint(folder, seconds=seconds, identity={"of": identity})
+    with compute(1, precision) as resources:
+        return fit(model, lesson, phases=phases, compute=resources, seed=seed, checkpoint=checkpoint)
+
+
+def train_by(
+    model: Classifier,
+    lesson: Lesson,
+    plan: Plan,
+    folder: Path,
+    *,
+    hooks: tuple[StepHook, ...] = (),
+    seconds: float = 1e9,
+    precision: str = "fp32",
+) -> list[Row]:
+    """Train by a robust plan, with further hooks."""
+    phase = replace(plan.phase, hooks=(*plan.phase.hooks, *hooks))
+    taught = replace(lesson, transform=plan.transform)
+    return train(model, taught, (phase,), folder, seconds=seconds, precision=precision)
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two models have the same weights and statistics, bit for bit."""
+    mine, theirs = one.state_dict(), other.state_dict()
+    return all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def put_back(model: nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
     """Set the running statistics of batch normalisation to what they were; how many batches it saw stays."""
     for name, value in model.named_buffers():
         if not name.endswith("num_batches_tracked"):

@@ -58,6 +58,15 @@ class SteppedTraining(Training):
             raise ValueError("the schedule plateau and patience count validations: set validate_every")
         return self
 
+    @model_validator(mode="after")
+    def _a_rate_that_falls_is_used(self) -> Self:
+        if self.schedule == "plateau" and self.patience is not None and self.patience < self.plateau_patience + 2:
+            raise ValueError(
+                f"patience {self.patience} ends the training before a rate falls that survives {self.plateau_patience}"
+                " validations: make plateau_patience at least 2 smaller, or choose the schedule constant"
+            )
+        return self
+
 
 class InnerAttack(Strict):
     """Projected gradient descent as trainings and selections use it: one start, L-inf, images in [0, 1].
@@ -146,6 +155,14 @@ class FeaturePyramid(_Supervised):
     )
     second_weight: float = Field(1.0, ge=0, description="weight of the restoration error in the second phase")
 
+    @model_validator(mode="after")
+    def _what_is_set_does_something(self) -> Self:
+        if self.target == "adversarial" and self.attack is None:
+            raise ValueError("target is for attacked images, and attack is null: name an attack, or leave target out")
+        if self.as_published and self.threshold is None:
+            raise ValueError("as_published is for steps above the threshold, which is null: give one, or leave it out")
+        return self
+
 
 RobustObjective = Annotated[
     AdversarialTraining | Trades | Mart | WeightPerturbation | Score | CrossEntropy | FeaturePyramid,
@@ -175,8 +192,17 @@ class RobustTrained(Strict):
     judge: Judge | None = Field(
         Judge(),
         description="at each validation; the weights of the best robust accuracy are kept, or, where null, of the best"
-        " clean validation accuracy",
+        " clean validation accuracy; to be said where the objective attacks no image",
     )
+
+    @model_validator(mode="after")
+    def _clean_trainings_say_who_judges(self) -> Self:
+        if self.objective.attack is None and "judge" not in self.model_fields_set:
+            raise ValueError(
+                "the objective attacks no image, so the weights of the best robust accuracy may be those that learned"
+                " nothing yet: set judge to null, or to the attack that is to choose"
+            )
+        return self
 
 
 class RobustFetched(Strict):

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config.checks import check_preparation, require
-from heirloom.config.names import BODIES, CLEAN, TEACHER, UNREPAIRED
+from heirloom.config.names import BODIES, CLEAN, RESTORED, TEACHER, UNREPAIRED
 from heirloom.config.records import Robust, plain
-from heirloom.config.robust import RobustFetched, RobustModel, RobustTrained
+from heirloom.config.robust import FeaturePyramid, RobustFetched, RobustModel, RobustTrained
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 
@@ -132,4 +132,16 @@ def _check_model(grid: Grid, name: str, entry: RobustModel) -> None:
             mend="give one of them another name",
         )
     require(grid, entry.body.name, resolve(BODIES), "body", f"robust.{name}.body.name")
+    if isinstance(entry.source, RobustTrained) and isinstance(entry.source.objective, FeaturePyramid):
+        _check_restores(name, entry)
     check_preparation(grid, entry.dataset, entry.preparation, f"robust.{name}.dataset")
+
+
+def _check_restores(name: str, entry: RobustModel) -> None:
+    """FPD's objective trains a body that has a place for its restored image."""
+    if RESTORED not in resolve(BODIES)[entry.body.name].stages:
+        raise ConfigError(
+            f"the body {entry.body.name} restores no image, which the objective fpd is about",
+            where=f"catalogues, robust.{name}.source.objective",
+            mend="choose a body of FPD, such as fpd-resnet18, or the objective cross-entropy",
+        )

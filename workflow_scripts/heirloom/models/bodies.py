@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from heirloom.config.models import Body
+from heirloom.config.names import RESTORED
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import known, resolve
 
@@ -80,7 +81,7 @@ def _feature_pyramid_decoder(name: str, *, lateral: int) -> BodySpec:
     switches = {"front_denoising": 1, "back_denoising": 1, "restoration": 1, "bounded": 1, "own_statistics": 1}
     return BodySpec(
         f"heirloom.models.pyramid:{name}",
-        stages=("restored",),
+        stages=(RESTORED,),
         features="dropout",
         head="fc",
         options=MappingProxyType({"width": 64, "lateral": lateral, **switches, "dropout": 50}),

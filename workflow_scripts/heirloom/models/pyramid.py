@@ -87,7 +87,8 @@ def gram_product(features: Tensor) -> Tensor:
 class PassNorm(nn.BatchNorm2d):
     """Batch normalisation with one scale and shift, and with running statistics of its own for pass 1.
 
-    While `restoring` it takes and moves `restoring_mean` and `restoring_var`, else the usual ones.
+    While `restoring` it takes and moves `restoring_mean` and `restoring_var`, else the usual ones. Its forward pass
+    asks nothing of the features, so that torch.fx records it (models/replay.py), each pass with its own statistics.
     """
 
     restoring_mean: Tensor
@@ -99,15 +100,29 @@ class PassNorm(nn.BatchNorm2d):
         self.register_buffer("restoring_mean", torch.zeros(channels))
         self.register_buffer("restoring_var", torch.ones(channels))
 
+    def reset_running_stats(self) -> None:
+        """Start both passes' statistics anew; torch calls it when it resets parameters, first while it builds these."""
+        super().reset_running_stats()
+        if "restoring_mean" in self._buffers:
+            self.restoring_mean.zero_()
+            self.restoring_var.fill_(1)
+
     def forward(self, features: Tensor) -> Tensor:
         """Normalise features (B, C, H, W), in training by the batch, else by the pass's running statistics."""
-        if not self.restoring:
-            return super().forward(features)
-        assert self.momentum is not None  # a mean over all batches would need a count of its own
-        statistics = (self.restoring_mean, self.restoring_var)
+        mean, var = self.running_mean, self.running_var
+        if self.restoring:
+            mean, var = self.restoring_mean, self.restoring_var
+        elif self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
         return functional.batch_norm(
-            features, *statistics, self.weight, self.bias, self.training, self.momentum, self.eps
+            features, mean, var, self.weight, self.bias, self.training, self._share_of_batch(), self.eps
         )
+
+    def _share_of_batch(self) -> float:
+        """Return how much a batch moves running statistics; without momentum they are means over all batches."""
+        if self.momentum is not None or not self.training or self.num_batches_tracked is None:
+            return self.momentum or 0.0
+        return 1 / (int(self.num_batches_tracked) + self.restoring)  # pass 1 comes before its batch is counted
 
 
 def _with_own_statistics(module: nn.Module) -> None:

@@ -227,7 +227,7 @@ class _Run:
         return self._rate_at(self.iteration)
 
     def _rate_at(self, iteration: int) -> float:
-        """Return the body's learning rate at a step since the last validation."""
+        """Return the body's learning rate at a step, by the validations so far."""
         recipe = self.phase.training
         return recipe.learning_rate * self._schedule(iteration, recipe.iterations) * self._watch.factor
 
@@ -354,7 +354,7 @@ class _Run:
 
     def figures(self, history: Sequence[Row]) -> dict[str, float]:
         """Return what the progress line shows."""
-        shown = {name: history[-1][name] for name in ("loss", CLEAN)} if history else {}
+        shown = {name: history[-1].get(name) for name in ("loss", CLEAN, "gated_steps")} if history else {}
         return {name: value for name, value in shown.items() if value is not None}
 
     def content(self) -> dict[str, Any]:

@@ -12,12 +12,13 @@ images x' beside the clean ones: (clean + attacked) / 2 in phase 1; phase 2 then
 Settled by the published code (GuanlinLee/FPD-for-Adversarial-Robustness, train.py and adv_train.py): l2 is of the clean
 images alone where it is held against T; no phase 2 above T; phase 2 restores to the clean image, whatever phase 1's
 target is; noise is not clipped; clean and attacked images go through the network one after the other, each with batch
-statistics of their own.
+statistics of their own. Its adversarial training has no noise, and SVHN's no T: settings here.
 
 Departures: one optimiser makes all three kinds of step, where the published one of l2 alone keeps moments of its own;
-gradients are clipped over what the step moves; images are attacked in eval mode, and in iterations that then end above
-T, too; attacks begin with the first iteration, where MNIST's script waits for ten epochs (train those first, and start
-from them); phase 2 does not reach back into phase 1's graph, whose weights have changed by then.
+gradients are clipped over what the step moves; the predictions that are attacked are made in eval mode, as the attacks
+are; images are attacked in iterations that then end above T, too; attacks begin with the first iteration, where MNIST's
+script waits for ten epochs (train those first, and start from them); phase 2 does not reach back into phase 1's graph,
+whose weights have changed by then, and moves no running statistics of batch normalisation.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from functools import partial
 from torch import Tensor
 from torch.nn import functional
 
+from heirloom.config.names import RESTORED
 from heirloom.config.robust import FeaturePyramid, SteppedTraining
 from heirloom.models.classifier import Classifier
 from heirloom.models.pyramid import restoration_names
@@ -36,7 +38,6 @@ from heirloom.training.objectives import Batch, Step, Term, supervised_terms
 from heirloom.training.phases import Gate, Phase, Second
 from heirloom.training.robust.crafting import PHASE, Attacker, Both, Plan
 
-STAGES = ("restored",)  # of a body that restores images: its only stage is the restored image
 RESTORATION, ATTACKED = "restoration", "attacked-restoration"  # the error of clean images, and of attacked ones
 
 
@@ -65,7 +66,7 @@ def plan(objective: FeaturePyramid, training: SteppedTraining, attacker: Attacke
 
 def _restores(model: Classifier) -> bool:
     """Tell whether a body has its restoration; raises ConfigError for one that has no place for it."""
-    if model.spec.stages != STAGES:
+    if model.spec.stages != (RESTORED,):
         what = f"the body {model.description.name} restores no image"
         raise ConfigError(what, where="objective", mend="choose a body of FPD, or the objective cross-entropy")
     return bool(restoration_names(model.body, as_published=False))
