@@ -176,8 +176,9 @@ def unpack(archive: Path, into: Path, *, caps: Caps | None = None) -> None:
     """Unpack a tar (plain, gzip, bzip2, xz) or zip archive into a folder, whole or not at all.
 
     The folder may exist and hold other archives' files; a file that is already there is refused. Also refused: absolute
-    paths, "..", links that point out, to a folder or to another link, members behind a link or more than DEEPEST folders
-    deep, devices, members that occur twice, encrypted members, and more than `caps` allow. Raises DataError that names the member; then `into` is as it was.
+    paths, "..", links that point out or to a folder, what lies behind a link or more than DEEPEST folders deep, members
+    that occur twice, devices, encrypted members, and more than `caps` allow. Raises DataError that names the member;
+    then `into` is as it was.
     """
     extract = _unzip if ZIP.search(archive.name) else _untar if TAR.search(archive.name) else None
     if extract is None:
@@ -226,7 +227,8 @@ def _untar(archive: Path, into: Path, gate: _Gate) -> None:
         for member in _members(packed):
             if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
                 raise gate.refusal(member.name, "it is a device or another special file")
-            if member.islnk() and PurePosixPath(member.linkname) not in gate.files - gate.links:
+            target = PurePosixPath(member.linkname)
+            if member.islnk() and (target not in gate.files or target in gate.links):  # a link moved points elsewhere
                 raise gate.refusal(member.name, "it links to no file that the archive holds before it")
             path = gate.admit(member.name, size=member.size, is_folder=member.isdir(), is_link=member.issym())
             _refuse_alike(into / path, member.name, gate, is_folder=member.isdir())

@@ -15,8 +15,8 @@ _ESCAPES: Mapping[int, str] = MappingProxyType(
 class HeirloomError(Exception):
     """An error whose text is enough to mend it, so it is shown without a traceback.
 
-    `what` is one sentence, `where` names the file, key or member it concerns, `mend` says what to do. Control characters,
-    which names of foreign files may hold, are shown as escapes.
+    `what` is one sentence, `where` names the file, key or member it concerns, `mend` says what to do. Control
+    characters, which names of foreign files may hold, are shown as escapes.
     """
 
     def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
