@@ -58,7 +58,7 @@ class _StrictHeader(TarInfo):
     """
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Read one header block; raises ReadError for notes of more than LONGEST_NOTE bytes."""
         header = super().frombuf(buf, encoding, errors)
         if header.type in NOTES and not 0 <= header.size <= LONGEST_NOTE:
@@ -69,14 +69,11 @@ class _StrictHeader(TarInfo):
     def fromtarfile(cls, tarfile: TarFile) -> Self:
         """Read the next header; raises ReadError when there is none before the end of the archive was marked."""
         try:
-            return cls._with_size(super().fromtarfile(tarfile))
+            header = super().fromtarfile(tarfile)
         except HeaderError as error:
             if type(error).__name__ == "EOFHeaderError":  # the mark of a proper end; tarfile does not publish the name
                 raise
             raise ReadError(f"no whole header where one must be ({error})") from error
-
-    @staticmethod
-    def _with_size(header: Self) -> Self:
         if header.size < 0:
             raise ReadError("a member has fewer than 0 bytes")
         return header
@@ -243,7 +240,7 @@ def _untar(archive: Path, into: Path, gate: _Gate) -> None:
 def _members(packed: TarFile) -> Iterator[TarInfo]:
     """Yield the members, keeping none: tarfile remembers them all, a KiB for a header that packs to a few bytes."""
     while member := packed.next():
-        packed.members.clear()
+        packed.members.clear()  # type: ignore[attr-defined]
         yield member
 
 
