@@ -28,6 +28,7 @@ _NUMBERS = frozenset(
 )
 _SAME_NORMALISATION = 1e-3  # papers round the same numbers to two, three or four places
 _MEND = "in a place you trust, load it and save its state_dict with safetensors; then name that file"
+_MEND_DAMAGED = "get the file again from its owner's page: it is cut short, damaged or no weight file"
 _MEND_PICKLE = (
     "a pickle of NumPy arrays, such as VGGFace2's resnet50_ft_weight.pkl, belongs to the body vggface2-resnet50: its"
     " network is not torchvision's, although the names of its weights are"
@@ -135,7 +136,8 @@ def written_for(path: Path) -> Body | None:
         with safe_open(path, framework="pt") as content:
             note = (content.metadata() or {}).get("heirloom")
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"this is no readable safetensors file: {error}", where=str(path)) from error
+        what = f"this is no readable safetensors file: {error}"
+        raise WeightsError(what, where=str(path), mend=_MEND_DAMAGED) from error
     try:
         return Body.model_validate(json.loads(note)["body"]) if note else None
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -191,7 +193,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"this is no readable safetensors file: {error}", where=str(path)) from error
+        what = f"this is no readable safetensors file: {error}"
+        raise WeightsError(what, where=str(path), mend=_MEND_DAMAGED) from error
 
 
 def _read_pickle(path: Path) -> object:
@@ -203,7 +206,8 @@ def _read_pickle(path: Path) -> object:
         raise WeightsError(what, where=str(path), mend=of_arrays or _MEND) from error
     except Exception as error:  # which ones a reader of damaged pickles raises, torch does not say
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"this is no readable weight file: {first}", where=str(path), mend=of_arrays) from error
+        what = f"this is no readable weight file: {first}"
+        raise WeightsError(what, where=str(path), mend=of_arrays or _MEND_DAMAGED) from error
 
 
 def _is_plain(value: Tensor) -> bool:
