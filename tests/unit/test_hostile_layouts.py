@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -174,6 +175,31 @@ def test_an_endless_field_of_the_list_of_people_is_refused(tmp_path: Path) -> No
     table.write_text(table.read_text() + 'n000009, "' + "w" * 140_000 + '", 3, 1, m\n')
     with pytest.raises(DataError, match="field larger than field limit"):
         vggface2.read(folder.parent if isinstance(folder, Path) else tmp_path)
+
+
+def test_a_label_of_more_digits_than_numpy_has_is_refused(tmp_path: Path) -> None:
+    folder = write_cifar(tmp_path)
+    content = {"data": np.zeros((1, 3072), np.uint8), "labels": [1 << 70]}
+    (folder / "data_batch_1").write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(DataError, match="a label of too many digits"):
+        resolve(LAYOUTS["cifar10"])(tmp_path)
+
+
+def test_a_number_of_thousands_of_digits_is_a_problem(tmp_path: Path) -> None:
+    folder = write_cub200(tmp_path)
+    for name in ("images.txt", "image_class_labels.txt"):
+        (folder / name).write_text((folder / name).read_text() + "9" * 5000 + " x\n1 " + "9" * 5000 + "\n")
+    problems = resolve(LAYOUTS["cub200"])(tmp_path).problems
+    assert sum("is no number and its value" in problem for problem in problems) == 2
+    assert all(len(problem) < 5000 for problem in problems)
+
+
+def test_a_folder_in_the_place_of_a_list_is_refused(tmp_path: Path) -> None:
+    table = write_gtsrb(tmp_path) / "Final_Training/Images/00003/GT-00003.csv"
+    table.unlink()
+    table.mkdir()
+    with pytest.raises(DataError, match="missing or unreadable"):
+        gtsrb.read(tmp_path)
 
 
 def test_class_names_that_no_table_can_hold_are_a_problem() -> None:
