@@ -17,6 +17,7 @@ import yaml
 SOURCE = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "workflow_scripts", "profiles", "config", "envs", "requirements.lock")
 STUDY = "study/tiny.yaml"
+OFFLINE = ".offline"  # holds what keeps a project's processes from the network
 MACHINES_OWN = ("costs.parquet", "report.html")
 SAME_BYTES = (".parquet", ".safetensors", ".npy", ".json", ".pdf", ".png", ".csv", ".html", ".tex")
 
@@ -38,7 +39,9 @@ class Project:
     study_file: str = STUDY
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(self.folder / "workflow_scripts"), "COLUMNS": "200"}
+        places = (self.folder / OFFLINE, self.folder / "workflow_scripts")
+        own = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        return {**own, "PYTHONPATH": os.pathsep.join(map(str, places)), "COLUMNS": "200"}
 
     def python(self, *arguments: str) -> list[str]:
         return [sys.executable, *arguments]
@@ -115,6 +118,21 @@ def parse_plan(text: str) -> list[Job]:
     return jobs
 
 
+def started(project: Project) -> int:
+    """Count the Python processes of a project that were kept from the network."""
+    return sum(line.startswith("started") for line in _network_log(project))
+
+
+def attempts(project: Project) -> list[str]:
+    """Return what a project's processes asked of the network; all of it was refused."""
+    return [line for line in _network_log(project) if line.startswith("refused")]
+
+
+def _network_log(project: Project) -> list[str]:
+    log = project.folder / OFFLINE / "network.log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
 def new_project(folder: Path, study_file: str = STUDY) -> Project:
     """Copy what a run needs from the repository, and the tiny studies."""
     folder.mkdir(parents=True)
@@ -125,4 +143,6 @@ def new_project(folder: Path, study_file: str = STUDY) -> Project:
         elif origin.exists():
             shutil.copy2(origin, folder / part)
     shutil.copytree(Path(__file__).parent / "study", folder / "study")
+    (folder / OFFLINE).mkdir()
+    shutil.copy2(Path(__file__).parent / "offline.py", folder / OFFLINE / "sitecustomize.py")
     return Project(folder, study_file)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from heirloom.config import yaml_files
 from heirloom.config.study import Catalogue, Study
 from heirloom.runtime.errors import ConfigError
 
@@ -41,12 +41,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping. Raises ConfigError if the file is absent, is no YAML or holds no mapping."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError("a configuration file is missing", where=str(path), mend="check the path") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"this is no valid YAML: {error}", where=str(path), mend="correct the line named") from error
+    content = yaml_files.read(path)
     if content is None:
         return {}
     if not isinstance(content, dict):

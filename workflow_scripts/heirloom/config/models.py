@@ -6,6 +6,7 @@ same ones. `heirloom.config.load` turns YAML into them, `heirloom.config.schema`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
@@ -22,13 +23,20 @@ def as_number(value: object) -> object:
     """Read a fraction such as "8/255" or "131.0912/255" as a float; leave anything else to pydantic."""
     if isinstance(value, str) and "/" in value:
         try:
-            above, below = (Fraction(part.strip()) for part in value.split("/"))
+            above, below = (_plain_fraction(part.strip()) for part in value.split("/"))
             return float(above / below)
         except ZeroDivisionError:
             raise ValueError("a fraction needs a denominator that is not 0") from None
         except ValueError:
             raise ValueError(f'"{value}" is no fraction such as 8/255') from None
     return value
+
+
+def _plain_fraction(text: str) -> Fraction:
+    """Read a decimal without exponent, which could stand for a number that fills the memory; raises ValueError."""
+    if not re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,18})?", text):
+        raise ValueError(text)
+    return Fraction(text)
 
 
 Ratio = Annotated[float, BeforeValidator(as_number)]

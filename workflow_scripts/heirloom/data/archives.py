@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -31,23 +32,51 @@ DAMAGED = (
     lzma.LZMAError,
     zlib.error,
     EOFError,
-    UnicodeDecodeError,
+    ValueError,  # numbers that are none, texts that cannot be decoded, times that no file can have
+    OverflowError,
+    RuntimeError,  # headers behind headers without end; versions and kinds of compression that are not known
+    MemoryError,  # a decompressor's dictionary
+    struct.error,
+)
+DEEPEST = 64  # folders within folders; published sets have five
+LONGEST_NOTE = 1 << 20  # bytes of a header that carries a long name or other notes; names have 4 KiB at most
+NOTES = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
 )
 RATIO_FLOOR = 1 << 26  # bytes: what unpacks to less than 64 MiB is no bomb, however well it was compressed
 
 
 class _StrictHeader(TarInfo):
-    """A member's header; one that is damaged is an error, where tarfile would take it for the archive's end."""
+    """A member's header; one that is damaged is an error, where tarfile would take it for the archive's end.
+
+    tarfile goes backwards for a size below zero, and round in a circle (CVE-2025-8194, in Python up to 3.11.13); it
+    reads a header's notes into memory, whatever their size.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read one header block; raises ReadError for notes of more than LONGEST_NOTE bytes."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in NOTES and not 0 <= header.size <= LONGEST_NOTE:
+            raise ReadError(f"a header has notes of {header.size} bytes")
+        return header
 
     @classmethod
     def fromtarfile(cls, tarfile: TarFile) -> Self:
         """Read the next header; raises ReadError when there is none before the end of the archive was marked."""
         try:
-            return super().fromtarfile(tarfile)
+            header = super().fromtarfile(tarfile)
         except HeaderError as error:
             if type(error).__name__ == "EOFHeaderError":  # the mark of a proper end; tarfile does not publish the name
                 raise
             raise ReadError(f"no whole header where one must be ({error})") from error
+        if header.size < 0:
+            raise ReadError("a member has fewer than 0 bytes")
+        return header
 
 
 @dataclass(frozen=True)
@@ -99,7 +128,10 @@ class _Gate:
             raise self.refusal(name, "it has an absolute path or one of another system")
         if ".." in PurePosixPath(name).parts:
             raise self.refusal(name, "its path leads out of the archive")
-        return PurePosixPath(name)
+        path = PurePosixPath(name)
+        if len(path.parts) > DEEPEST:
+            raise self.refusal(name, f"it lies more than {DEEPEST} folders deep")
+        return path
 
     def _count(self, name: str, size: int) -> None:
         """Add a member up and compare with the caps."""
@@ -131,8 +163,8 @@ def is_as_named(path: Path, name: str) -> bool:
     if not TAR.search(name):
         return not ZIP.search(name) or zipfile.is_zipfile(path)
     try:
-        with tarfile.open(path) as archive:
-            return all(True for _ in archive)
+        with tarfile.open(path, tarinfo=_StrictHeader) as archive:
+            return all(True for _ in _members(archive))
     except DAMAGED:
         return False
 
@@ -141,8 +173,9 @@ def unpack(archive: Path, into: Path, *, caps: Caps | None = None) -> None:
     """Unpack a tar (plain, gzip, bzip2, xz) or zip archive into a folder, whole or not at all.
 
     The folder may exist and hold other archives' files; a file that is already there is refused. Also refused: absolute
-    paths, "..", links that point out or that a later member lies behind, devices, members that occur twice, encrypted
-    members, and more than `caps` allow. Raises DataError that names the member; then `into` is as it was.
+    paths, "..", links that point out or to a folder, what lies behind a link or more than DEEPEST folders deep, members
+    that occur twice, devices, encrypted members, and more than `caps` allow. Raises DataError that names the member;
+    then `into` is as it was.
     """
     extract = _unzip if ZIP.search(archive.name) else _untar if TAR.search(archive.name) else None
     if extract is None:
@@ -175,7 +208,8 @@ def _damage_is_told(archive: Path) -> Iterator[None]:
         yield
     except DAMAGED as error:
         mend = "delete it and get it again: it is cut short, damaged or no archive"
-        raise DataError(f"{archive.name} cannot be unpacked: {error}", where=str(archive), mend=mend) from error
+        why = str(error) or type(error).__name__
+        raise DataError(f"{archive.name} cannot be unpacked: {why}", where=str(archive), mend=mend) from error
     except OSError as error:
         if error.errno is None:  # the decompressor speaking, not the disk
             raise DataError(f"{archive.name} cannot be unpacked: {error}", where=str(archive)) from error
@@ -187,18 +221,33 @@ def _damage_is_told(archive: Path) -> Iterator[None]:
 def _untar(archive: Path, into: Path, gate: _Gate) -> None:
     """Unpack a tar archive, member by member, through Python's "data" filter as a second guard."""
     with tarfile.open(archive, tarinfo=_StrictHeader) as packed:
-        for member in packed:
+        for member in _members(packed):
             if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
                 raise gate.refusal(member.name, "it is a device or another special file")
-            if member.islnk() and PurePosixPath(member.linkname) not in gate.files:
+            target = PurePosixPath(member.linkname)
+            if member.islnk() and (target not in gate.files or target in gate.links):  # a link moved points elsewhere
                 raise gate.refusal(member.name, "it links to no file that the archive holds before it")
-            gate.admit(member.name, size=member.size, is_folder=member.isdir(), is_link=member.issym())
+            path = gate.admit(member.name, size=member.size, is_folder=member.isdir(), is_link=member.issym())
+            _refuse_alike(into / path, member.name, gate, is_folder=member.isdir())
             try:
                 packed.extract(member, into, filter="data")
             except (tarfile.FilterError, KeyError) as error:
                 raise gate.refusal(member.name, f"it is unsafe ({error})") from error
         _read_on(packed)
     _refuse_links_out(gate, into)
+
+
+def _members(packed: TarFile) -> Iterator[TarInfo]:
+    """Yield the members, keeping none: tarfile remembers them all, a KiB for a header that packs to a few bytes."""
+    while member := packed.next():
+        packed.members.clear()  # type: ignore[attr-defined]
+        yield member
+
+
+def _refuse_alike(path: Path, name: str, gate: _Gate, *, is_folder: bool) -> None:
+    """Refuse a member whose name the disk takes for another's: some disks do not tell capitals or accents apart."""
+    if os.path.lexists(path) and not (is_folder and path.is_dir()):
+        raise gate.refusal(name, "this disk does not tell its name from another member's")
 
 
 def _read_on(packed: TarFile) -> None:
@@ -211,15 +260,20 @@ def _read_on(packed: TarFile) -> None:
 
 
 def _refuse_links_out(gate: _Gate, into: Path) -> None:
-    """Follow each link to its end, which the filter judges by name alone, and refuse it unless that lies inside."""
+    """Follow each link to its end, which the filter judges by name alone, and refuse it unless a file inside is there.
+
+    A few links to folders, each in the other, make as many paths as one likes.
+    """
     root = into.resolve()
     for link in sorted(gate.links):
         try:
-            inside = (into / link).resolve(strict=True).is_relative_to(root)
-        except (OSError, RuntimeError):  # to nowhere, in a circle, or too long to follow
-            inside = False
-        if not inside:
+            end = (into / link).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):  # to nowhere, in a circle, or too long to follow
+            end = root.parent
+        if not end.is_relative_to(root):
             raise gate.refusal(link.as_posix(), "it is a link that does not end inside the archive")
+        if end.is_dir():
+            raise gate.refusal(link.as_posix(), "it is a link to a folder")
 
 
 def _unzip(archive: Path, into: Path, gate: _Gate) -> None:
@@ -232,6 +286,7 @@ def _unzip(archive: Path, into: Path, gate: _Gate) -> None:
             if member.flag_bits & 0x1:
                 raise gate.refusal(member.filename, "it is encrypted")
             path = into / gate.admit(member.filename, size=member.file_size, is_folder=member.is_dir())
+            _refuse_alike(path, member.filename, gate, is_folder=member.is_dir())
             if member.is_dir():
                 path.mkdir(parents=True, exist_ok=True)
                 continue

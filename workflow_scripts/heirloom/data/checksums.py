@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import Field, StringConstraints, ValidationError
 
+from heirloom.config import yaml_files
 from heirloom.config.models import RemoteFile, Strict
 from heirloom.runtime.errors import ConfigError, DataError, StorageError
 from heirloom.runtime.files import atomic_path, sha256_of
@@ -91,11 +91,12 @@ def recorded(name: str, record: Path | None) -> Recorded | None:
     if record is None or not record.is_file():
         return None
     try:
-        entries = yaml.safe_load(record.read_text(encoding="utf-8")) or {}
+        entries = yaml_files.read(record) or {}
         return None if name not in entries else Recorded.model_validate(entries[name])
-    except (yaml.YAMLError, ValidationError, TypeError) as error:
+    except (ConfigError, ValidationError, TypeError) as error:
         mend = "correct the line, or delete it to record the file anew"
-        raise ConfigError(f"the record of {name} cannot be read: {error}", where=str(record), mend=mend) from error
+        why = error.what if isinstance(error, ConfigError) else error
+        raise ConfigError(f"the record of {name} cannot be read: {why}", where=str(record), mend=mend) from error
 
 
 def write_down(path: Path, name: str, address: str, *, record: Path, guard: Path) -> None:

@@ -30,6 +30,7 @@ ATTEMPTS = 4  # for each address
 PAUSE = 2.0  # seconds before the second attempt, doubled for each further one
 TIMEOUT = 60.0  # seconds without a byte
 CHUNK = 1 << 20
+DIGITS = 18  # of a file's bytes
 COMMON = frozenset({".txt"})  # suffixes of files whose names do not tell a data set
 PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 451})
 
@@ -310,7 +311,7 @@ def _start_of(answer: Any, begun: int) -> int:
     """Return where in the file an answer starts: at `begun`, or at 0 when the server ignores ranges."""
     if answer.status == 206:
         stated = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-        if stated is None or int(stated[1]) != begun:
+        if stated is None or (stated[1].lstrip("0") or "0") != str(begun):
             raise _BrokenError("the server sent another part than asked for")
         return begun
     if begun:
@@ -321,7 +322,7 @@ def _start_of(answer: Any, begun: int) -> int:
 def _total_of(headers: Message, begun: int) -> int:
     """Return the whole file's length; -1 when the server does not say."""
     length = headers.get("Content-Length", "")
-    return begun + int(length) if length.isdecimal() else -1
+    return begun + int(length) if length.isdecimal() and len(length) <= DIGITS else -1
 
 
 def _validator_of(headers: Message) -> str:
@@ -357,7 +358,7 @@ def _ask(url: str, headers: Mapping[str, str], partial: Path) -> Any:
             _forget(partial)  # it has no such bytes: the file changed
         kind = _RefusedError if error.code in PERMANENT else _BrokenError
         raise kind(f"the server answers {error.code} {error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: it redirects to no address
         reason = getattr(error, "reason", None) or error
         raise _BrokenError(f"no answer ({reason or type(error).__name__})") from error
 

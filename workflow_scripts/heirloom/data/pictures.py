@@ -6,7 +6,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -25,11 +25,19 @@ UNREADABLE = (
     EOFError,
     IndexError,
     TypeError,
+    KeyError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
+# Other kinds are not looked at, whatever a file's name says: PIL runs a program of its own for some (EPS).
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 
 
@@ -53,7 +61,7 @@ class Decoder:
 
     def decode(self, samples: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:
         """Yield uint8 (size, size, 3), R, G, B, for each sample; black for one that cannot be read (see `problems`)."""
-        with _bombs_are_errors():
+        with bombs_are_errors():
             for sample in samples:
                 try:
                     image, regions, picture = _prepared(sample, self.size, self.fit)
@@ -91,7 +99,12 @@ def _prepared(sample: Sample, size: int, fit: str) -> tuple[NDArray[np.uint8], d
 
 def _opened(sample: Sample) -> Image.Image:
     """Open a picture: the file, or the pixels of one among many in a file."""
-    return Image.open(sample.path) if sample.pixels is None else Image.fromarray(sample.pixels)
+    return open_picture(sample.path) if sample.pixels is None else Image.fromarray(sample.pixels)
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Open a picture of one of FORMATS; its pixels are read when they are asked for. Raises one of UNREADABLE."""
+    return Image.open(path, formats=FORMATS)
 
 
 def _inside(box: Box, picture: tuple[int, int], *, cut: bool) -> Box:
@@ -130,7 +143,7 @@ _WINDOWS: Mapping[str, Callable[[tuple[int, int]], Box]] = MappingProxyType(
 
 
 @contextmanager
-def _bombs_are_errors() -> Iterator[None]:
+def bombs_are_errors() -> Iterator[None]:
     """Refuse pictures with so many pixels that PIL suspects an attack, where PIL would only warn."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -141,8 +154,9 @@ def _reason(error: BaseException, path: Path) -> str:
     """Say in few words why a picture cannot be used."""
     if isinstance(error, FileNotFoundError):
         return "missing"
-    if path.is_file() and not path.stat().st_size:
-        return "empty"
+    with suppress(OSError, ValueError):  # of a name that no disk takes
+        if path.is_file() and not path.stat().st_size:
+            return "empty"
     if isinstance(error, UnidentifiedImageError):
         return "no picture that can be recognised"
     return str(error) or type(error).__name__

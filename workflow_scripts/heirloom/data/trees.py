@@ -41,7 +41,8 @@ def remove(path: Path) -> None:
 def describe(folder: Path) -> dict[str, object]:
     """Say how many files lie at or below a folder, their bytes, and a digest of their sorted relative names and sizes.
 
-    Links to folders are followed; hidden files and folders (which file managers leave) are not counted.
+    Links to folders are followed, but no folder is looked at twice; hidden files and folders (which file managers
+    leave) are not counted.
     """
     sizes = {name: path.stat().st_size for name, path in _files(folder)}
     return {"files": len(sizes), "bytes": sum(sizes.values()), "digest": _digest(sizes)}
@@ -59,8 +60,17 @@ def _digest(facts: Mapping[str, object]) -> str:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield each file below a folder that is not hidden, with its relative name."""
+    """Yield each file below a folder that is not hidden, with its relative name.
+
+    A folder that several links lead to is taken once, by the first name: links in a circle have no end.
+    """
+    seen: set[str] = set()
     for where, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        real = os.path.realpath(where)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = (Path(where, name) for name in names if not name.startswith("."))
         yield from ((path.relative_to(folder).as_posix(), path) for path in paths)

@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from heirloom.config.models import Trigger
+from heirloom.data.pictures import UNREADABLE, bombs_are_errors, open_picture
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.seeds import derive_seed
 
@@ -37,9 +37,9 @@ class Patch:
 def load_trigger(image: Path, trigger: Trigger) -> Patch:
     """Read a trigger's picture; a picture without alpha is opaque. Raises DataError when it cannot be read."""
     try:
-        with Image.open(image) as opened:
+        with bombs_are_errors(), open_picture(image) as opened:
             pixels = np.asarray(opened.convert("RGBA"), dtype=np.float32) / 255
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         mend = "give a PNG with an alpha channel, path relative to the project"
         raise DataError(f"the trigger's picture cannot be read: {error}", where=str(image), mend=mend) from error
     return Patch(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), trigger.placement, trigger.side)

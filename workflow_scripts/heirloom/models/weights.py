@@ -22,8 +22,13 @@ WEIGHTS = "weights.safetensors"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module")
 _PREFIXES = ("module.", "model.")
 _SHOWN = 8
+_NUMBERS = frozenset(
+    {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+    | {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+)
 _SAME_NORMALISATION = 1e-3  # papers round the same numbers to two, three or four places
 _MEND = "in a place you trust, load it and save its state_dict with safetensors; then name that file"
+_MEND_DAMAGED = "get the file again from its owner's page: it is cut short, damaged or no weight file"
 _MEND_PICKLE = (
     "a pickle of NumPy arrays, such as VGGFace2's resnet50_ft_weight.pkl, belongs to the body vggface2-resnet50: its"
     " network is not torchvision's, although the names of its weights are"
@@ -80,7 +85,12 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], *, where: str) ->
             for name, value in own.items()
             if name in state and state[name].shape != value.shape
         ],
-        "not finite": [name for name, value in state.items() if name in own and not torch.isfinite(value).all()],
+        "not finite": [
+            name
+            for name, value in state.items()
+            # only of the right shape: a file can show a few numbers as an array of any size
+            if name in own and value.shape == own[name].shape and not torch.isfinite(value).all()
+        ],
     }
     found = [f"{kind}: {_some(names)}" for kind, names in faults.items() if names]
     if found:
@@ -103,10 +113,13 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
 
     Nothing in the file is run (`weights_only`). A state wrapped in a checkpoint ("state_dict", "model", ...) and the
     prefixes that wrappers leave on every name ("module.", "model.") are unwrapped. Raises WeightsError for a file that
-    holds code, no state dict, or is cut.
+    holds code, no state dict, tensors that are no plain arrays (sparse, quantised), or is cut.
     """
     content: object = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     state = _unwrapped(content)
+    odd = [name for name, value in state.items() if not _is_plain(value)]
+    if odd:
+        raise WeightsError(f"this file holds tensors of a kind of their own: {_some(odd)}", where=str(path), mend=_MEND)
     if not state:
         raise WeightsError("this file holds no state dict", where=str(path), mend="save model.state_dict() to a file")
     return _without_prefixes(state)
@@ -123,10 +136,11 @@ def written_for(path: Path) -> Body | None:
         with safe_open(path, framework="pt") as content:
             note = (content.metadata() or {}).get("heirloom")
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"this is no readable safetensors file: {error}", where=str(path)) from error
+        what = f"this is no readable safetensors file: {error}"
+        raise WeightsError(what, where=str(path), mend=_MEND_DAMAGED) from error
     try:
         return Body.model_validate(json.loads(note)["body"]) if note else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None  # somebody else's note under the same key
 
 
@@ -179,7 +193,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"this is no readable safetensors file: {error}", where=str(path)) from error
+        what = f"this is no readable safetensors file: {error}"
+        raise WeightsError(what, where=str(path), mend=_MEND_DAMAGED) from error
 
 
 def _read_pickle(path: Path) -> object:
@@ -189,9 +204,15 @@ def _read_pickle(path: Path) -> object:
     except pickle.UnpicklingError as error:
         what = "this file holds more than tensors (it could run code) or is no weight file"
         raise WeightsError(what, where=str(path), mend=of_arrays or _MEND) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
+    except Exception as error:  # which ones a reader of damaged pickles raises, torch does not say
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"this is no readable weight file: {first}", where=str(path), mend=of_arrays) from error
+        what = f"this is no readable weight file: {first}"
+        raise WeightsError(what, where=str(path), mend=of_arrays or _MEND_DAMAGED) from error
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Tell whether a tensor is an array of numbers in memory, as any operation expects."""
+    return value.layout == torch.strided and value.device.type == "cpu" and value.dtype in _NUMBERS
 
 
 def _unwrapped(content: object) -> dict[str, Tensor]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+
+# What a terminal obeys, or no log can hold: names of foreign files are shown in messages.
+_ESCAPES: Mapping[int, str] = MappingProxyType(
+    {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+)
 
 
 class HeirloomError(Exception):
     """An error whose text is enough to mend it, so it is shown without a traceback.
 
-    `what` is one sentence, `where` names the file, key or member it concerns, `mend` says what to do.
+    `what` is one sentence, `where` names the file, key or member it concerns, `mend` says what to do. Control
+    characters, which names of foreign files may hold, are shown as escapes.
     """
 
     def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
@@ -23,7 +31,7 @@ class HeirloomError(Exception):
             lines.append(f"  where: {self.where}")
         if self.mend:
             lines.append(f"  to mend: {self.mend}")
-        return "\n".join(lines)
+        return "\n".join(lines).translate(_ESCAPES).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class ConfigError(HeirloomError):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 METADATA_KEY = b"heirloom"
 _FORBIDDEN = "give yourself the right to read this, or to write it if it is a result, then run again"
+_ENTRY = frozenset({"file", "sha256", "bytes"})
 _ROOM = 1 << 16  # bytes: a disk with less free than this is full
 _ADVICE = {
     errno.ENOSPC: "free some space on this disk, then run again",
@@ -125,7 +126,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DamagedFileError(path, found="the file is missing") from error
-    except ValueError as error:  # no UTF-8, or no JSON
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or nested without end
         raise DamagedFileError(path, found=f"no JSON: {error}") from error
 
 
@@ -175,7 +176,7 @@ def verify_card(card_path: Path, *names: str) -> dict[str, Any]:
 def _named(card: dict[str, Any], name: str, *, card_path: Path) -> dict[str, Any]:
     """Find a file's entry by its name or relative path."""
     for key, entry in card["files"].items():
-        if not isinstance(entry, dict) or not {"file", "sha256", "bytes"} <= entry.keys():
+        if not isinstance(entry, dict) or not isinstance(entry.get("file"), str) or not entry.keys() >= _ENTRY:
             raise DamagedFileError(card_path, found=f"the entry of {key!r} is incomplete")
         if name in (key, entry["file"]):
             return entry

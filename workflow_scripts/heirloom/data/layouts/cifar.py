@@ -160,7 +160,13 @@ def _pickled(path: Path, edition: Edition) -> _Batches:
     if shape != (count, VALUES):
         what = f"a file of {edition.title} does not hold `data` with {VALUES} values for each of its labels"
         raise DataError(what, where=str(path), mend=MEND)
-    return _Batches(_pictures(np.asarray(data, dtype=np.uint8)), np.asarray(labels, dtype=np.int64))
+    try:
+        numbers = np.asarray(labels, dtype=np.int64)
+    except OverflowError as error:
+        raise DataError(
+            f"a file of {edition.title} has a label of too many digits", where=str(path), mend=MEND
+        ) from error
+    return _Batches(_pictures(np.asarray(data, dtype=np.uint8)), numbers)
 
 
 def _binary(path: Path, edition: Edition) -> _Batches:

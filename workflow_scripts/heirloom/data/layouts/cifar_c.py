@@ -6,8 +6,10 @@ CIFAR-10-C/labels.npy      their labels, 50000 or once 10000
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,19 @@ from heirloom.runtime.errors import DataError
 
 TITLE = "CIFAR-C"
 LABELS = "labels.npy"
+# What numpy's reader raises on a damaged head, which it reads as Python would.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    SyntaxError,
+    TypeError,
+    MemoryError,
+    RecursionError,
+    TokenError,
+    struct.error,
+)
 
 
 def read(root: Path, *, kinds: Sequence[str], test: Part, rows: NDArray[np.integer]) -> Opener:
@@ -51,6 +66,8 @@ def read(root: Path, *, kinds: Sequence[str], test: Part, rows: NDArray[np.integ
 def _check_order(path: Path, test: Part) -> None:
     """Compare the labels with those of the test part, for every severity."""
     labels = _mapped(path)
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"the labels are {labels.dtype}, no whole numbers", where=str(path), mend=MEND)
     if labels.ndim != 1 or len(labels) not in (len(test), SEVERITIES * len(test)):
         what = f"there are {labels.shape} labels, but the test part has {len(test)} images"
         refuse_others(what, where=path)
@@ -72,9 +89,9 @@ def _images(path: Path, test: Part) -> NDArray[np.uint8]:
 
 
 def _mapped(path: Path) -> NDArray[np.generic]:
-    """Map an array of numbers."""
+    """Map an array of numbers, and nothing else that numpy would take for one: an archive of arrays, a pickle."""
     try:
-        array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
+    except UNREADABLE as error:
         raise DataError(f"an array of corrupted images cannot be read: {error}", where=str(path), mend=MEND) from error
     return array

@@ -29,6 +29,7 @@ from heirloom.data.layouts.listing import (
     listing,
     pictures,
     subfolders,
+    whole_number,
 )
 
 TITLE = "CUB-200-2011"
@@ -86,13 +87,14 @@ def _numbered(table: Path, problems: list[str]) -> Numbered:
     """Read a list that starts each line with a number, and report lines that do not, or repeat one."""
     rows: Numbered = {}
     for line in lines(table, title=TITLE):
-        number, _, rest = line.partition(" ")
-        if not number.isdecimal() or not rest.strip():
-            problems.append(f"{table}: {line!r} is no number and its value")
-        elif int(number) in rows:
+        text, _, rest = line.partition(" ")
+        number = whole_number(text)
+        if number is None or not rest.strip():
+            problems.append(f"{table}: {line[:80]!r} is no number and its value")
+        elif number in rows:
             problems.append(f"{table}: {number} is listed twice")
         else:
-            rows[int(number)] = rest.strip()
+            rows[number] = rest.strip()
     return rows
 
 
@@ -126,9 +128,9 @@ def _value(table: Numbered, number: int, name: str) -> str:
 def _class_of(number: int, folder: str, lists: _Lists) -> int:
     """Return a picture's class id, on which its line and its folder agree."""
     text = _value(lists.labels, number, LABEL_LIST)
-    class_id = int(text) if text.isdecimal() else -1
-    if class_id not in lists.classes:
-        raise _UnusableError(f"{LABEL_LIST} says class {text!r}, which {CLASS_LIST} does not name")
+    class_id = whole_number(text)
+    if class_id is None or class_id not in lists.classes:
+        raise _UnusableError(f"{LABEL_LIST} says class {text[:80]!r}, which {CLASS_LIST} does not name")
     if lists.classes[class_id] != folder:
         raise _UnusableError(f"{LABEL_LIST} says class {lists.classes[class_id]}, its folder {folder}")
     return class_id

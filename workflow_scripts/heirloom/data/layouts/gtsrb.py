@@ -16,7 +16,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from heirloom.data.layouts.listing import Listing, Sample, find_folder, listing, pictures
+from heirloom.data.layouts.listing import (
+    Listing,
+    Sample,
+    find_folder,
+    is_plain_name,
+    listing,
+    pictures,
+    whole_number,
+)
 from heirloom.runtime.errors import DataError
 
 TRAINING = "Final_Training/Images"
@@ -121,7 +129,8 @@ def _training(folder: Path, class_id: int, labels: Mapping[int, int], problems: 
 def _test(folder: Path, labels: Mapping[int, int], problems: list[str]) -> Iterator[Sample]:
     """Yield the test samples."""
     for path, row in _listed(folder / TEST, _test_list(folder), problems):
-        label = labels.get(int(row["ClassId"])) if row["ClassId"].isdecimal() else None
+        class_id = whole_number(row["ClassId"])
+        label = None if class_id is None else labels.get(class_id)
         if label is None:
             problems.append(f"{path}: its list says class {row['ClassId']!r}, which the training part does not have")
             continue
@@ -143,9 +152,12 @@ def _test_list(folder: Path) -> Path:
 
 
 def _listed(folder: Path, table: Path, problems: list[str]) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Yield each row of a list with its picture, and report the pictures of the folder that no row names."""
+    """Yield each row of a list with its picture; report names that lead elsewhere, and pictures that no row names."""
     unlisted = set(pictures(folder, ".ppm"))
     for row in _rows(table):
+        if not is_plain_name(row["Filename"]):
+            problems.append(f"{table}: {row['Filename'][:80]!r} is no picture's name")
+            continue
         path = folder / row["Filename"]
         unlisted.discard(path)
         yield path, row
@@ -157,7 +169,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, delimiter=";", restval=""))
-    except (FileNotFoundError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         mend = "unpack the data set again"
         raise DataError("a list of GTSRB is missing or unreadable", where=str(table), mend=mend) from error
     missing = [column for column in COLUMNS if column not in (rows[0] if rows else {})]

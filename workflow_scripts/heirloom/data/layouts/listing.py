@@ -16,6 +16,7 @@ from heirloom.runtime.errors import DataError
 Box = tuple[float, float, float, float]
 SEARCH_DEPTH = 3
 OFFICIAL = "official"
+LONGEST_NAME = 255  # bytes, on the usual disks
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,21 @@ def listing(
 
     Samples that share an identifier, and names that no table can hold, join the problems.
     """
+    names = tuple(classes)
     ordered = sorted(samples, key=lambda sample: (sample.part, sample.identifier))
     seen: set[str] = set()
-    found = list(problems)
+    found = [*problems, *(f"{name}: the class's name is no UTF-8: rename it" for name in names if not _is_utf8(name))]
     for sample in ordered:
         if sample.identifier in seen:
             found.append(f"{sample.path}: listed twice")
         seen.add(sample.identifier)
-        if _printable(sample.identifier) != sample.identifier:
+        if not _is_utf8(sample.identifier):
             found.append(f"{sample.path}: its name is no UTF-8: rename it")
-    return Listing(tuple(classes), tuple(ordered), tuple(map(_printable, found)), test_split)
+    return Listing(names, tuple(ordered), tuple(map(_printable, found)), test_split)
+
+
+def _is_utf8(text: str) -> bool:
+    return _printable(text) == text
 
 
 def _printable(text: str) -> str:
@@ -142,17 +148,29 @@ def lines(path: Path, *, title: str) -> list[str]:
     mend = "unpack the data set again"
     try:
         found = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a name that no disk takes, or no UTF-8
         raise DataError(f"a list of {title} is missing or unreadable", where=str(path), mend=mend) from error
     if not found:
         raise DataError(f"a list of {title} is empty", where=str(path), mend=mend)
     return found
 
 
+def is_plain_name(text: str) -> bool:
+    """Tell whether a text of a list can be the name of an entry of a folder: no path, and short enough for any disk."""
+    if text in ("", ".", "..") or len(text.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
+        return False
+    return not any(mark in text for mark in ("/", "\\", "\0"))
+
+
+def whole_number(text: str) -> int | None:
+    """Return the whole number from 0 that a text of a list is, with nine digits at most; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
 def class_and_picture(entry: str) -> tuple[str, str] | None:
     """Split a list's "class/picture"; None for anything else, such as a path that leads elsewhere."""
     match entry.replace("\\", "/").split("/"):
-        case [folder, picture] if not {folder, picture} & {"", ".", ".."}:
+        case [folder, picture] if is_plain_name(folder) and is_plain_name(picture):
             return folder, picture
     return None
 

@@ -22,8 +22,9 @@ from heirloom.runtime.errors import DataError
 MEND = "download or unpack the data set's MATLAB files again"
 HEADER_BYTES = 128
 ORDERS: Mapping[bytes, str] = MappingProxyType({b"\x00\x01IM": "<", b"\x01\x00MI": ">"})  # version and byte order
-MOST_BYTES = 1 << 26  # of an unpacked list: the largest published one takes about 3 MiB
+MOST_BYTES = 1 << 24  # of an unpacked list: the largest published one takes about 3 MiB
 
+DIMENSIONS = 32
 MATRIX, COMPRESSED = 14, 15
 NUMBERS: Mapping[int, str] = MappingProxyType(
     {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -145,6 +146,8 @@ def _variable(matrix: memoryview, order: str) -> _Variable:
     (_, flags), (_, shape), (_, name), *content = [*_elements(matrix, order), *absent]
     if len(flags) < 8 or not shape or len(shape) % 4:
         raise _WrongError("a variable has no class or no shape")
+    if len(shape) > 4 * DIMENSIONS:
+        raise _WrongError(f"a variable has more than {DIMENSIONS} dimensions")
     word = int(np.frombuffer(flags[:4], f"{order}u4")[0])
     sizes = tuple(int(size) for size in np.frombuffer(shape, f"{order}i4"))
     return _Variable(bytes(name).decode("latin-1"), word & 0xFF, bool(word & COMPLEX), sizes, tuple(content), order)

@@ -18,7 +18,17 @@ from types import MappingProxyType
 from typing import Literal
 
 from heirloom.data.layouts import voc
-from heirloom.data.layouts.listing import Box, Listing, Sample, Spelling, find_folder, lines, listing, pictures
+from heirloom.data.layouts.listing import (
+    Box,
+    Listing,
+    Sample,
+    Spelling,
+    find_folder,
+    is_plain_name,
+    lines,
+    listing,
+    pictures,
+)
 from heirloom.runtime.errors import DataError
 
 TITLE = "Stanford 40 Actions"
@@ -60,7 +70,7 @@ def _actions(table: Path) -> list[str]:
     """Read the names of the actions, which are parts of the lists' names, in sorted order."""
     words = [line.split()[0] for line in lines(table, title=TITLE)]
     names = sorted(words[words[0] == HEADER :])
-    wrong = [name for name in names if Path(name).name != name]
+    wrong = [name[:80] for name in names if not is_plain_name(name)]
     repeated = [one for one, two in pairwise(names) if one == two]
     if wrong or repeated or len(names) < 2:
         what = f"{', '.join(wrong or repeated)}: no name, or named twice" if wrong or repeated else "fewer than two"
@@ -71,8 +81,8 @@ def _actions(table: Path) -> list[str]:
 def _pictures(table: Path, problems: list[str]) -> Iterator[str]:
     """Yield the pictures of a list, and report lines that lead elsewhere."""
     for line in lines(table, title=TITLE):
-        if Path(line.replace("\\", "/")).name != line:
-            problems.append(f"{table}: {line!r} is no picture's name")
+        if not is_plain_name(line):
+            problems.append(f"{table}: {line[:80]!r} is no picture's name")
         else:
             yield line
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from heirloom.data.layouts.listing import Listing, Sample, find_folder, lines, listing, pictures
+from heirloom.data.layouts.listing import Listing, Sample, find_folder, is_plain_name, lines, listing, pictures
 
 TITLE = "Tiny-ImageNet"
 CLASS_LIST = "wnids.txt"
@@ -28,9 +28,11 @@ def read(root: Path) -> Listing:
     that cannot be used are the listing's `problems`.
     """
     folder = find_folder(root, marks=(CLASS_LIST, "train", "val"), title=TITLE)
-    ids = sorted(set(lines(folder / CLASS_LIST, title=TITLE)))
+    listed = set(lines(folder / CLASS_LIST, title=TITLE))
+    ids = sorted(filter(is_plain_name, listed))
     labels = {wnid: label for label, wnid in enumerate(ids)}
-    problems = [
+    problems = [f"{folder / CLASS_LIST}: {line[:80]!r} is no folder's name" for line in sorted(listed - labels.keys())]
+    problems += [
         f"{path}: a training folder that {CLASS_LIST} does not name"
         for path in sorted((folder / "train").iterdir())
         if path.is_dir() and path.name not in labels and not path.name.startswith(".")
@@ -61,6 +63,9 @@ def _test(folder: Path, labels: Mapping[str, int], problems: list[str]) -> Itera
     unlisted = set(pictures(folder / "val" / "images", *SUFFIXES))
     for line in lines(folder / TEST_LIST, title=TITLE):
         name, wnid, *_ = [*line.split("\t"), ""]
+        if not is_plain_name(name):
+            problems.append(f"{folder / TEST_LIST}: {name[:80]!r} is no picture's name")
+            continue
         path = folder / "val" / "images" / name
         unlisted.discard(path)
         if wnid not in labels:

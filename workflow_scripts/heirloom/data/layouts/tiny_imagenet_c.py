@@ -13,11 +13,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from heirloom.data.layouts.corrupted import MEND, Opener, file_name, refuse_absent, refuse_others, refuse_size
 from heirloom.data.layouts.listing import levels, pictures, subfolders
-from heirloom.data.pictures import UNREADABLE
+from heirloom.data.pictures import UNREADABLE, bombs_are_errors, open_picture
 from heirloom.data.store import Part
 from heirloom.runtime.errors import DataError
 
@@ -73,9 +72,8 @@ def _matched(found: Mapping[str, tuple[int, Path]], name: str, label: int, folde
 def _decoded(path: Path, test: Part) -> NDArray[np.uint8]:
     """Read one picture."""
     try:
-        with Image.open(path) as opened:
-            pixels = np.asarray(opened.convert("RGB"))
+        with bombs_are_errors(), open_picture(path) as opened:
+            refuse_size((opened.height, opened.width), test, title=TITLE, where=path)
+            return np.asarray(opened.convert("RGB"))
     except UNREADABLE as error:
         raise DataError(f"a corrupted picture cannot be read: {error}", where=str(path), mend=MEND) from error
-    refuse_size(pixels.shape[:2], test, title=TITLE, where=path)
-    return pixels

@@ -74,9 +74,8 @@ def _people_list(folder: Path) -> Path:
 
 def _training_people(table: Path, problems: list[str]) -> Iterator[tuple[str, str]]:
     """Yield number and name of each training person, in the list's order; blanks follow its commas."""
-    rows = csv.reader(lines(table, title=TITLE), skipinitialspace=True)
     seen: set[str] = set()
-    for row in rows:
+    for number, row in _rows(table):
         match [field.strip() for field in row]:
             case ["Class_ID", *_]:
                 continue
@@ -85,7 +84,17 @@ def _training_people(table: Path, problems: list[str]) -> Iterator[tuple[str, st
                 if flag == "1":
                     yield person, name
             case _:
-                problems.append(f"{table}: line {rows.line_num} is no further person: {', '.join(row)[:80]!r}")
+                problems.append(f"{table}: line {number} is no further person: {', '.join(row)[:80]!r}")
+
+
+def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of the list with their lines' numbers; raises DataError for a list with an endless field."""
+    rows = csv.reader(lines(table, title=TITLE), skipinitialspace=True)
+    try:
+        yield from ((rows.line_num, row) for row in rows)
+    except csv.Error as error:
+        mend = "put the owners' list there again"
+        raise DataError(f"the list of {TITLE} cannot be read: {error}", where=str(table), mend=mend) from error
 
 
 def _told_apart(people: Mapping[str, str]) -> list[str]:

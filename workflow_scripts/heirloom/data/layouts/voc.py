@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from heirloom.data.layouts.listing import Box
 
+LARGEST = 1 << 20  # bytes of a file; published ones have some thousand
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -16,9 +17,12 @@ def region(path: Path, name: str) -> dict[str, Box]:
     The numbers are taken as edges: whether an owner counts from 0 or 1 is not told. Raises ValueError that says why
     there is none.
     """
-    if not path.is_file():
-        raise ValueError(f"no annotation: {path} is missing")
-    boxes = _boxes(path)
+    try:
+        boxes = _boxes(path)
+    except FileNotFoundError as error:
+        raise ValueError(f"no annotation: {path} is missing") from error
+    except OSError as error:
+        raise ValueError(f"no annotation: {path} cannot be read ({error})") from error
     if not boxes:
         raise ValueError(f"no annotation: {path} has no object with a box")
     left, top, right, bottom = zip(*boxes, strict=True)
@@ -26,11 +30,14 @@ def region(path: Path, name: str) -> dict[str, Box]:
 
 
 def _boxes(path: Path) -> list[Box]:
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST or b"\0" in content:
+        raise ValueError(f"no annotation: {path} has more than {LARGEST} bytes, or is in UTF-16 or UTF-32")
     if b"<!ENTITY" in content or b"<!DOCTYPE" in content:
         raise ValueError(f"no annotation: {path} defines entities, which no published one does")
     try:
-        # without entities there is nothing in a file that grows
+        # Without entities there is nothing in a file that grows, and in every encoding that is left they would show.
         found = ElementTree.fromstring(content).iterfind("object/bndbox")  # noqa: S314
         return [_box(element) for element in found]
     except (ElementTree.ParseError, ValueError) as error:

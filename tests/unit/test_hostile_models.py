@@ -1,0 +1,235 @@
+"""Weights, studies, records, cards and answers of servers that are damaged or meant to harm."""
+
+from __future__ import annotations
+
+import io
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save
+from torch import nn
+
+from heirloom.config import yaml_files
+from heirloom.config.load import load_catalogue, read_yaml
+from heirloom.config.models import RemoteFile
+from heirloom.data.checksums import recorded
+from heirloom.data.fetch import obtain
+from heirloom.models.weights import load_state, read_foreign, written_for
+from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError, WeightsError
+from heirloom.runtime.files import verify_card, write_card
+from heirloom.runtime.pickles import read_arrays
+from tests.server import Place, Server, running
+from tests.unit.face_network import of_python2
+from tests.unit.hostile import bounded, check_words, damaged, misworded
+
+NETWORK = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+
+def _saved(content: object, **options: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file, **options)
+    return file.getvalue()
+
+
+FILES = {
+    "a.pth": _saved(NETWORK.state_dict()),
+    "b.pth": _saved({"state_dict": NETWORK.state_dict(), "epoch": 3}),
+    "old.pth": _saved(NETWORK.state_dict(), _use_new_zipfile_serialization=False),
+    "a.safetensors": save(
+        dict(NETWORK.state_dict()), metadata={"heirloom": json.dumps({"body": {"name": "resnet18"}})}
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_weight_file_fits_or_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+    def load() -> None:
+        written_for(path)
+        load_state(network, read_foreign(path), where=str(path))
+
+    path.write_bytes(FILES[name])
+    load()
+
+    @bounded(60)
+    @given(damaged(FILES[name]))
+    def try_out(content: bytes) -> None:
+        path.write_bytes(content)
+        try:
+            load()
+        except WeightsError as error:
+            check_words(error)
+
+    try_out()
+
+
+HUGE = torch.zeros(1).expand(1 << 20, 1 << 20)  # four bytes that are shown as 4 TiB
+ODD = {
+    "of another size": HUGE,
+    "sparse": torch.eye(4).to_sparse(),
+    "of compressed rows": torch.eye(4).to_sparse_csr(),
+    "quantised": torch.quantize_per_tensor(torch.eye(4), 0.1, 0, torch.qint8),
+    "on no device": torch.zeros(4, device="meta"),
+    "of eight bits": torch.zeros(4).to(torch.float8_e4m3fn),
+    "complex": torch.zeros(4, dtype=torch.complex64),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ODD)
+def test_tensors_that_are_no_plain_arrays_of_the_right_shape_are_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({**NETWORK.state_dict(), "0.bias": ODD[kind]}, path)
+    with pytest.raises(WeightsError, match=r"of a kind of their own: 0\.bias|of another shape: 0\.bias"):
+        load_state(nn.Sequential(*NETWORK), read_foreign(path), where=str(path))
+
+
+def test_a_note_that_nests_without_end_is_somebody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(save(dict(NETWORK.state_dict()), metadata={"heirloom": "[" * 100_000}))
+    assert written_for(path) is None
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_damaged_pickle_of_arrays_is_read_or_refused(tmp_path: Path, protocol: int) -> None:
+    import pickle
+
+    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.arange(4)}
+    path = tmp_path / "a.pkl"
+    content = pickle.dumps(arrays, protocol=protocol) if protocol > 2 else of_python2(arrays, 2)
+
+    @bounded(150)
+    @given(damaged(content))
+    def try_out(harmful: bytes) -> None:
+        path.write_bytes(harmful)
+        try:
+            found = read_arrays(path, mend="get it again")
+        except WeightsError as error:
+            check_words(error)
+            return
+        assert sum(array.nbytes for array in found.values()) <= 2 * len(harmful)
+
+    try_out()
+
+
+# -- studies, records, cards -------------------------------------------------------------------------------------------
+
+DOCUMENTS = [
+    b"a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+    + b"".join(b"%c: &%c [%s]\n" % (two, two, b", ".join([b"*%c" % one] * 10)) for one, two in pairwise(b"abcdefghij")),
+    b"a: &a [*a]\n",
+    b"a: &a {b: *a}\n",
+    b"a: " + b"[" * 600,
+    b"a: 2024-13-45\n",
+    b"a: !!int x\n",
+    b"a: !!bool x\n",
+    b"a: !!timestamp x\n",
+    b"a: !!python/object/apply:os.system [true]\n",
+    b"? [a, b]\n: c\n",
+    b"? {a: b}\n: c\n",
+    b"a: \xff\xfe\n",
+    b"a: \x00\n",
+    b"<<: x\n",
+]
+
+
+@pytest.mark.parametrize("content", DOCUMENTS, ids=range(len(DOCUMENTS)))
+def test_yaml_that_harms_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as refused:
+        read_yaml(path)
+    check_words(refused.value)
+    assert str(path) in refused.value.where
+    with pytest.raises(ConfigError, match="the record of a cannot be read"):
+        recorded("a", path)
+
+
+def test_aliases_and_long_files_are_read_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("a: &a [1, 2]\nb: [*a, *a]\n")
+    assert read_yaml(path) == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
+    monkeypatch.setattr(yaml_files, "LARGEST", 10)
+    with pytest.raises(ConfigError, match="more than 10 bytes"):
+        read_yaml(path)
+
+
+CATALOGUES = Path(__file__).resolve().parents[2] / "config"
+
+
+@pytest.mark.parametrize("name", ["datasets.yaml", "teachers.yaml", "triggers.yaml"])
+def test_a_damaged_catalogue_is_read_or_refused(tmp_path: Path, name: str) -> None:
+    content = (CATALOGUES / name).read_bytes()[:3000].rpartition(b"\n\n")[0] + b"\n"
+
+    @bounded(25)
+    @given(misworded(content))
+    def try_out(harmful: bytes) -> None:
+        (tmp_path / name).write_bytes(harmful)
+        try:
+            load_catalogue([tmp_path])
+        except ConfigError as error:
+            check_words(error)
+
+    try_out()
+
+
+def test_a_damaged_card_is_right_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"weights")
+    card = tmp_path / "card.json"
+    write_card(card, kind="teacher", files={"weights.bin": tmp_path / "weights.bin"}, classes=3)
+    content = card.read_bytes()
+    odd = [b"[" * 100_000, b"[]", b"null", content.replace(b'"weights.bin"', b"7"), content.replace(b"7", b'"7"')]
+
+    @bounded(60)
+    @given(st.one_of(damaged(content), st.sampled_from(odd)))
+    def try_out(harmful: bytes) -> None:
+        card.write_bytes(harmful)
+        try:
+            verify_card(card, "weights.bin")
+        except DamagedFileError as error:
+            str(error).encode()
+
+    try_out()
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+REDIRECTIONS = [
+    "file:///etc/hosts",
+    "http://[",
+    "http://" + "a" * 70 + ".invalid:x/",
+    "//",
+    "ftp://localhost/x",
+    "http://\udcff/",
+]
+
+
+@pytest.mark.parametrize("address", REDIRECTIONS)
+def test_an_answer_that_leads_nowhere_is_told(tmp_path: Path, address: str) -> None:
+    with running() as server:
+        server.places["/x.bin"] = Place(redirect=address.encode("latin-1", "replace").decode("latin-1"))
+        _refused(server, tmp_path)
+
+
+def test_a_length_of_thousands_of_digits_is_no_length(tmp_path: Path) -> None:
+    with running() as server:
+        server.places["/x.bin"] = Place(content=b"abc", length=10**4200)
+        file = RemoteFile(name="x.bin", urls=(server.url("/x.bin"),))
+        assert obtain(file, data_root=None, cache=tmp_path / "cache", pause=0.0).read_bytes() == b"abc"
+
+
+def _refused(server: Server, folder: Path) -> None:
+    file = RemoteFile(name="x.bin", urls=(server.url("/x.bin"),))
+    with pytest.raises(DataError, match=r"x\.bin cannot be had"):
+        obtain(file, data_root=None, cache=folder / "cache", pause=0.0)
+    assert not list((folder / "cache").glob("x.bin*"))
