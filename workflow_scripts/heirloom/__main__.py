@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from heirloom.config import paths
 from heirloom.config.environment import environment_text
@@ -169,12 +172,32 @@ def _snakemake(options: argparse.Namespace, arguments: Sequence[str], lock: int)
     if gpus_visible() > 1:
         command += ["--resources", f"gpu={gpus_visible()}"]
     # The descriptor keeps the lock held while snakemake lives, even when this process is killed.
-    with subprocess.Popen(command, pass_fds=[lock]) as process:  # noqa: S603
+    with subprocess.Popen(command, pass_fds=[lock]) as process, _passing_on(process.pid):  # noqa: S603
         while True:
             try:
                 return process.wait()
             except KeyboardInterrupt:  # snakemake got it too: let it end its jobs in order
                 _tell("stopping; what is finished stays, and the same command continues")
+
+
+@contextmanager
+def _passing_on(pid: int) -> Iterator[None]:
+    """Pass a request to end (SIGTERM) on to a snakemake and its jobs, which it would let run to their ends."""
+    import psutil
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        _tell("asked to end: trainings write a checkpoint; what is finished stays, and the same command continues")
+        with suppress(psutil.NoSuchProcess):
+            snakemake = psutil.Process(pid)
+            for process in (snakemake, *snakemake.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+
+    usual = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 def _tell(line: str) -> None:
