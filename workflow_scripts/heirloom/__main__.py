@@ -22,9 +22,10 @@ from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.files import storage_error
 from heirloom.runtime.guardian import is_snakemake
 from heirloom.runtime.locks import exclusive
-from heirloom.runtime.repair import remove_damaged
+from heirloom.runtime.repair import remove_damaged, settle
 
 MARKER = Path(paths.RESULTS) / ".locks" / "run.started"
+OWED = Path(paths.RESULTS) / ".locks" / "owed.json"
 RUN_LOCK = Path(paths.RESULTS) / ".locks" / "run.lock"
 
 
@@ -70,22 +71,24 @@ def run_study(options: argparse.Namespace) -> int:
             # Our lock, which a snakemake of ours holds with us, is free: whoever left Snakemake's own lock is gone.
             _snakemake(options, ["--unlock", "--quiet", "all"], lock)
         MARKER.touch()
-        damaged = [str(path) for path in remove_damaged(map(Path, grid.folders), tell=_tell)]
+        damaged = remove_damaged(map(Path, grid.folders), tell=_tell, record=OWED)
         repairs = [[*step, "--no-hooks"] for step in _by_stage(damaged, grid.study.name)]  # the estimate once, not each
         steps = [*repairs, options.snakemake]
         status = next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0)
         MARKER.unlink(missing_ok=True)
+        if not status:
+            settle(OWED, damaged)
     return status or show_summary(options)
 
 
-def _by_stage(damaged: Sequence[str], study: str) -> list[list[str]]:
+def _by_stage(damaged: Sequence[Path], study: str) -> list[list[str]]:
     """Sort damaged files into runs of their own, what others are made from first.
 
     Once the content of a file is back, nothing downstream has changed; within one run Snakemake would not see that.
     """
     stages = (f"{paths.SHARED}/data/", f"{paths.SHARED}/teachers/", f"{paths.RESULTS}/{study}/students/", "")
     groups: list[list[str]] = [[] for _ in stages]
-    for path in damaged:
+    for path in map(str, damaged):
         groups[next(place for place, stage in enumerate(stages) if path.startswith(stage))].append(path)
     return [group for group in groups if group]
 
@@ -127,7 +130,7 @@ def verify_results(options: argparse.Namespace) -> int:
     """Remove a study's damaged results; the next run makes them again."""
     grid = _grid(options)
     with exclusive(RUN_LOCK, wait=False):
-        found = remove_damaged(map(Path, grid.folders), tell=_tell)
+        found = remove_damaged(map(Path, grid.folders), tell=_tell, record=OWED)
     print(f"{len(found)} damaged files" if found else "all results are intact")
     return 0
 

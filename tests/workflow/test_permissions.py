@@ -1,0 +1,77 @@
+"""Files and folders that a user may not read or write: told in words, and mended by the right alone."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.faults import STUDENT, WithoutPrivilege, disk_of_its_own, finishes, ran, remount, told
+from tests.workflow.project import Project
+
+pytestmark = pytest.mark.faults
+
+TABLES = "results/tiny/tables"
+
+
+@pytest.fixture
+def bound(project: Project) -> Project:
+    """A finished study whose runs obey permissions, with a table to be made anew."""
+    (project.folder / TABLES / "summary.csv").unlink()
+    return WithoutPrivilege(project.folder, project.study_file)
+
+
+@contextmanager
+def without(path: Path, rights: int) -> Iterator[None]:
+    """Take rights of a file's owner away."""
+    usual = stat.S_IMODE(path.stat().st_mode)
+    path.chmod(usual & ~rights)
+    try:
+        yield
+    finally:
+        path.chmod(usual)
+
+
+@pytest.mark.parametrize("command", ["snakemake", "heirloom"])
+@pytest.mark.parametrize(
+    ("path", "rights"),
+    [
+        (f"{TABLES}/measurements.parquet", stat.S_IRUSR),
+        (TABLES, stat.S_IWUSR),
+        ("study/methods.yaml", stat.S_IRUSR),
+    ],
+    ids=["a result", "a folder", "a setting"],
+)
+def test_a_file_without_the_right_is_told_and_the_same_command_finishes(
+    bound: Project, project: Project, path: str, rights: int, command: str
+) -> None:
+    def run():
+        return bound.heirloom("run") if command == "heirloom" else bound.snakemake()
+
+    with without(bound.folder / path, rights):
+        stopped = run()
+        assert stopped.returncode != 0
+        assert Path(path).name in told(stopped)
+        assert "Permission denied" in told(stopped)
+        assert "Traceback" not in told(stopped)
+    assert ran(finishes(run())) <= {"summarise", "draw_figures", "write_report"}
+    assert project.plan() == []
+
+
+def test_results_that_became_read_only_lose_nothing(project: Project) -> None:
+    before = project.digests()
+    results = project.folder / "results"
+    (project.folder / STUDENT / "card.json").unlink()
+    with disk_of_its_own(results):
+        remount(results, "ro")
+        for stopped in (project.heirloom("run"), project.snakemake()):
+            assert stopped.returncode != 0
+            assert "Read-only file system" in told(stopped)
+            assert "Traceback" not in told(stopped)
+        remount(results, "rw")
+        assert ran(finishes(project.snakemake())) == {"train_student"}
+        assert project.digests() == before
+        assert project.plan() == []
