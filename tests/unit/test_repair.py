@@ -7,6 +7,7 @@ import os
 import pyarrow as pa
 import pytest
 
+from heirloom.runtime import repair
 from heirloom.runtime.errors import StorageError
 from heirloom.runtime.files import write_card, write_table
 from heirloom.runtime.repair import damaged_files, remove_damaged, settle
@@ -112,9 +113,12 @@ def test_removing_tells_and_removes_and_owes_until_it_is_settled(results):
     assert len(lines) == 1
 
 
-def test_nothing_is_removed_that_cannot_be_noted(results):
+def test_nothing_is_removed_that_cannot_be_noted(results, monkeypatch):
+    def refuse(path, _content):
+        raise StorageError(f"cannot write {path}")
+
+    monkeypatch.setattr(repair, "write_json", refuse)
     weights(results).write_bytes(b"")
-    (results / "file").write_text("")
     with pytest.raises(StorageError):
-        remove_damaged([results], tell=lambda _line: None, record=results / "file" / "owed.json")
+        remove_damaged([results], tell=lambda _line: None, record=results / "owed.json")
     assert weights(results).exists()
