@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pyarrow as pa
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from heirloom.runtime import repair
 from heirloom.runtime.errors import StorageError
 from heirloom.runtime.files import write_card, write_table
-from heirloom.runtime.repair import damaged_files, remove_damaged, settle
+from heirloom.runtime.repair import bring_to_present, damaged_files, remove_damaged, settle
 
 
 @pytest.fixture
@@ -122,3 +123,17 @@ def test_nothing_is_removed_that_cannot_be_noted(results, monkeypatch):
     with pytest.raises(StorageError):
         remove_damaged([results], tell=lambda _line: None, record=results / "owed.json")
     assert weights(results).exists()
+
+
+def test_files_of_the_future_are_dated_now_and_others_keep_their_time(results):
+    now, lines = time.time(), []
+    os.utime(weights(results), (now + 9e5, now + 9e5))
+    others = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
+    others.pop(weights(results))
+    bring_to_present([results], tell=lines.append)
+    assert now <= weights(results).stat().st_mtime <= time.time()
+    assert {path: path.stat().st_mtime_ns for path in others} == others
+    assert len(lines) == 1
+    assert lines[0].endswith(f"lay in the future: {weights(results)}")
+    bring_to_present([results], tell=lines.append)
+    assert len(lines) == 1

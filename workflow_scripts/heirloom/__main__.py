@@ -22,7 +22,7 @@ from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.files import storage_error
 from heirloom.runtime.guardian import is_snakemake
 from heirloom.runtime.locks import exclusive
-from heirloom.runtime.repair import remove_damaged, settle
+from heirloom.runtime.repair import bring_to_present, remove_damaged, settle
 
 MARKER = Path(paths.RESULTS) / ".locks" / "run.started"
 OWED = Path(paths.RESULTS) / ".locks" / "owed.json"
@@ -71,6 +71,7 @@ def run_study(options: argparse.Namespace) -> int:
             # Our lock, which a snakemake of ours holds with us, is free: whoever left Snakemake's own lock is gone.
             _snakemake(options, ["--unlock", "--quiet", "all"], lock)
         MARKER.touch()
+        bring_to_present(map(Path, grid.folders), tell=_tell)
         damaged = remove_damaged(map(Path, grid.folders), tell=_tell, record=OWED)
         repairs = [[*step, "--no-hooks"] for step in _by_stage(damaged, grid.study.name)]  # the estimate once, not each
         steps = [*repairs, options.snakemake]
