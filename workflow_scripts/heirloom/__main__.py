@@ -79,6 +79,8 @@ def run_study(options: argparse.Namespace) -> int:
         MARKER.unlink(missing_ok=True)
         if not status:
             settle(OWED, damaged)
+        elif damaged:
+            _tell(f"damaged files are still to be made again; {OWED} names them: delete it to do without them")
     return status or show_summary(options)
 
 
