@@ -42,6 +42,7 @@ MAKERS = {
     "evaluate_students",
     "map_attention",
     "collect_measurements",
+    "collect_costs",  # of the evaluations that ran again: what they cost now
     "summarise",
     "draw_figures",
     "draw_attention",
