@@ -35,6 +35,24 @@ def test_every_defect_of_published_code_has_a_test_that_exists():
             assert f"def {name}(" in (PROJECT / "tests/unit" / file).read_text(), f"{defect}: {file}::{name}"
 
 
+def test_every_fault_has_a_test_that_exists_and_every_test_of_a_fault_its_row():
+    page = (PROJECT / "docs/reliability.md").read_text()
+    rows = [row for row in page.splitlines() if row.startswith("|") and not row.startswith(("| fault |", "|---"))]
+    assert len(rows) >= 25
+    for row in rows:
+        assert re.search(r"`\w+\.py::\w+` \|$", row), row
+    named = set(re.findall(r"`(\w+\.py)::(\w+)`", page))
+    for file, name in named:
+        paths = [PROJECT / "tests" / folder / file for folder in ("unit", "workflow")]
+        assert any(path.exists() and f"def {name}(" in path.read_text() for path in paths), f"{file}::{name}"
+    for path in (PROJECT / "tests/workflow").glob("test_*.py"):
+        text = path.read_text()
+        marked = (
+            r"\bdef (test_\w+)" if "pytestmark = pytest.mark.faults" in text else r"mark\.faults\n(?:@.*\n)*def (\w+)"
+        )
+        assert {(path.name, name) for name in re.findall(marked, text)} <= named, path.name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_target_and_study_that_is_named_exists(page):
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pyarrow as pa
 import pytest
 
+from heirloom.runtime import repair
+from heirloom.runtime.errors import StorageError
 from heirloom.runtime.files import write_card, write_table
-from heirloom.runtime.repair import damaged_files, remove_damaged
+from heirloom.runtime.repair import bring_to_present, damaged_files, remove_damaged, settle
 
 
 @pytest.fixture
@@ -89,10 +92,48 @@ def test_other_folders_are_not_judged(results):
     assert damaged_files([results / "tables"]) == []
 
 
-def test_removing_tells_and_removes(results):
+def test_removing_tells_and_removes_and_owes_until_it_is_settled(results):
+    record, lines = results / "owed.json", []
+
+    def removed(place=results):
+        return remove_damaged([place], tell=lines.append, record=record)
+
+    assert removed() == []
+    assert not record.exists()
     weights(results).write_bytes(b"")
-    lines: list[str] = []
-    assert remove_damaged([results], tell=lines.append) == [weights(results)]
+    assert removed() == [weights(results)]
     assert not weights(results).exists()
     assert len(lines) == 1
     assert "weights.safetensors is damaged" in lines[0]
+    assert removed() == [weights(results)], "it has not been made again"
+    assert removed(results / "tables") == [], "that one belongs to somebody else"
+    settle(record, [results / "tables/other.csv"])
+    assert removed() == [weights(results)]
+    settle(record, [weights(results)])
+    assert removed() == []
+    assert len(lines) == 1
+
+
+def test_nothing_is_removed_that_cannot_be_noted(results, monkeypatch):
+    def refuse(path, _content):
+        raise StorageError(f"cannot write {path}")
+
+    monkeypatch.setattr(repair, "write_json", refuse)
+    weights(results).write_bytes(b"")
+    with pytest.raises(StorageError):
+        remove_damaged([results], tell=lambda _line: None, record=results / "owed.json")
+    assert weights(results).exists()
+
+
+def test_files_of_the_future_are_dated_now_and_others_keep_their_time(results):
+    now, lines = time.time(), []
+    os.utime(weights(results), (now + 9e5, now + 9e5))
+    others = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
+    others.pop(weights(results))
+    bring_to_present([results], tell=lines.append)
+    assert now <= weights(results).stat().st_mtime <= time.time()
+    assert {path: path.stat().st_mtime_ns for path in others} == others
+    assert len(lines) == 1
+    assert lines[0].endswith(f"lay in the future: {weights(results)}")
+    bring_to_present([results], tell=lines.append)
+    assert len(lines) == 1

@@ -2,11 +2,13 @@
 
 import errno
 import json
+import os
 import pickle
 import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -239,6 +241,24 @@ def test_a_damaged_table_is_noticed(tmp_path: Path, read, damage) -> None:  # ty
     files.write_table(path, ROWS, metadata={})
     path.unlink() if damage is None else path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DamagedFileError, match="delete it and run again"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [files.read_table, files.table_metadata])
+def test_a_table_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    read: Callable[[Path], object],
+) -> None:
+    path = tmp_path / "a.parquet"
+    files.write_table(path, ROWS, metadata={})
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(pq, "read_schema", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(StorageError, match=r"a\.parquet: Permission denied[^$]*right to read"):
         read(path)
 
 

@@ -154,16 +154,22 @@ subprocess.run(sys.argv[1:])
 time.sleep(60)
 """
 JOB = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from heirloom.runtime import guardian
+from heirloom.runtime.ending import Ending
 if sys.argv[2] == "asking":
     def refuse(processes): raise OSError("no process descriptors")
     guardian._wait_for_kernel = refuse
+if sys.argv[2] == "saving":
+    ending = Ending()
+    ending.passes_checkpoint()
+    signal.signal(signal.SIGTERM, ending)
 guardian.die_with_parent()
 Path(sys.argv[1]).write_text(str(os.getpid()))
-while True:
+while not (sys.argv[2] == "saving" and ending.asked):
     sum(range(10000))
+Path(sys.argv[1]).with_name("saved").touch()
 """
 
 
@@ -205,6 +211,17 @@ def test_kill_9_of_snakemake_ends_the_job_behind_a_shell(tmp_path: Path, way: st
         chain.close()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_job_may_write_its_checkpoint_when_the_shell_above_it_goes(tmp_path: Path, number: int) -> None:
+    chain = Chain(tmp_path, way="saving")
+    try:
+        os.kill(chain.bash, number)
+        assert until(lambda: not runs(chain.job), seconds=3)
+        assert (tmp_path / "saved").exists()
+    finally:
+        chain.close()
+
+
 def test_what_stands_above_snakemake_may_go_and_the_shell_below_may_not(tmp_path: Path) -> None:
     chain = Chain(tmp_path)
     try:
@@ -238,11 +255,15 @@ def test_a_parent_that_has_gone_already_is_noticed(
     gone.kill()
     gone.wait()
     statuses: list[int] = []
+    requests: list[int] = []
     monkeypatch.setattr(os, "_exit", statuses.append)
+    monkeypatch.setattr(os, "kill", lambda _pid, number: requests.append(number))
+    monkeypatch.setattr(guardian, "GRACE_SECONDS", -1)
     if id_was_passed_on:
         own = os.pidfd_open(os.getpid())
         monkeypatch.setattr(os, "pidfd_open", lambda _pid: own)
     thread = threading.Thread(target=guardian._end_with, args=([psutil.Process(), process],), daemon=True)
     thread.start()
     thread.join(3)
+    assert requests == [signal.SIGTERM]
     assert statuses == [guardian.EXIT_STATUS]

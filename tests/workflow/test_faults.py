@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import time
 
 import psutil
 import pytest
 
-STUDENT = "results/tiny/students/tiny-objects/signs-backdoor/signs/fine-tuning/seed1"
+from tests.workflow.faults import STUDENT, STUDENT_LOG, jobs_in, ran, started, wait_for
+
 LONGER = "training: {iterations: 150, batch_size: 16, learning_rate: 0.011, threads: 1}"
 USUAL = "training: {iterations: 15, batch_size: 16, learning_rate: 0.01, threads: 1}"
-
-
-def started(project, *arguments):
-    return subprocess.Popen(
-        project.python(*arguments),
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def wait_for(condition, *, seconds=90.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def jobs_in(project):
-    """Living processes that run a stage in this project."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "status", "cwd"])
-        if process.info["cwd"] == str(project.folder)
-        and process.info["status"] != psutil.STATUS_ZOMBIE
-        and any(".snakemake/scripts/" in part for part in process.info["cmdline"] or [])
-    ]
 
 
 def wait_for_checkpoint(project):
@@ -48,8 +19,7 @@ def wait_for_checkpoint(project):
 
 
 def student_log(project):
-    logs = project.folder / "results/tiny/logs/train_student"
-    return (logs / "students.tiny-objects.signs-backdoor.signs.fine-tuning.seed1.log").read_text()
+    return (project.folder / STUDENT_LOG).read_text()
 
 
 @pytest.fixture
@@ -113,8 +83,7 @@ def test_damaged_results_are_made_again_and_nothing_else(project):
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{STUDENT}/weights.safetensors is damaged" in done.stderr
     assert project.digests() == before
-    ran = {line.split()[1].rstrip(":") for line in (done.stdout + done.stderr).splitlines() if "rule " in line[:10]}
-    assert ran <= {"train_student", "summarise", "draw_figures", "write_report", "all"}
+    assert ran(done) <= {"train_student", "summarise", "draw_figures", "write_report"}
     assert project.plan() == []
 
 

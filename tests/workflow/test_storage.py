@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,8 +11,8 @@ import yaml
 
 from tests.server import Place, Server, running
 from tests.unit.data_samples import write_gtsrb
+from tests.workflow.faults import fill, jobs_in, mounted, remount, started, told, unfinished, wait_for
 from tests.workflow.project import Project
-from tests.workflow.test_faults import jobs_in, started, wait_for
 
 SIGNS = "results/shared/data/signs"
 RAW = f"{SIGNS}/raw/card.json"
@@ -42,46 +39,6 @@ def remote(fresh: Project, server: Server) -> Project:
     catalogue["signs"]["source"] = {"kind": "files", "files": [file]}
     path.write_text(yaml.safe_dump(catalogue))
     return fresh
-
-
-@contextmanager
-def mounted(folder: Path, *, megabytes: int) -> Iterator[None]:
-    """Put a small disk of its own at a folder; skips the test where that is not permitted."""
-    folder.mkdir(exist_ok=True)
-    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs"]
-    try:
-        done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here (needs root): {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=False)
-
-
-def remount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
-
-
-def fill(folder: Path, *, leave: int) -> Path:
-    """Take up the room of a disk but for some bytes."""
-    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
-    filler = folder / "filler"
-    with filler.open("wb") as file:
-        file.write(bytes(max(0, free - leave)))
-    return filler
-
-
-def unfinished(folder: Path) -> list[str]:
-    """Results under their final names, without locks, logs and the cache."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(str(path) for path in found if path.parts[0] in ("shared", "tiny") and not path.name.startswith("."))
-
-
-def told(done: subprocess.CompletedProcess[str]) -> str:
-    return done.stdout + done.stderr
 
 
 def test_a_finished_download_asks_nobody_again(remote: Project, server: Server) -> None:

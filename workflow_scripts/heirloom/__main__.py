@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from heirloom.config import paths
 from heirloom.config.environment import environment_text
@@ -19,9 +22,10 @@ from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.files import storage_error
 from heirloom.runtime.guardian import is_snakemake
 from heirloom.runtime.locks import exclusive
-from heirloom.runtime.repair import remove_damaged
+from heirloom.runtime.repair import bring_to_present, remove_damaged, settle
 
 MARKER = Path(paths.RESULTS) / ".locks" / "run.started"
+OWED = Path(paths.RESULTS) / ".locks" / "owed.json"
 RUN_LOCK = Path(paths.RESULTS) / ".locks" / "run.lock"
 
 
@@ -67,22 +71,27 @@ def run_study(options: argparse.Namespace) -> int:
             # Our lock, which a snakemake of ours holds with us, is free: whoever left Snakemake's own lock is gone.
             _snakemake(options, ["--unlock", "--quiet", "all"], lock)
         MARKER.touch()
-        damaged = [str(path) for path in remove_damaged(map(Path, grid.folders), tell=_tell)]
+        bring_to_present(map(Path, grid.folders), tell=_tell)
+        damaged = remove_damaged(map(Path, grid.folders), tell=_tell, record=OWED)
         repairs = [[*step, "--no-hooks"] for step in _by_stage(damaged, grid.study.name)]  # the estimate once, not each
         steps = [*repairs, options.snakemake]
         status = next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0)
         MARKER.unlink(missing_ok=True)
+        if not status:
+            settle(OWED, damaged)
+        elif damaged:
+            _tell(f"damaged files are still to be made again; {OWED} names them: delete it to do without them")
     return status or show_summary(options)
 
 
-def _by_stage(damaged: Sequence[str], study: str) -> list[list[str]]:
+def _by_stage(damaged: Sequence[Path], study: str) -> list[list[str]]:
     """Sort damaged files into runs of their own, what others are made from first.
 
     Once the content of a file is back, nothing downstream has changed; within one run Snakemake would not see that.
     """
     stages = (f"{paths.SHARED}/data/", f"{paths.SHARED}/teachers/", f"{paths.RESULTS}/{study}/students/", "")
     groups: list[list[str]] = [[] for _ in stages]
-    for path in damaged:
+    for path in map(str, damaged):
         groups[next(place for place, stage in enumerate(stages) if path.startswith(stage))].append(path)
     return [group for group in groups if group]
 
@@ -124,7 +133,7 @@ def verify_results(options: argparse.Namespace) -> int:
     """Remove a study's damaged results; the next run makes them again."""
     grid = _grid(options)
     with exclusive(RUN_LOCK, wait=False):
-        found = remove_damaged(map(Path, grid.folders), tell=_tell)
+        found = remove_damaged(map(Path, grid.folders), tell=_tell, record=OWED)
     print(f"{len(found)} damaged files" if found else "all results are intact")
     return 0
 
@@ -169,12 +178,32 @@ def _snakemake(options: argparse.Namespace, arguments: Sequence[str], lock: int)
     if gpus_visible() > 1:
         command += ["--resources", f"gpu={gpus_visible()}"]
     # The descriptor keeps the lock held while snakemake lives, even when this process is killed.
-    with subprocess.Popen(command, pass_fds=[lock]) as process:  # noqa: S603
+    with subprocess.Popen(command, pass_fds=[lock]) as process, _passing_on(process.pid):  # noqa: S603
         while True:
             try:
                 return process.wait()
             except KeyboardInterrupt:  # snakemake got it too: let it end its jobs in order
                 _tell("stopping; what is finished stays, and the same command continues")
+
+
+@contextmanager
+def _passing_on(pid: int) -> Iterator[None]:
+    """Pass a request to end (SIGTERM) on to a snakemake and its jobs, which it would let run to their ends."""
+    import psutil
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        _tell("asked to end: trainings write a checkpoint; what is finished stays, and the same command continues")
+        with suppress(psutil.NoSuchProcess):
+            snakemake = psutil.Process(pid)
+            for process in (snakemake, *snakemake.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+
+    usual = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 def _tell(line: str) -> None:

@@ -89,6 +89,11 @@ def storage_error(error: Exception) -> StorageError | None:
     return StorageError(f"{about}{os.strerror(number)}", where=str(Path(where).parent) if where else "", mend=mend)
 
 
+def _unreadable(path: Path, error: Exception) -> HeirloomError:
+    """Say why a file that Heirloom wrote cannot be read: the disk refuses it, or else it is damaged."""
+    return storage_error(error) or DamagedFileError(path, found=str(error))
+
+
 def _number_of(error: Exception) -> int | None:
     """Return the number of a refusal of the disk; None for other errors."""
     number = error.errno if isinstance(error, OSError) else None
@@ -231,7 +236,7 @@ def read_table(path: Path) -> pa.Table:
     except FileNotFoundError as error:
         raise DamagedFileError(path, found="the file is missing") from error
     except (pa.ArrowException, OSError) as error:
-        raise DamagedFileError(path, found=str(error)) from error
+        raise _unreadable(path, error) from error
 
 
 def table_metadata(path: Path) -> dict[str, Any]:
@@ -244,7 +249,7 @@ def table_metadata(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise DamagedFileError(path, found="the file is missing") from error
     except (pa.ArrowException, OSError) as error:
-        raise DamagedFileError(path, found=str(error)) from error
+        raise _unreadable(path, error) from error
     if note is None:
         raise DamagedFileError(path, found="it carries no metadata of Heirloom")
     metadata: dict[str, Any] = json.loads(note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -12,13 +13,18 @@ from pathlib import PurePath
 
 import psutil
 
+from heirloom.runtime.ending import GRACE_SECONDS
+
 EXIT_STATUS = 137  # what a shell reports for a killed process
 _WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")  # Python's options whose value is the next argument
 _POLL_SECONDS = 0.5
 
 
 def die_with_parent() -> None:
-    """Watch every ancestor up to the topmost snakemake in the chain, and end this process at once when one goes.
+    """Watch every ancestor up to the topmost snakemake in the chain, and end this process when one goes.
+
+    The process asks itself to end (SIGTERM), which a training answers with a checkpoint, and is gone a second after
+    `ending.GRACE_SECONDS` whatever it does. Its locks keep it from writing beside a successor meanwhile.
 
     Does nothing without a snakemake among the ancestors. What started the topmost snakemake (a shell, make, a
     scheduler) may go: a snakemake that outlives it goes on, and so do its jobs.
@@ -70,11 +76,13 @@ def _arguments(process: psutil.Process) -> list[str]:
 
 
 def _end_with(processes: Sequence[psutil.Process]) -> None:
-    """Wait until one of the processes ends, then end this one without any clean-up that could still write."""
+    """Wait until one of the processes ends, then ask this one to end, and end it where it does not."""
     try:
         _wait_for_kernel(processes)
     except OSError:  # an older kernel, a container that forbids the call, or a process that has gone already
         _wait_by_asking(processes)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS + 1)
     os._exit(EXIT_STATUS)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from heirloom.runtime.errors import DamagedFileError
-from heirloom.runtime.files import read_card, verify_card
+from heirloom.runtime.files import read_card, read_json, verify_card, write_json
 
 EDGES: dict[str, tuple[bytes, tuple[bytes, ...]]] = {
     ".parquet": (b"PAR1", (b"PAR1",)),
@@ -16,6 +17,7 @@ EDGES: dict[str, tuple[bytes, tuple[bytes, ...]]] = {
     ".csv": (b"", (b"\n",)),
     ".html": (b"<", (b"</html>\n", b"</html>")),
     ".tex": (b"", (b"\n",)),
+    ".txt": (b"", (b"\n",)),
 }
 
 
@@ -29,13 +31,53 @@ def damaged_files(folders: Iterable[Path]) -> list[Path]:
     return sorted({found for path in _own_files(folders) for found in _damage(path)})
 
 
-def remove_damaged(folders: Iterable[Path], *, tell: Callable[[str], None]) -> list[Path]:
-    """Remove damaged files and return them; `tell` receives one line for each."""
-    found = damaged_files(folders)
+def remove_damaged(folders: Iterable[Path], *, tell: Callable[[str], None], record: Path) -> list[Path]:
+    """Remove damaged files and return them, with those that were removed earlier and are still owed.
+
+    `tell` receives one line for each. `record` keeps what is owed until `settle`, since Snakemake makes no file again
+    from which everything else has been made already. Raises StorageError when the record cannot be written; then
+    nothing is removed.
+    """
+    places = list(folders)
+    found, owed = damaged_files(places), _owed(record)
+    if found:
+        write_json(record, sorted(map(str, {*found, *owed})))
     for path in found:
         tell(f"{path} is damaged; it will be made again")
         path.unlink(missing_ok=True)
-    return found
+    return sorted({*found, *(path for path in owed if any(path.is_relative_to(place) for place in places))})
+
+
+def settle(record: Path, paths: Iterable[Path]) -> None:
+    """Note that files have been made again."""
+    owed = _owed(record)
+    left = owed - set(paths)
+    if left:
+        write_json(record, sorted(map(str, left)))
+    elif owed:
+        record.unlink()
+
+
+def _owed(record: Path) -> set[Path]:
+    """Read a record; a damaged one is as good as none, since it names what is not there any more."""
+    try:
+        return set(map(Path, read_json(record)))
+    except (DamagedFileError, TypeError):
+        return set()
+
+
+def bring_to_present(folders: Iterable[Path], *, tell: Callable[[str], None]) -> None:
+    """Date files now that a clock ahead of time has dated into the future.
+
+    Snakemake stops after a job whose output is older than an input; contents, not times, decide what runs again.
+    """
+    now = time.time()
+    ahead = [path for path in _own_files(folders) if path.stat().st_mtime > now]
+    for path in ahead:
+        os.utime(path, (now, now))
+    if ahead:
+        others = f" and {len(ahead) - 1} more" if ahead[1:] else ""
+        tell(f"dated now, since the clock was set back and they lay in the future: {ahead[0]}{others}")
 
 
 def _own_files(folders: Iterable[Path]) -> Iterator[Path]:

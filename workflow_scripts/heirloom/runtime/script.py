@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from heirloom.runtime.ending import Ending
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.guardian import die_with_parent
 from heirloom.runtime.locks import exclusive
@@ -181,12 +181,10 @@ def _terminable() -> Iterator[None]:
         yield
         return
 
-    def leave(number: int, _frame: FrameType | None) -> None:
-        logger.warning("asked to end (signal %d)", number)
-        raise SystemExit(128 + number)
-
-    usual = signal.signal(signal.SIGTERM, leave)
+    ending = Ending()
+    usual = signal.signal(signal.SIGTERM, ending)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, usual)
+        ending.close()

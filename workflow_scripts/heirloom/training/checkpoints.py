@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from heirloom.runtime.ending import current
 from heirloom.runtime.files import atomic_path
 
 logger = logging.getLogger(__name__)
@@ -34,14 +35,22 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def due(self) -> bool:
-        """Tell whether the interval has passed since the last checkpoint or the start."""
-        return time.monotonic() - self._saved >= self._seconds
+        """Tell whether the interval has passed since the last checkpoint or the start, or the job is asked to end."""
+        ending = current()
+        asked = ending is not None and ending.passes_checkpoint()
+        return asked or time.monotonic() - self._saved >= self._seconds
 
     def save(self, content: dict[str, Any]) -> None:
-        """Write what `load` will return: tensors, numbers, strings, and lists and dicts of them."""
+        """Write what `load` will return: tensors, numbers, strings, and lists and dicts of them.
+
+        Then ends a process that was asked to end (SystemExit).
+        """
         with atomic_path(self.path) as partial:
             torch.save({"digest": self._digest, "content": content}, partial)
         self._saved = time.monotonic()
+        ending = current()
+        if ending is not None and ending.asked:
+            ending.leave()
 
     def load(self) -> dict[str, Any] | None:
         """Return what the same training saved, on the CPU; drop a file that is damaged or another training's."""
