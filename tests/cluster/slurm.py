@@ -1,4 +1,4 @@
-"""A SLURM of one machine for tests: munge, controller and node with a stand-in GPU, all in one temporary folder."""
+"""A SLURM of one machine for tests: munge, controller and node with stand-in GPUs, all in one temporary folder."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MpiDefault=none
 ReturnToService=2
 MinJobAge=3600
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:{model}:1 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:{model}:{cpus} State=UNKNOWN
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes=ALL MaxTime=INFINITE State=UP
 """
@@ -138,7 +138,7 @@ def _found(program: str) -> str | None:
 
 
 def _configure(folder: Path) -> None:
-    """Write the configuration, the key and the stand-in GPU: a device file that swallows and holds nothing."""
+    """Write the configuration, the key and a stand-in GPU for each core: device files that hold nothing."""
     folder.chmod(0o755)  # munge refuses a socket that others cannot reach
     for name in ("state", "spool", "bin"):
         (folder / name).mkdir()
@@ -147,20 +147,24 @@ def _configure(folder: Path) -> None:
     shim.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {_found("srun")} "$@"\n')
     shim.chmod(0o755)
     host = socket.gethostname().partition(".")[0]
+    cpus = os.cpu_count() or 1
     text = CONFIGURATION.format(
         folder=folder,
         host=host,
         controller_port=_free_port(),
         node_port=_free_port(),
-        cpus=os.cpu_count(),
+        cpus=cpus,
         memory=psutil.virtual_memory().total // 2**20,
         model=GPU_MODEL,
     )
     (folder / "slurm.conf").write_text(text)
-    (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu Type={GPU_MODEL} File={folder}/gpu0\n")
+    gpus = [folder / f"gpu{number}" for number in range(cpus)]
+    lines = [f"NodeName={host} Name=gpu Type={GPU_MODEL} File={gpu}\n" for gpu in gpus]
+    (folder / "gres.conf").write_text("".join(lines))
     (folder / "cgroup.conf").write_text("CgroupPlugin=autodetect\n")
     try:
-        os.mknod(folder / "gpu0", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        for gpu in gpus:
+            os.mknod(gpu, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
     except OSError as error:
         raise NoSlurmError(f"no device file can be made for the stand-in GPU: {error}") from error
     key = folder / "munge.key"
