@@ -77,7 +77,7 @@ def without_network(project: Project, *targets: str) -> subprocess.CompletedProc
     probe = ["unshare", "--net", "true"]
     if not shutil.which("unshare") or subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("the network cannot be taken away here (needs unshare and root)")
-    command = ["-m", "snakemake", "--cores", "2", "--configfile", project.study_file, *targets]
+    command = ["-m", "snakemake", *targets, "--cores", "2", "--configfile", project.study_file]
     return subprocess.run(
         ["unshare", "--net", *project.python(*command)],
         cwd=project.folder,
