@@ -139,7 +139,7 @@ def test_the_small_jobs_at_the_end_are_one(submitted: Submitted) -> None:
 
 def test_the_measurements_are_those_of_a_local_run_byte_for_byte(submitted: Submitted, tmp_path: Path) -> None:
     local = small(tmp_path / "local")
-    done = local.snakemake()
+    done = local.call("-m", "snakemake", "--cores", "2", "--configfile", local.study_file, timeout=3000)
     assert done.returncode == 0, done.stdout + done.stderr
     measured = (submitted.project.folder / MEASUREMENTS).read_bytes()
     assert measured == (local.folder / MEASUREMENTS).read_bytes()
