@@ -33,9 +33,8 @@ class Submitted:
     node_log: str
 
     def of(self, rule: str) -> list[Row]:
-        """Jobs of a rule (or group), oldest first."""
-        names = (f"rule_{rule}", f"group_{rule}")
-        return [row for row in self.rows if row["Comment"].partition("_wildcards_")[0] in names]
+        """Jobs of a rule (or group, whose rules follow its name), oldest first."""
+        return [row for row in self.rows if f"{row['Comment']}_".startswith(f"rule_{rule}_")]
 
 
 def small(folder: Path) -> Project:
