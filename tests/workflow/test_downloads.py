@@ -54,13 +54,13 @@ def change(project: Project, section: str, name: str, source: dict[str, object])
     path.write_text(yaml.safe_dump(catalogue))
 
 
-def over_network(plan: list[Job]) -> list[tuple[str, dict[str, str]]]:
-    """Planned jobs that may use the network."""
-    return sorted((job.rule, dict(job.wildcards)) for job in plan if job.rule in NETWORK_RULES)
+def over_network(plan: list[Job]) -> list[tuple[str, ...]]:
+    """Planned jobs that may use the network: rule and wildcards."""
+    return sorted((job.rule, *job.wildcards.values()) for job in plan if job.rule in NETWORK_RULES)
 
 
 def test_after_the_downloads_no_job_uses_the_network(remote: Project, server: Server) -> None:
-    assert {rule for rule, _ in over_network(remote.plan())} == {"download_dataset", "fetch_teacher"}
+    assert {rule for rule, *_ in over_network(remote.plan())} == {"download_dataset", "fetch_teacher"}
     done = remote.snakemake("downloads")
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(path for path, _ in server.requests) == ["/signs.tar", "/teacher.pth"]
@@ -89,7 +89,7 @@ def without_network(project: Project, *targets: str) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.parametrize("study", ["backdoor", "rift"])
+@pytest.mark.parametrize("study", ["faces", "rift"])
 def test_the_downloads_of_a_published_study_are_all_that_it_fetches(fresh: Project, study: str) -> None:
     published = Project(fresh.folder, f"config/studies/{study}.yaml")
     every = over_network(published.plan())
@@ -101,5 +101,5 @@ def test_a_fetched_robust_model_is_among_the_downloads(fresh: Project) -> None:
     rift = Project(fresh.folder, "study/rift.yaml")
     assert over_network(rift.plan()) == []
     change(rift, "robust", "signs-robust", {"kind": "fetched", "file": {"name": "robust.pth"}})
-    expected = [("fetch_robust", {"model": "signs-robust", "seed": "0"})]
+    expected = [("fetch_robust", "signs-robust", "0")]
     assert over_network(rift.plan("downloads")) == over_network(rift.plan()) == expected
