@@ -11,7 +11,7 @@ HEIRLOOM := $(BIN)/python -m heirloom
 STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help results real-sample doctor snakemake-report test test-slow test-faults benchmark golden check format lock envs schema clean
+.PHONY: help results real-sample doctor snakemake-report test test-slow test-faults test-cluster downloads slurm benchmark golden check format lock envs schema clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ format: $(READY) ## Bring every file into the house style
 lock: $(READY) ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --no-annotate --extra dev pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --extra slurm --constraint requirements.lock \
+		$$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock) \
+		pyproject.toml --output-file requirements-slurm.lock
 
 schema: $(READY) ## Write config/schema.json from the models
 	$(HEIRLOOM) schema > config/schema.json
@@ -70,8 +74,18 @@ envs: $(READY) ## Write envs/heirloom.yaml from requirements.lock
 clean: $(READY) ## Remove what studies made (results/), not the environment
 	$(HEIRLOOM) clean
 
+downloads: $(READY) ## Fetch what a study needs from the network, for machines that have none: [STUDY=name] [DATA=FOLDER]
+	$(BIN)/snakemake --cores $(CORES) downloads $(if $(STUDY),--configfile config/studies/$(STUDY).yaml) \
+		$(if $(DATA),--config data_root=$(abspath $(DATA)))
+
+slurm: $(READY) ## Install Snakemake's SLURM executor, on a cluster's login node
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --requirement requirements-slurm.lock
+
 test-faults: $(READY) ## Run the tests that kill and damage
 	$(BIN)/python -m pytest -m faults
+
+test-cluster: $(READY) ## Run a study on a SLURM of this machine (as root, Debian); prints what jobs asked for
+	$(BIN)/python -m pytest -m cluster -s -rs tests/cluster
 
 benchmark: $(READY) ## Run the benchmarks (on an idle machine)
 	$(BIN)/python -m benchmarks.remos_slicing

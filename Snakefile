@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 
 from heirloom.config import paths
 from heirloom.config.models import NAME_PATTERN
-from heirloom.config.workflow import open_grid
+from heirloom.config.workflow import downloads_of, open_grid
 from heirloom.doctor.announce import announce
 from heirloom.runtime.errors import HeirloomError
 
@@ -52,6 +52,7 @@ onstart:
 
 localrules:
     all,
+    downloads,
     data,
     teachers,
     students,
@@ -66,6 +67,11 @@ rule all:
         paths.table(STUDY, "data_check.parquet"),
         paths.report(STUDY),
         [paths.figure(STUDY, f"{name}.png") for name in GRID.figures],
+
+
+rule downloads:
+    input:
+        downloads_of(GRID),
 
 
 rule data:
