@@ -5,6 +5,7 @@ INPUTS:     the study (GRID)
 OUTPUTS:    none
 """
 
+import gc
 import os
 from functools import cache
 from importlib.metadata import version
@@ -25,6 +26,10 @@ from heirloom.runtime.digest import code_digest
 # something else, a spinning thread holds the core that the other one needs, and two trainings side by side come almost
 # to a halt. Jobs inherit it; no result depends on it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+# While Snakemake plans, its jobs only grow in number: walking through all of them again and again in search of garbage
+# is a sixth of the time (docs/scale.md).
+gc.set_threshold(50_000, 20, 100)
 
 
 def only(names):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from heirloom.config import attacking, repairs, robust_models
+from heirloom.config import attacking, robust_models
 from heirloom.config.grid import Grid
 from heirloom.config.names import BLACK_BOX, OWN_BOX, UNREPAIRED
 from heirloom.config.records import Repaired
