@@ -76,6 +76,7 @@ test-faults: $(READY) ## Run the tests that kill and damage
 benchmark: $(READY) ## Run the benchmarks (on an idle machine)
 	$(BIN)/python -m benchmarks.remos_slicing
 	$(BIN)/python -m benchmarks.criticality
+	$(BIN)/python -m benchmarks.scale
 
 golden: $(READY) ## Measure quickstart's golden numbers over seeds anew [EXPERIMENTS="name ..."]
 	$(BIN)/python -m tests.golden.quickstart $$(mktemp -d)/project $(EXPERIMENTS)

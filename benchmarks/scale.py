@@ -11,6 +11,7 @@ import argparse
 import json
 import random
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -32,7 +33,7 @@ from heirloom.config.study import Catalogue, Study
 
 PLAN_GOAL, NO_OP_GOAL, MEMORY_GOAL = 30.0, 15.0, 2048.0  # seconds of CPU time, and MiB
 PARTS = 5
-QUIET = ("--quiet", "rules", "progress", "host", "reason")  # leaves the table of jobs
+QUIET = ("--quiet", "rules", "host", "reason")  # leaves the table of jobs
 TEACHERS = ("resnet18-imagenet", "resnet34-imagenet", "resnet50-imagenet", "resnet101-imagenet")
 DATASETS = ("gtsrb", "mit67", "cub200", "pubfig83", "stanford40")
 SUITES = ("published-8", "ladder-8", "adaptive-8", "queries-8")
@@ -43,7 +44,7 @@ from pathlib import Path
 for path in snakemake.output:
     Path(path).touch()
 '''
-# runs Snakemake and writes what it and the processes that it started took
+# runs Snakemake and writes its memory, and what the processes that it started took
 LAUNCH = """
 import json, resource, sys
 from snakemake.cli import main
@@ -51,9 +52,8 @@ try:
     main(sys.argv[2:])
 finally:
     own, started = (resource.getrusage(each) for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    seconds = [each.ru_utime + each.ru_stime for each in (own, started)]
     with open(sys.argv[1], "w") as file:
-        json.dump([*seconds, own.ru_maxrss / 1024], file)
+        json.dump([started.ru_utime + started.ru_stime, own.ru_maxrss / 1024], file)
 """
 
 Content = dict[str, Any]
@@ -166,14 +166,21 @@ def snakemake(project: Project, *arguments: str) -> tuple[Taken, str]:
     """Run Snakemake in a project and return what it took, and what it printed; fails where Snakemake does."""
     report = project.folder / "taken.json"
     command = ["-c", LAUNCH, str(report), *arguments, "--configfile", project.study_file]
-    begun = time.perf_counter()
+    begun = time.perf_counter(), processor_time()
     done = project.call(*command, timeout=7200)
-    wall = time.perf_counter() - begun
+    wall, processor = time.perf_counter() - begun[0], processor_time() - begun[1]
     printed = done.stdout + done.stderr
     if done.returncode:
         raise subprocess.CalledProcessError(done.returncode, "snakemake " + " ".join(arguments), printed)
     total = re.search(r"^total +(\d+)$", printed, re.MULTILINE)
-    return Taken(wall, *json.loads(report.read_text()), int(total[1]) if total else 0), printed
+    started, memory = json.loads(report.read_text())
+    return Taken(wall, processor - started, started, memory, int(total[1]) if total else 0), printed
+
+
+def processor_time() -> float:
+    """Return the CPU seconds of all processes that were started here and have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def plan(project: Project, *targets: str) -> Taken:

@@ -51,7 +51,11 @@ def test_an_experiment_s_target_attacks_its_own_models_by_its_own_suites_alone()
     assert {path.split("/")[4] for path in found["svhn-resnet50"]} == {"svhn-plain-resnet50", "svhn-fpd-resnet50"}
     assert {path.split("/")[5] for path in found["svhn-resnet50"]} == {"published-8", "ladder-8", "adaptive-8"}
     substitutes = [path for path in found["svhn-transferred"] if "/black-box/" in path]
-    assert {path.split("/")[4] for path in substitutes} == {"svhn-resnet101", "svhn-resnet101-fgsm", "svhn-resnet101-pgd"}
+    assert {path.split("/")[4] for path in substitutes} == {
+        "svhn-resnet101",
+        "svhn-resnet101-fgsm",
+        "svhn-resnet101-pgd",
+    }
 
 
 def test_attention_and_detections_belong_to_the_experiments_that_ask_for_them():
