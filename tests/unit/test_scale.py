@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.scale import Taken, catalogue_of, shown, study_of
+
 from heirloom.config.grid import Grid
 from heirloom.config.jobs import costly_jobs
 from heirloom.config.study import Study
