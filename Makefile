@@ -90,6 +90,7 @@ test-cluster: $(READY) ## Run a study on a SLURM of this machine (as root, Debia
 benchmark: $(READY) ## Run the benchmarks (on an idle machine)
 	$(BIN)/python -m benchmarks.remos_slicing
 	$(BIN)/python -m benchmarks.criticality
+	$(BIN)/python -m benchmarks.scale
 
 golden: $(READY) ## Measure quickstart's golden numbers over seeds anew [EXPERIMENTS="name ..."]
 	$(BIN)/python -m tests.golden.quickstart $$(mktemp -d)/project $(EXPERIMENTS)

@@ -5,6 +5,8 @@ from snakemake.utils import min_version
 
 from heirloom.config import paths
 from heirloom.config.models import NAME_PATTERN
+from heirloom.config.tabled import tabled
+from heirloom.config.targets import experiment_files
 from heirloom.config.workflow import downloads_of, open_grid
 from heirloom.doctor.announce import announce
 from heirloom.runtime.errors import HeirloomError
@@ -24,6 +26,7 @@ config["local_paths"] = GRID.local_paths
 config["addresses"] = GRID.addresses
 config["checksums"] = str(Path(workflow.basedir) / "config" / "checksums.lock")
 STUDY = GRID.study.name
+TABLED = tabled(GRID)
 
 
 wildcard_constraints:
@@ -56,6 +59,7 @@ localrules:
     data,
     teachers,
     students,
+    evaluations,
     tables,
 
 
@@ -91,6 +95,23 @@ rule teachers:
 rule students:
     input:
         [f"{student.folder(STUDY)}/card.json" for student in GRID.students],
+
+
+# what the tables are made of: all of it, which --batch splits, or that of one experiment
+rule evaluations:
+    input:
+        TABLED.predictions,
+        TABLED.measures,
+
+
+for experiment, files in experiment_files(GRID).items():
+
+    rule:
+        name:
+            f"experiment_{experiment}"
+        input:
+            files,
+        localrule: True
 
 
 rule tables:

@@ -5,7 +5,9 @@ INPUTS:     the study (GRID)
 OUTPUTS:    none
 """
 
+import gc
 import os
+from functools import cache
 from importlib.metadata import version
 
 from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
@@ -25,6 +27,10 @@ from heirloom.runtime.digest import code_digest
 # to a halt. Jobs inherit it; no result depends on it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# While Snakemake plans, its jobs only grow in number: walking through all of them again and again in search of garbage
+# is a sixth of the time (docs/scale.md).
+gc.set_threshold(50_000, 20, 100)
+
 
 def only(names):
     """Wildcard constraint that admits these names alone; nothing when there is none."""
@@ -39,8 +45,9 @@ def code_of(stage, modules=lambda wildcards: ()):
 def resources_of(rule):
     """Resources of a rule; memory and time double with each attempt."""
     need = NEEDS[rule]
+    gpus = cache(gpu_request)  # not counted anew for every job
     return {
-        "gpu": lambda wildcards: gpu_request(rule, remote=workflow.non_local_exec),
+        "gpu": lambda wildcards: gpus(rule, remote=workflow.non_local_exec),
         "mem_mb": lambda wildcards, attempt: need.mem_mb * 2 ** (attempt - 1),
         "runtime": lambda wildcards, attempt: need.runtime * 2 ** (attempt - 1),
     }

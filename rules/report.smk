@@ -14,10 +14,8 @@ from heirloom.config import attacking
 from heirloom.config.grid import FIGURES as FIGURE_NAMES
 from heirloom.config.jobs import benchmarks, histories
 from heirloom.config.published import published_for
-from heirloom.config.tabled import tabled
 from heirloom.config.workflow import command_of
 
-TABLED = tabled(GRID)
 FROM_SUMMARY = [attacking.RATES, attacking.STRENGTH]
 SUMMARY_FIGURES = [*FIGURE_NAMES, *(name for name in FROM_SUMMARY if name in GRID.figures)]
 HISTORIES = histories(GRID)
@@ -52,7 +50,7 @@ rule collect_measurements:
 
 rule summarise:
     input:
-        measurements=rules.collect_measurements.output.measurements,
+        measurements=paths.table(STUDY, "measurements.parquet"),
         predictions=TABLED.predictions,
         measures=TABLED.measures,
     output:
@@ -83,7 +81,7 @@ rule summarise:
 
 rule collect_costs:
     input:
-        measurements=rules.collect_measurements.output.measurements,
+        measurements=paths.table(STUDY, "measurements.parquet"),
     output:
         costs=paths.table(STUDY, "costs.parquet"),
     log:
@@ -103,8 +101,8 @@ rule collect_costs:
 
 rule draw_figures:
     input:
-        summary=rules.summarise.output.summary,
-        comparisons=rules.summarise.output.comparisons,
+        summary=paths.table(STUDY, "summary.parquet"),
+        comparisons=paths.table(STUDY, "comparisons.parquet"),
         histories=list(HISTORIES),
     output:
         **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in SUMMARY_FIGURES},
@@ -197,10 +195,10 @@ EMBEDDED = [name for name in GRID.figures if name in {*FIGURE_NAMES, *GRID.model
 
 rule write_report:
     input:
-        summary=rules.summarise.output.summary,
-        comparisons=rules.summarise.output.comparisons,
-        data_check=rules.check_datasets.output.data_check,
-        costs=rules.collect_costs.output.costs,
+        summary=paths.table(STUDY, "summary.parquet"),
+        comparisons=paths.table(STUDY, "comparisons.parquet"),
+        data_check=paths.table(STUDY, "data_check.parquet"),
+        costs=paths.table(STUDY, "costs.parquet"),
         figures=[paths.figure(STUDY, f"{name}.png") for name in EMBEDDED],
         captions=[os.path.relpath(caption_of(name)) for name in EMBEDDED],
         data_cards=[f"{folder}/card.json" for folder in PREPARED],

@@ -37,6 +37,7 @@ from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Stude
 from heirloom.config.robust import RobustFetched
 from heirloom.config.study import Catalogue, Experiment, Study
 from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.remember import remembered
 
 FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
 
@@ -166,13 +167,15 @@ class Grid:
         """Methods by name: the catalogue's, and the study's own, which take the place of the catalogue's."""
         return {**self.catalogue.methods, **self.study.methods}
 
+    @remembered
     def method(self, name: str, dataset: str) -> Method:
         """The recipe by which students of a data set are trained."""
         entry = self.methods[name]
         assert not isinstance(entry, Selection)
         return entry.for_dataset(dataset)
 
-    def method_recipe(self, name: str, dataset: str) -> dict[str, Any]:
+    @remembered
+    def method_recipe(self, name: str, dataset: str) -> Mapping[str, Any]:
         """The same as parameters."""
         recipe = plain(self.method(name, dataset))
         del recipe["per_dataset"]  # it has been applied
@@ -247,7 +250,8 @@ class Grid:
         del recipe["title"]
         return recipe
 
-    def augmentation_of(self, dataset: str) -> dict[str, Any]:
+    @remembered
+    def augmentation_of(self, dataset: str) -> Mapping[str, Any]:
         """How a data set's training images are varied, as parameters."""
         return plain(self.dataset(dataset).augmentation)
 
@@ -407,7 +411,8 @@ class Grid:
         """An attack's entry."""
         return self.catalogue.attacks[name]
 
-    def attack_recipe(self, name: str) -> dict[str, Any]:
+    @remembered
+    def attack_recipe(self, name: str) -> Mapping[str, Any]:
         """What an attack does to an image: not its title nor its control, which are for tables."""
         return {key: value for key, value in plain(self.attack(name)).items() if key not in {"title", "control"}}
 
@@ -452,7 +457,8 @@ class Grid:
         found = {name: self.attack(name) for name in sorted(names)}
         return {name: entry for name, entry in found.items() if isinstance(entry, OnModel)}
 
-    def white_box_of(self, student: Student) -> dict[str, WhiteBox]:
+    @remembered
+    def white_box_of(self, student: Student) -> Mapping[str, WhiteBox]:
         """Attacks on a student itself, by name, sorted."""
         names = {
             name

@@ -1,0 +1,28 @@
+"""The study that the benchmark of scale draws: the same from the same seed, as large as asked, and one that plans."""
+
+from __future__ import annotations
+
+from benchmarks.scale import Taken, catalogue_of, shown, study_of
+
+from heirloom.config.grid import Grid
+from heirloom.config.jobs import costly_jobs
+from heirloom.config.study import Study
+from tests.workflow.project import SOURCE
+
+
+def test_a_seed_draws_the_same_study_and_another_seed_another():
+    assert study_of(60, 1) == study_of(60, 1)
+    assert study_of(60, 1) != study_of(60, 2)
+
+
+def test_a_drawn_study_is_valid_and_as_large_as_asked():
+    grid = Grid(Study.model_validate(study_of(900, 0)), catalogue_of(SOURCE))
+    jobs = {(rule, folder) for rule, folder, _ in costly_jobs(grid)}
+    assert 900 <= len(jobs) <= 1600
+    assert {"train_student", "evaluate_students", "inject_defect"} <= {rule for rule, _ in jobs}
+
+
+def test_cpu_seconds_are_those_of_snakemake_and_of_what_it_started():
+    taken = Taken(wall=9.0, own=2.0, started=3.0, memory=100.0, jobs=7)
+    assert taken.processor == 5.0
+    assert shown("plan", taken).split() == ["plan", "7", "9.0", "s", "2.0", "s", "3.0", "s", "100", "MiB"]
