@@ -45,9 +45,9 @@ def code_of(stage, modules=lambda wildcards: ()):
 def resources_of(rule):
     """Resources of a rule; memory and time double with each attempt."""
     need = NEEDS[rule]
-    gpus = cache(gpu_request)  # not counted anew for every job
+    requested = cache(gpu_request)  # not counted anew for every job
     return {
-        "gpu": lambda wildcards: gpus(rule, remote=workflow.non_local_exec),
+        "gpu": lambda wildcards: requested(rule, remote=workflow.non_local_exec),
         "mem_mb": lambda wildcards, attempt: need.mem_mb * 2 ** (attempt - 1),
         "runtime": lambda wildcards, attempt: need.runtime * 2 ** (attempt - 1),
     }

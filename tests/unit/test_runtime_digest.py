@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -178,18 +177,12 @@ def test_what_does_not_exist_is_refused(folder: Path, arguments: tuple[str, ...]
         code_digest(*arguments, folder=folder)
 
 
-def test_nothing_is_imported_and_many_calls_are_quick() -> None:
+def test_nothing_is_imported() -> None:
     stages = sorted(path.stem for path in SCRIPTS.glob("heirloom/stages/[a-z]*.py") if (SCRIPTS / path.name).exists())
     assert stages
     code = (
-        "import sys, time\nfrom heirloom.runtime.digest import code_digest\nbegun = time.process_time()\n"
+        "import sys\nfrom heirloom.runtime.digest import code_digest\n"
         f"for stage in {stages}: code_digest(stage)\n"
-        "print(time.process_time() - begun, {'torch', 'numpy', 'pydantic', 'heirloom.stages'} & set(sys.modules))"
+        "print({'torch', 'numpy', 'pydantic', 'heirloom.stages'} & set(sys.modules))"
     )
-    seconds, _, imported = subprocess.check_output([sys.executable, "-c", code], text=True).strip().partition(" ")
-    assert imported == "set()"
-    assert float(seconds) < 1.0
-    begun = time.perf_counter()
-    for _ in range(1000):
-        code_digest(stages[0])
-    assert time.perf_counter() - begun < 0.5
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"

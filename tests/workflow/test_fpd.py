@@ -65,7 +65,7 @@ def test_the_full_study_plans_every_model_suite_and_seed(tmp_path):
     jobs = project.plan()
     counted = Counter(job.rule for job in jobs)
     trained = {job.wildcards["model"] for job in jobs if job.rule == "train_robust"}
-    assert counted["train_robust"] == 3 * len(trained) == 96
+    assert counted["train_robust"] == 3 * len(trained) == 99
     assert {name.split("-")[0] for name in trained} == {"mnist", "svhn", "caltech101", "caltech256"}
     assert counted["download_dataset"] == 4
     boxes = Counter(job.wildcards["box"] for job in jobs if job.rule == "attack_model")

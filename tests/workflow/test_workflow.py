@@ -44,7 +44,7 @@ def test_gpus_are_asked_for_by_snakemake_s_own_name():
 
 
 def test_every_profile_watches_content_instead_of_script_times():
-    for profile in SOURCE.glob("profiles/*/*.yaml"):
+    for profile in SOURCE.glob("profiles/*/profile.yaml"):
         assert "rerun-triggers: [input, mtime, params, software-env]" in profile.read_text(), profile
 
 
