@@ -100,12 +100,12 @@ def jobs_in(project: Project) -> list[psutil.Process]:
 
 def set_trap(project: Project, name: str, action: Literal["fill", "hold"]) -> None:
     """Let the job that begins to write a file of this name fill the results' disk first, or hold until let go."""
-    (project.folder / "workflow_scripts/sitecustomize.py").write_text(HOOK.format(name=name, action=action))
+    project.at_start(HOOK.format(name=name, action=action))
 
 
 def remove_trap(project: Project) -> None:
     """Let jobs run undisturbed again, and make the room on the disk free."""
-    (project.folder / "workflow_scripts/sitecustomize.py").unlink(missing_ok=True)
+    project.at_start()
     (project.folder / "results/filler").unlink(missing_ok=True)
 
 

@@ -88,6 +88,11 @@ class Project:
         file = self.folder / self.study_file
         file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | keys))
 
+    def at_start(self, *texts: str) -> None:
+        """Let each Python process that is started here run these texts first, once it is kept from the network."""
+        own = (Path(__file__).parent / "offline.py").read_text()
+        (self.folder / OFFLINE / "sitecustomize.py").write_text("".join([own, *texts]))
+
     def study(self) -> dict[str, object]:
         return dict(yaml.safe_load((self.folder / self.study_file).read_text()))
 
@@ -144,5 +149,6 @@ def new_project(folder: Path, study_file: str = STUDY) -> Project:
             shutil.copy2(origin, folder / part)
     shutil.copytree(Path(__file__).parent / "study", folder / "study")
     (folder / OFFLINE).mkdir()
-    shutil.copy2(Path(__file__).parent / "offline.py", folder / OFFLINE / "sitecustomize.py")
-    return Project(folder, study_file)
+    project = Project(folder, study_file)
+    project.at_start()
+    return project

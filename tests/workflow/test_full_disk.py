@@ -76,8 +76,9 @@ def stopped_at(project: Project, name: str, targets: Sequence[str]) -> str:
             ["trade_off.png", "trade_off.pdf"],
         ),
         ("draw_attention", [f"{FIGURES}/attention_same-data-set.txt"], ["attention_same-data-set.txt"]),
+        ("write_report", ["results/tiny/report.html"], ["report.html"]),
     ],
-    ids=["training", "data", "attention", "tables", "figures", "caption"],
+    ids=["training", "data", "attention", "tables", "figures", "caption", "report"],
 )
 def test_a_disk_full_at_each_file_of_a_rule_loses_nothing(
     on_a_small_disk: Project, rule: str, targets: list[str], names: list[str]
