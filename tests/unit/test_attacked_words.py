@@ -12,7 +12,7 @@ import pytest
 
 from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Scope
 from heirloom.reporting import attacked
-from heirloom.reporting.figures.robustness import draw_robustness
+from heirloom.reporting.figures.robustness import blocks, draw_robustness
 from heirloom.reporting.figures.strength import draw_strength, panels
 from heirloom.reporting.figures.style import BESIDE_COLOURS, Palette
 from heirloom.reporting.report.content import experiments_of
@@ -22,6 +22,7 @@ from heirloom.reporting.terminal import WIDTH, print_summary
 from heirloom.reporting.wording import percent
 from heirloom.runtime.files import write_table
 from heirloom.stages import collect_measurements, draw_figures, summarise
+from tests.unit.test_figures import inside
 
 IMAGES, FEW = 400, 100
 LABELS = (np.arange(IMAGES) % 10).astype(np.int32)
@@ -264,6 +265,36 @@ def test_attacked_models_are_drawn_against_the_baseline_that_most_are_compared_w
     assert {"fpd", "plain (baseline)"} <= words
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["clean", "auto", "cw", "fgsm", "pgd", "raw", "square", "pgd\nfrom-other"]
+
+
+def many_attacks(rows, times=9):
+    """The same models under so many times the attacks."""
+    return [row | {"attack": f"{row['attack']}{number}" if row["attack"] != "none" else "none"}
+            for row in rows for number in range(times) if row["attack"] != "none" or number == 0]  # fmt: skip
+
+
+def test_more_dots_than_a_page_holds_become_a_matrix(rows, comparisons):
+    rows, comparisons = many_attacks(rows), many_attacks(comparisons)
+    rows = [row | {"dataset": data, "method": row["method"] if data == "mnist" else f"svhn-{row['method']}"}
+            for data in ("mnist", "svhn") for row in rows if data == "mnist" or row["method"] == "plain"]  # fmt: skip
+    arranged, figure = blocks(rows, comparisons), draw_robustness(rows, comparisons)
+    block = arranged[0]
+    axes = figure.axes[0]
+    assert len(block.shown) > 50
+    assert figure.get_figheight() < sum(each.height for each in arranged)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["plain (baseline)", "fpd"]
+    places = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axes.texts}
+    assert places == {
+        (block.shown.index(label), block.methods.index(method)): attacked.cell(
+            row, clear=(label, method) in block.changes and attacked.is_clear(block.changes[label, method])
+        )
+        for (label, method), row in block.rates.items()
+    }
+    assert any(text.endswith("!*") for text in places.values())
+    colours = axes.images[0].get_array()
+    for (label, method), row in block.rates.items():
+        assert colours[block.shown.index(label), block.methods.index(method)] == row["mean"]
+    assert inside(figure, columns=True)
 
 
 def test_models_side_by_side_have_colours_of_their_own():

@@ -146,8 +146,8 @@ def test_no_data_is_told():
     assert "no attack in this study" in texts(draw_attack_success(clean))
 
 
-def inside(figure) -> bool:
-    """Tell whether every text lies within the page."""
+def inside(figure, *, columns: bool = False) -> bool:
+    """Tell whether every text lies within the page; with `columns` also the names of an axis of columns."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -156,6 +156,7 @@ def inside(figure) -> bool:
     artists = list(figure.texts)
     for axes in figure.axes:
         artists += [*axes.texts, axes.xaxis.label, axes.yaxis.label, *axes.get_yticklabels()]
+        artists += axes.get_xticklabels() if columns else []
     boxes = [artist.get_window_extent(renderer) for artist in artists if artist.get_text()]
     return all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
 

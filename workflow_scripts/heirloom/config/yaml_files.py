@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.files import storage_error
 
 LARGEST = 16 << 20  # bytes of a file
 MOST_VALUES = 1_000_000  # of a file whose aliases are written out; the largest catalogue has some thousand
@@ -16,8 +17,9 @@ MOST_VALUES = 1_000_000  # of a file whose aliases are written out; the largest 
 def read(path: Path) -> Any:
     """Read what a YAML file holds; None for an empty one.
 
-    Raises ConfigError for a file that is absent, no YAML, larger than LARGEST, or whose aliases stand for more than
-    MOST_VALUES values (a few lines of aliases of aliases fill any memory) or for themselves.
+    Raises StorageError for a file that may not be read, ConfigError for one that is absent, no YAML, larger than
+    LARGEST, or whose aliases stand for more than MOST_VALUES values (a few lines of aliases of aliases fill any memory)
+    or for themselves.
     """
     try:
         if path.stat().st_size > LARGEST:
@@ -26,8 +28,11 @@ def read(path: Path) -> Any:
         _count(content, {})
     except FileNotFoundError:
         raise ConfigError("a configuration file is missing", where=str(path), mend="check the path") from None
+    except OSError as error:
+        unreadable = ConfigError(f"this cannot be read: {error}", where=str(path), mend="name another file")
+        raise storage_error(error) or unreadable from error
     # besides its own errors, yaml raises what Python's types raise for values that are none, such as 2024-13-01
-    except (yaml.YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"this is no valid YAML: {error}", where=str(path), mend="correct the line named") from error
     return content
 

@@ -219,7 +219,7 @@ def matrices(rows: Sequence[Row], comparisons: Sequence[Row], *, columns: int) -
 
     Names of the lines and numbers as `measure_table.Cells`; no more than `columns` models beside each other.
     """
-    clear = {_cell_key(row) for row in comparisons if of_methods(row) and _is_clear(row)}
+    clear = {_cell_key(row) for row in comparisons if of_methods(row) and is_clear(row)}
     found = []
     for dataset, group in groupby(repairs.rates(rows), key=lambda row: row["dataset"]):
         mine = {_cell_key(row): row for row in group}
@@ -234,7 +234,8 @@ def _cell_key(row: Row, *, of: str = "") -> tuple[str, ...]:
     return row["dataset"], row["metric"], row["attack"], row["condition"], of or row["method"]
 
 
-def _is_clear(row: Row) -> bool:
+def is_clear(row: Row) -> bool:
+    """Tell whether a comparison differs detectably."""
     return differs(row["p_value"], row["low"], row["high"])
 
 
@@ -246,15 +247,15 @@ def _matrix(rows: Mapping[tuple[str, ...], Row], methods: Sequence[str], clear: 
         cells = [rows.get((*line, method)) for method in methods]
         shown = next(row for key, row in rows.items() if key[:-1] == line)
         names.append([repairs.label(shown, several=False)])
-        numbers.append([_cell(row, clear) for row in cells])
+        numbers.append([cell(row, clear=row is not None and _cell_key(row) in clear) for row in cells])
     return names, numbers
 
 
-def _cell(row: Row | None, clear: set[tuple[str, ...]]) -> str:
-    """Write a rate: 53.6, 53.6! where it is not credible, 53.6* where it differs from the baseline's."""
+def cell(row: Row | None, *, clear: bool) -> str:
+    """Write a rate: 53.6, 53.6! where it is not credible, 53.6* where it is `clear` that the baseline's is another."""
     if row is None:
         return NOTHING
-    marks = (DOUBT if row["credible"] is False else "") + (CLEAR if _cell_key(row) in clear else "")
+    marks = (DOUBT if row["credible"] is False else "") + (CLEAR if clear else "")
     return f"{number(row['mean'])}{marks}"
 
 

@@ -1,4 +1,7 @@
-"""Robust models before and after repairs: what they get right, and the paired difference, as dots with intervals."""
+"""Robust models before and after repairs, or side by side: what they get right, and the paired difference.
+
+Dots with intervals; where many models stand under many attacks, a matrix of cells.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from heirloom.config.names import CLEAN, UNREPAIRED, shown_from
 from heirloom.reporting import repairs
+from heirloom.reporting.attacked import DOUBT
+from heirloom.reporting.figures import matrix
 from heirloom.reporting.figures.attack_success import CHARACTER, NARROW, TICKS, Dot, draw_dot, scale_of
 from heirloom.reporting.figures.style import (
     GRID,
@@ -34,12 +39,13 @@ if TYPE_CHECKING:
 # all lengths in inches
 GAP, RIGHT = 0.45, 0.25
 HEAD, FOOT, BETWEEN, LANE, ROW_GAP, LINE = 0.62, 0.62, 0.16, 0.2, 0.14, 0.15
+TALLEST = 12.0  # of dots, from which on a matrix shows models that stand side by side
 EXPLANATION = (
     "Dots: rates, for several seeds their mean. Lines: 95 % intervals (Wilson; t over seeds or images). Differences:"
     " paired, with their own intervals."
 )
-DOUBT = "!"
-DOUBTED = f"\n{DOUBT} not credible: {repairs.DOUBTED}. Behind a difference: one of its two rates is not credible."
+DOUBTED = f"{DOUBT} not credible: {repairs.DOUBTED}."
+DIFFERENCES_DOUBTED = " Behind a difference: one of its two rates is not credible."
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +78,19 @@ class Block:
         """Height of its panels in inches."""
         return len(self.shown) * self.row_height
 
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it has too many dots for a page."""
+        return self.side_by_side and self.height > TALLEST
+
     def head(self, palette: Palette) -> float:
         """Height of its title and legend in inches."""
         return HEAD + LEGEND_LINE * legend_lines(legend_texts(self.methods, palette))
+
+    def whole(self, palette: Palette) -> float:
+        """Height of everything that belongs to it, in inches."""
+        used = matrix.height_of(self) if self.is_matrix else self.head(palette) + self.height + FOOT
+        return used + BETWEEN
 
 
 def blocks(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Block]:
@@ -106,7 +122,8 @@ def draw_robustness(rows: Sequence[Row], comparisons: Sequence[Row]) -> Figure:
     """Draw accuracy, corruption accuracy and robust accuracy of each robust model before and after its repairs.
 
     Left the rates in percent, right the paired differences from the baseline in points; both with 95 % intervals. A
-    robust accuracy that the gate does not believe has a mark. A summary without such rows gives a figure that says so.
+    robust accuracy that the gate does not believe has a mark. Models that stand side by side and would make a block
+    higher than TALLEST are drawn as a matrix. A summary without such rows gives a figure that says so.
     """
     from matplotlib.figure import Figure
 
@@ -114,19 +131,31 @@ def draw_robustness(rows: Sequence[Row], comparisons: Sequence[Row]) -> Figure:
     if not arranged:
         return note("No robust models in this study.")
     palettes = _palettes(arranged)
-    told = EXPLANATION + (DOUBTED if any(block.doubted for block in arranged) else "")
+    told = _explanation(arranged)
     with style():
-        heights = [block.head(palettes[block]) + block.height + FOOT + BETWEEN for block in arranged]
+        heights = [block.whole(palettes[block]) for block in arranged]
         height = sum(heights) + MARGIN + 0.1 + LINE * told.count("\n")
         figure = Figure(figsize=(WIDTH, height))
         lines = [line for block in arranged for label in block.shown for line in _name(label).splitlines()]
         left = 0.35 + CHARACTER * max(map(len, lines))
         top = height - MARGIN
         for block, used in zip(arranged, heights, strict=True):
-            _draw_block(figure, block, palettes[block], left=left, top=top)
+            if block.is_matrix:
+                matrix.draw_matrix(figure, block, list(map(_name, block.shown)), left=left, top=top)
+            else:
+                _draw_block(figure, block, palettes[block], left=left, top=top)
             top -= used
         figure.text(0.12 / WIDTH, 0.08 / height, told, color=QUIET, size=8, va="bottom", linespacing=1.3)
         return figure
+
+
+def _explanation(arranged: Sequence[Block]) -> str:
+    """Say what the marks are that these blocks have."""
+    dots = any(not block.is_matrix for block in arranged)
+    told = [EXPLANATION] * dots + [matrix.EXPLANATION] * any(block.is_matrix for block in arranged)
+    if any(block.doubted for block in arranged):
+        told.append(DOUBTED + DIFFERENCES_DOUBTED * dots)
+    return "\n".join(told)
 
 
 def _palettes(arranged: Sequence[Block]) -> dict[Block, Palette]:
