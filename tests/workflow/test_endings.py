@@ -84,6 +84,8 @@ def test_a_second_snakemake_is_refused_and_disturbs_nothing(project: Project) ->
             words = "Directory cannot be locked" if command is SNAKEMAKE else "a snakemake is at work in this folder"
             assert words in told(refused)
             assert "Traceback" not in told(refused)
+        for command in ("clean", "verify"):
+            assert "a snakemake is at work in this folder" in told(project.heirloom(command))
         assert run.go_on() == 0
     assert not Path(project.folder / STUDENT / CHECKPOINT).exists()
     assert project.digests() == before
