@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
         ("run", run_study, "verify what exists, compute what is missing, print the answers"),
+        ("downloads", fetch_downloads, "fetch what a study needs from the network, and print no answers"),
         ("summary", show_summary, "print the summary table of a finished study"),
         ("doctor", examine_machine, "check environment, machine, disk and data, and what each study would take"),
         ("verify", verify_results, "remove a study's damaged results"),
@@ -66,22 +67,35 @@ def _parser() -> argparse.ArgumentParser:
 def run_study(options: argparse.Namespace) -> int:
     """Compute a study under a kernel lock, so that a killed run leaves nothing that stops the next one."""
     grid = _grid(options)
-    with exclusive(RUN_LOCK, wait=False) as lock:
-        if MARKER.exists() and not _snakemake_runs_here():
-            # Our lock, which a snakemake of ours holds with us, is free: whoever left Snakemake's own lock is gone.
-            _snakemake(options, ["--unlock", "--quiet", "all"], lock)
-        MARKER.touch()
+    with _alone(options) as lock:
         bring_to_present(map(Path, grid.folders), tell=_tell)
         damaged = remove_damaged(map(Path, grid.folders), tell=_tell, record=OWED)
         repairs = [[*step, "--no-hooks"] for step in _by_stage(damaged, grid.study.name)]  # the estimate once, not each
         steps = [*repairs, options.snakemake]
         status = next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0)
-        MARKER.unlink(missing_ok=True)
         if not status:
             settle(OWED, damaged)
         elif damaged:
             _tell(f"damaged files are still to be made again; {OWED} names them: delete it to do without them")
     return status or show_summary(options)
+
+
+def fetch_downloads(options: argparse.Namespace) -> int:
+    """Run the rules that use the network under the same lock; damaged results are left to the machine that computes."""
+    with _alone(options) as lock:
+        return _snakemake(options, ["downloads", *options.snakemake], lock)
+
+
+@contextmanager
+def _alone(options: argparse.Namespace) -> Iterator[int]:
+    """Hold the kernel lock and give its descriptor, with Snakemake's own lock cleared where a killed run left it."""
+    with exclusive(RUN_LOCK, wait=False) as lock:
+        if MARKER.exists() and not _snakemake_runs_here():
+            # Our lock, which a snakemake of ours holds with us, is free: whoever left Snakemake's own lock is gone.
+            _snakemake(options, ["--unlock", "--quiet", "all"], lock)
+        MARKER.touch()
+        yield lock
+        MARKER.unlink(missing_ok=True)
 
 
 def _by_stage(damaged: Sequence[Path], study: str) -> list[list[str]]:
