@@ -236,11 +236,12 @@ def run_stand_ins(project: Project, cores: int) -> Taken:
 def python_told() -> str:
     """Say which Python runs and what its build says of profile-guided optimisation: a quarter of the time hangs on it.
 
-    A build that names no option may be optimised all the same: Debian's, whose makefile asks for it.
+    A build without the option may be optimised all the same: `make profile-opt` leaves no trace in its configuration.
     """
     options = sysconfig.get_config_var("CONFIG_ARGS") or ""
     optimised = "with" if "--enable-optimizations" in options else "without"
-    return f"{platform.python_implementation()} {platform.python_version()}, configured {optimised} --enable-optimizations"
+    name = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{name}, configured {optimised} --enable-optimizations"
 
 
 def shown(name: str, taken: Taken) -> str:

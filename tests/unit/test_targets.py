@@ -60,10 +60,13 @@ def test_criticality_belongs_to_the_experiments_that_ask_for_it_and_to_those_who
     entries["statistics"]["criticality"] = True  # its repairs rank nothing
     entries["judged"] = entries["table-4"] | {"repairs": ["rift-head"]}
     found = experiment_files(open_grid(study, config_files=[file], project=PROJECT))
-    measured = {name: {path.split("/")[3] for path in files if "/criticality/" in path} for name, files in found.items()}
-    assert measured["statistics"] == set(entries["statistics"]["models"])
-    assert measured["table-4"] == {"cifar10-resnet18-at"}
-    assert measured["judged"] == set()
+
+    def measured(name: str) -> set[str]:
+        return {path.split("/")[3] for path in found[name] if "/criticality/" in path}
+
+    assert measured("statistics") == set(entries["statistics"]["models"])
+    assert measured("table-4") == {"cifar10-resnet18-at"}
+    assert measured("judged") == set()
 
 
 def test_an_experiment_s_target_attacks_its_own_models_by_its_own_suites_alone():
