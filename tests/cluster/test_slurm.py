@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ import yaml
 
 from heirloom.config.resources import NEEDS
 from tests.cluster.slurm import GPU_MODEL, Slurm
-from tests.workflow.project import Project, new_project
+from tests.workflow.project import SOURCE, Project, new_project
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 
@@ -156,3 +158,15 @@ def test_the_measurements_are_those_of_a_local_run_byte_for_byte(submitted: Subm
 
 def test_a_finished_study_is_finished_for_both_profiles(submitted: Submitted) -> None:
     assert submitted.project.plan() == []
+
+
+def test_what_the_document_shows_of_sbatch_is_allowed_by_the_executor(plugins: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n0", "-k", "options_of_sbatch", "tests/unit/test_profiles.py"],
+        cwd=SOURCE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(plugins)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
