@@ -11,7 +11,7 @@ import pytest
 from heirloom.runtime import repair
 from heirloom.runtime.errors import StorageError
 from heirloom.runtime.files import write_card, write_table
-from heirloom.runtime.repair import bring_to_present, damaged_files, remove_damaged, settle
+from heirloom.runtime.repair import bring_to_present, remove_damaged, settle
 
 
 @pytest.fixture
@@ -24,6 +24,10 @@ def results(tmp_path):
     write_table(folder / "tables" / "summary.parquet", pa.table({"a": [1, 2]}), metadata={})
     (folder / "tables" / "summary.csv").write_text("a\n1\n")
     return folder
+
+
+def damaged_files(folders, *, made=lambda _path: True):
+    return repair.damaged_files(folders, made=made)
 
 
 def weights(results):
@@ -87,6 +91,20 @@ def test_what_a_job_is_writing_is_not_judged(results):
     assert damaged_files([results]) == []
 
 
+def test_what_no_rule_makes_is_not_judged_and_cards_always_are(results):
+    for name in ("notes.txt", "summary.csv", "mine.pdf"):
+        (results / "tables" / name).write_text("by hand, no newline")
+    weights(results).write_bytes(b"")
+    found = damaged_files([results], made=lambda path: path.name == "summary.csv")
+    assert found == [weights(results), results / "tables/summary.csv"]
+
+
+def test_links_that_lead_nowhere_stop_nothing(results):
+    (results / "tables/old.csv").symlink_to("gone")
+    assert damaged_files([results]) == []
+    bring_to_present([results], tell=print)
+
+
 def test_other_folders_are_not_judged(results):
     weights(results).write_bytes(b"")
     assert damaged_files([results / "tables"]) == []
@@ -96,7 +114,7 @@ def test_removing_tells_and_removes_and_owes_until_it_is_settled(results):
     record, lines = results / "owed.json", []
 
     def removed(place=results):
-        return remove_damaged([place], tell=lines.append, record=record)
+        return remove_damaged([place], made=lambda _path: True, tell=lines.append, record=record)
 
     assert removed() == []
     assert not record.exists()
@@ -121,7 +139,7 @@ def test_nothing_is_removed_that_cannot_be_noted(results, monkeypatch):
     monkeypatch.setattr(repair, "write_json", refuse)
     weights(results).write_bytes(b"")
     with pytest.raises(StorageError):
-        remove_damaged([results], tell=lambda _line: None, record=results / "owed.json")
+        remove_damaged([results], made=bool, tell=lambda _line: None, record=results / "owed.json")
     assert weights(results).exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from heirloom.runtime import devices
 from heirloom.runtime.devices import compute, lease
+from heirloom.runtime.errors import StorageError
 
 
 def settings() -> tuple[int, bool, bool, bool, bool]:
@@ -85,7 +87,24 @@ def test_each_job_leases_another_device(tmp_path: Path) -> None:
 def test_leases_are_a_users_and_the_machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     with lease(["a"]):
-        assert [path.name for path in next(tmp_path.glob("heirloom-*")).iterdir()] == ["gpu-a.lock"]
+        (folder,) = tmp_path.glob("heirloom-*")
+        assert [path.name for path in folder.iterdir()] == ["gpu-a.lock"]
+        assert folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("how", ["a link", "another user's"])
+def test_a_folder_for_leases_that_somebody_else_made_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    place = tmp_path / f"heirloom-{os.getuid()}"
+    if how == "a link":
+        (tmp_path / "mine").mkdir()
+        place.symlink_to(tmp_path / "mine")
+    else:
+        monkeypatch.setattr(devices.os, "getuid", lambda: 4321)
+    with pytest.raises(StorageError, match="is no folder of yours"), lease(["a"]):
+        pass
 
 
 @pytest.mark.parametrize(

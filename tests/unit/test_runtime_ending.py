@@ -23,7 +23,16 @@ from tests.unit.test_training import same, train
 @pytest.fixture
 def ending() -> Iterator[Ending]:
     """Followed by this process while the test runs."""
-    ending = Ending(grace=0.3)
+    yield from followed(Ending())
+
+
+@pytest.fixture
+def impatient() -> Iterator[Ending]:
+    """The same, with little grace."""
+    yield from followed(Ending(grace=0.3))
+
+
+def followed(ending: Ending) -> Iterator[Ending]:
     usual = signal.signal(signal.SIGTERM, ending)
     yield ending
     signal.signal(signal.SIGTERM, usual)
@@ -63,11 +72,11 @@ def test_a_training_that_is_asked_to_end_loses_no_step(lesson: Lesson, tmp_path:
     assert same(resumed, calm)
 
 
-def test_a_job_whose_next_checkpoint_is_far_ends_after_the_grace(ending: Ending) -> None:
-    assert not ending.passes_checkpoint()
+def test_a_job_whose_next_checkpoint_is_far_ends_after_the_grace(impatient: Ending) -> None:
+    assert not impatient.passes_checkpoint()
     begun = time.monotonic()
     ask()
-    assert ending.passes_checkpoint()
+    assert impatient.passes_checkpoint()
     with pytest.raises(SystemExit):
         time.sleep(10)
     assert 0.25 < time.monotonic() - begun < 5
@@ -80,8 +89,10 @@ def test_a_job_without_checkpoints_ends_at_once(ending: Ending) -> None:
 
 
 def test_nothing_is_left_of_a_request_that_was_followed(ending: Ending) -> None:
+    before = signal.getsignal(signal.SIGALRM)
     ending.passes_checkpoint()
     ask()
     with pytest.raises(SystemExit):
         ending.leave()
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is before

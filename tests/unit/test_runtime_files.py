@@ -274,6 +274,7 @@ def test_files_do_not_import_slow_libraries() -> None:
         (OSError(errno.EROFS, "Read-only file system", "/disk/a"), ("/disk/a: Read-only", "choose another folder")),
         (PermissionError(errno.EACCES, "Permission denied", "/disk/a"), ("/disk/a: Permission", "the right to read")),
         (RuntimeError("I/O error: No space left on device (os error 28)"), ("No space left", "free some space")),
+        (RuntimeError("I/O error: Disk quota exceeded (os error 122)"), ("Disk quota exceeded", "of your quota")),
     ],
 )
 def test_refusals_of_the_disk_become_words_wherever_they_come_from(error: Exception, words: tuple[str, ...]) -> None:
@@ -285,6 +286,28 @@ def test_refusals_of_the_disk_become_words_wherever_they_come_from(error: Except
 @pytest.mark.parametrize("error", [OSError(errno.ENOENT, "No such file"), RuntimeError("shape"), DataError("no class")])
 def test_other_errors_are_no_refusal_of_the_disk(error: Exception) -> None:
     assert files.storage_error(error) is None
+
+
+def test_a_writer_that_fails_again_while_it_closes_is_told_by_what_came_first(tmp_path: Path) -> None:
+    """As matplotlib's PDF writer does."""
+    with pytest.raises(StorageError, match=r"a\.pdf: No space left on device"), files.atomic_path(tmp_path / "a.pdf"):
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            raise AttributeError("'Stream' object has no attribute 'pos'")
+
+
+@pytest.mark.parametrize("read", [files.sha256_of, files.read_json], ids=["checksum", "JSON"])
+def test_a_disk_that_fails_in_the_middle_of_a_file_is_told_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))  # names no file
+
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(Path, "read_text", fail)
+    with pytest.raises(StorageError, match=r"weights: Input/output error[^$]*check it"):
+        read(tmp_path / "weights")
 
 
 def test_a_writer_that_does_not_say_why_is_believed_when_the_disk_is_full(

@@ -105,6 +105,19 @@ def test_a_lock_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
         pass
 
 
+def test_a_link_is_no_lock_file_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "a").symlink_to(tmp_path / "mine")
+    before = psutil.Process().num_fds()
+    with (
+        pytest.raises(StorageError, match="cannot open the lock file"),
+        any_exclusive([tmp_path / "b", tmp_path / "a"]),
+    ):
+        pass
+    assert (tmp_path / "mine").read_text() == "precious"
+    assert psutil.Process().num_fds() == before, "the first one is closed again"
+
+
 def test_the_first_free_of_several_is_held(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     paths = [tmp_path / "locks" / name for name in "abc"]
     with any_exclusive(paths) as first:
@@ -161,6 +174,8 @@ from heirloom.runtime.ending import Ending
 if sys.argv[2] == "asking":
     def refuse(processes): raise OSError("no process descriptors")
     guardian._wait_for_kernel = refuse
+if sys.argv[2] == "an-older-Python":
+    del os.pidfd_open
 if sys.argv[2] == "saving":
     ending = Ending()
     ending.passes_checkpoint()
@@ -198,7 +213,7 @@ class Chain:
         self.top.wait()
 
 
-@pytest.mark.parametrize("way", ["kernel", "asking"])
+@pytest.mark.parametrize("way", ["kernel", "asking", "an-older-Python"])
 def test_kill_9_of_snakemake_ends_the_job_behind_a_shell(tmp_path: Path, way: str) -> None:
     chain = Chain(tmp_path, way=way)
     try:

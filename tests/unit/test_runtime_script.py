@@ -226,6 +226,22 @@ def test_another_error_goes_on_with_its_traceback(place: Path) -> None:
     assert not Path(stage.output[0]).exists()
 
 
+def test_an_output_that_cannot_be_removed_does_not_hide_what_went_wrong(
+    place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def run(*, outputs: Outputs) -> None:
+        write(outputs.weights)
+        monkeypatch.setattr(Path, "unlink", refuse)
+        raise DataError("no such class")
+
+    with pytest.raises(SystemExit):
+        run_stage(run, one_file_job(place))
+    assert capfd.readouterr().err == "no such class\n"
+
+
 def test_wrong_arguments_stop_before_the_stage(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     def run(*, outputs: Outputs, seed: int) -> None:
         write(outputs.weights, str(seed))
@@ -259,17 +275,18 @@ def test_a_successor_waits_for_the_orphan(place: Path) -> None:
     assert "waiting for" in log_of(stage)
 
 
-def test_a_request_to_end_leaves_nothing_half_written(place: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_request_to_end_leaves_nothing_half_written(place: Path, number: int, status: int) -> None:
     def run(*, outputs: Outputs) -> None:
         with atomic_path(outputs.weights) as partial:
             partial.write_text("half")
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             time.sleep(5)
 
     stage = one_file_job(place)
     with pytest.raises(SystemExit) as raised:
         run_stage(run, stage)
-    assert raised.value.code == 143
+    assert raised.value.code == status
     assert list(Path(stage.output[0]).parent.iterdir()) == []
 
 
@@ -337,16 +354,32 @@ def test_a_full_disk_is_told_without_traceback_even_where_it_holds_the_log(
     assert "Traceback" not in shown
 
 
-def test_a_log_that_cannot_be_opened_is_told_without_traceback(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.EROFS, "Read-only file system", "results")
+OPEN_LOG = """
+import errno, sys
+from pathlib import Path
+from heirloom.runtime.errors import DataError
+from heirloom.runtime.logs import open_log
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(SystemExit), open_log(tmp_path / "logs" / "a.log"):
-        raise AssertionError
-    assert capfd.readouterr().err.startswith("results: Read-only file system\n")
+def refuse(*_, **__):
+    raise OSError(errno.EROFS, "Read-only file system", "results")
+
+if sys.argv[1] == "refused":
+    Path.mkdir = refuse
+with open_log(Path("logs/a.log") if sys.argv[1] == "refused" else None):
+    raise DataError("no such class")
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "shown"), [("refused", "results: Read-only file system\n"), ("none", "no such class\n")]
+)
+def test_without_a_log_an_error_is_told_once_and_without_traceback(log: str, shown: str) -> None:
+    """In a process of its own: the handlers of the tests would hide what logging shows where it has none."""
+    command = [sys.executable, "-c", OPEN_LOG, log]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert told.startswith(shown)
+    assert told.count(shown) == 1
+    assert "Traceback" not in told
 
 
 SNAKEFILE = """

@@ -17,7 +17,7 @@ from typing import Literal
 import psutil
 import pytest
 
-from tests.workflow.project import Project
+from tests.workflow.project import Project, parse_plan
 
 STUDENT = "results/tiny/students/tiny-objects/signs-backdoor/signs/fine-tuning/seed1"
 STUDENT_LOG = "results/tiny/logs/train_student/students.tiny-objects.signs-backdoor.signs.fine-tuning.seed1.log"
@@ -60,6 +60,12 @@ def told(done: subprocess.CompletedProcess[str]) -> str:
 def ran(done: subprocess.CompletedProcess[str]) -> set[str]:
     """Names of the rules that a run ran."""
     return set(re.findall(r"^(?:local)?rule (\w+):$", told(done), re.MULTILINE)) - {"all"}
+
+
+def ran_jobs(done: subprocess.CompletedProcess[str]) -> set[tuple[str, str]]:
+    """What a run ran: rules, each with the wildcards of its job in one line."""
+    jobs = [job for job in parse_plan(told(done)) if job.rule != "all"]
+    return {(job.rule, " ".join(f"{name}={value}" for name, value in job.wildcards.items())) for job in jobs}
 
 
 def finishes(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
@@ -180,9 +186,9 @@ def fill(folder: Path, *, leave: int) -> Path:
     return filler
 
 
-def unfinished(folder: Path) -> list[str]:
+def final_files(folder: Path) -> list[str]:
     """Results under their final names, without locks, logs and the cache."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".log")
     return sorted(str(path) for path in found if path.parts[0] in ("shared", "tiny") and not path.name.startswith("."))
 
 

@@ -29,6 +29,7 @@ class Job:
     rule: str
     wildcards: Mapping[str, str]
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,16 @@ def parse_plan(text: str) -> list[Job]:
     for block in re.split(r"\n(?=(?:local)?rule \w+:)", text):
         head = re.match(r"(?:local)?rule (\w+):", block)
         if head:
-            wildcards = re.search(r"^ +wildcards: (.+)$", block, re.MULTILINE)
-            inputs = re.search(r"^ +input: (.+)$", block, re.MULTILINE)
-            pairs = [pair.split("=", 1) for pair in wildcards[1].split(", ")] if wildcards else []
-            jobs.append(Job(head[1], dict(pairs), tuple(inputs[1].split(", ")) if inputs else ()))
+            named = {name: tuple(_listed(block, name)) for name in ("wildcards", "input", "output")}
+            pairs = [pair.split("=", 1) for pair in named["wildcards"]]
+            jobs.append(Job(head[1], dict(pairs), named["input"], named["output"]))
     return jobs
+
+
+def _listed(block: str, name: str) -> list[str]:
+    """Read one line of a job in Snakemake's listing."""
+    found = re.search(rf"^ +{name}: (.+)$", block, re.MULTILINE)
+    return found[1].split(", ") if found else []
 
 
 def started(project: Project) -> int:

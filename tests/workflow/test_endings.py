@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,22 @@ def kept_iterations(project: Project) -> int:
     return int(content["iteration"])
 
 
-@pytest.mark.parametrize("command", [SNAKEMAKE, HEIRLOOM], ids=["the group of snakemake", "heirloom alone"])
-def test_a_training_asked_to_end_keeps_its_last_step(project: Project, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("command", "ask", "number"),
+    [
+        (SNAKEMAKE, os.killpg, signal.SIGTERM),
+        (HEIRLOOM, os.kill, signal.SIGTERM),
+        (HEIRLOOM, os.killpg, signal.SIGINT),
+    ],
+    ids=["the group of snakemake", "heirloom alone", "Ctrl-C"],
+)
+def test_a_training_asked_to_end_keeps_its_last_step(
+    project: Project, command: tuple[str, ...], ask: Callable[[int, int], None], number: int
+) -> None:
     """SLURM, systemd and timeout ask every process of a job; kill, docker and Kubernetes ask the first one alone."""
     before = project.digests()
     with held(project, *command) as run:
-        (os.killpg if command is SNAKEMAKE else os.kill)(run.run.pid, signal.SIGTERM)
+        ask(run.run.pid, number)
         wait_for(lambda: "asked to end" in log(project))
         assert run.go_on() != 0
     assert "writing a checkpoint first" in log(project)
@@ -70,7 +81,8 @@ def test_a_second_snakemake_is_refused_and_disturbs_nothing(project: Project) ->
         for command in (SNAKEMAKE, HEIRLOOM):
             refused = project.call(*command)
             assert refused.returncode != 0
-            assert "Directory cannot be locked" in told(refused)
+            words = "Directory cannot be locked" if command is SNAKEMAKE else "a snakemake is at work in this folder"
+            assert words in told(refused)
             assert "Traceback" not in told(refused)
         assert run.go_on() == 0
     assert not Path(project.folder / STUDENT / CHECKPOINT).exists()

@@ -13,12 +13,12 @@ from tests.workflow.faults import (
     STUDENT_LOG,
     disk_of_its_own,
     fill,
+    final_files,
     finishes,
     ran,
     remove_trap,
     set_trap,
     told,
-    unfinished,
 )
 from tests.workflow.project import Project
 
@@ -84,12 +84,12 @@ def test_a_disk_full_at_each_file_of_a_rule_loses_nothing(
     on_a_small_disk: Project, rule: str, targets: list[str], names: list[str]
 ) -> None:
     project = on_a_small_disk
-    before, files = project.digests(), set(unfinished(project.folder / "results"))
+    before, files = project.digests(), set(final_files(project.folder / "results"))
     for name in names:
         words = stopped_at(project, name, targets)
         assert "No space left on device" in words, name
         assert "free some space on this disk, then run again" in words, name
-        lost = files - set(unfinished(project.folder / "results"))
+        lost = files - set(final_files(project.folder / "results"))
         assert lost <= files_of(project, rule), name
     assert ran(finishes(project.snakemake(targets[0]))) == {rule}
     assert project.digests() == before
@@ -107,8 +107,8 @@ def files_of(project: Project, rule: str) -> set[str]:
         "draw_attention": "tiny/figures/attention",
         "write_report": "tiny/report.html",
     }
-    own = {name for name in unfinished(project.folder / "results.kept") if name.startswith(folders[rule])}
-    return own | {name for name in unfinished(project.folder / "results.kept") if "/benchmarks/" in name}
+    own = {name for name in final_files(project.folder / "results.kept") if name.startswith(folders[rule])}
+    return own | {name for name in final_files(project.folder / "results.kept") if "/benchmarks/" in name}
 
 
 def test_a_disk_full_at_the_log_stops_the_job_with_words(on_a_small_disk: Project) -> None:

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.workflow.faults import STUDENT, finishes, ran, told
+from tests.workflow.faults import STUDENT, finishes, ran, ran_jobs, told
 from tests.workflow.project import Project
 
 pytestmark = pytest.mark.faults
@@ -36,17 +36,19 @@ CUT = {
     f"{FIGURES}/attention_same-data-set.txt": 0.0,
     "results/tiny/report.html": 0.5,
 }
+BACKDOOR = "teacher=tiny-objects injection=signs-backdoor dataset=signs"
+CONTROL = BACKDOOR.replace("backdoor", "clean")
 MAKERS = {
-    "prepare_dataset",
-    "train_student",
-    "evaluate_students",
-    "map_attention",
-    "collect_measurements",
-    "collect_costs",  # of the evaluations that ran again: what they cost now
-    "summarise",
-    "draw_figures",
-    "draw_attention",
-    "write_report",
+    ("prepare_dataset", "dataset=signs preparation=tiny"),
+    ("train_student", f"{BACKDOOR} method=fine-tuning seed=1"),
+    ("train_student", f"{CONTROL} method=fine-tuning seed=1"),
+    ("evaluate_students", BACKDOOR),
+    ("map_attention", BACKDOOR),
+    ("collect_measurements", ""),
+    ("summarise", ""),
+    ("draw_figures", ""),
+    ("draw_attention", "experiment=same-data-set"),
+    ("write_report", ""),
 }
 
 
@@ -58,7 +60,7 @@ def test_files_cut_short_are_made_again_and_nothing_else(project: Project) -> No
     done = finishes(project.heirloom("run"))
     for path in CUT:
         assert f"heirloom: {path} is damaged; it will be made again" in done.stderr
-    assert ran(done) <= MAKERS
+    assert ran_jobs(done) == MAKERS
     assert project.digests() == before
     assert project.plan() == []
 

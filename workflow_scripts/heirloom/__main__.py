@@ -15,6 +15,7 @@ from types import FrameType
 from heirloom.config import paths
 from heirloom.config.environment import environment_text
 from heirloom.config.grid import Grid
+from heirloom.config.made import by_stage, made_by_rules
 from heirloom.config.resources import gpus_visible
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import open_grid
@@ -69,10 +70,10 @@ def run_study(options: argparse.Namespace) -> int:
     grid = _grid(options)
     with _alone(options) as lock:
         bring_to_present(map(Path, grid.folders), tell=_tell)
-        damaged = remove_damaged(map(Path, grid.folders), tell=_tell, record=OWED)
-        repairs = [[*step, "--no-hooks"] for step in _by_stage(damaged, grid.study.name)]  # the estimate once, not each
+        damaged = _remove_damaged(grid)
+        repairs = [[*step, "--no-hooks"] for step in by_stage(damaged, grid.study.name)]  # the estimate once, not each
         steps = [*repairs, options.snakemake]
-        status = next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0)
+        status = _ended(next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0))
         if not status:
             settle(OWED, damaged)
         elif damaged:
@@ -83,42 +84,42 @@ def run_study(options: argparse.Namespace) -> int:
 def fetch_downloads(options: argparse.Namespace) -> int:
     """Run the rules that use the network under the same lock; damaged results are left to the machine that computes."""
     with _alone(options) as lock:
-        return _snakemake(options, ["downloads", *options.snakemake], lock)
+        return _ended(_snakemake(options, ["downloads", *options.snakemake], lock))
 
 
 @contextmanager
 def _alone(options: argparse.Namespace) -> Iterator[int]:
     """Hold the kernel lock and give its descriptor, with Snakemake's own lock cleared where a killed run left it."""
     with exclusive(RUN_LOCK, wait=False) as lock:
-        if MARKER.exists() and not _snakemake_runs_here():
-            # Our lock, which a snakemake of ours holds with us, is free: whoever left Snakemake's own lock is gone.
+        _refuse_beside_snakemake()
+        if MARKER.exists():
+            # Our lock is free and no snakemake at work: whoever left Snakemake's own lock is gone.
             _snakemake(options, ["--unlock", "--quiet", "all"], lock)
         MARKER.touch()
         yield lock
+
+
+def _ended(status: int) -> int:
+    """Take the marker away, unless a signal ended Snakemake, which may have left its own lock; returns the status."""
+    if status >= 0:
         MARKER.unlink(missing_ok=True)
+    return status
 
 
-def _by_stage(damaged: Sequence[Path], study: str) -> list[list[str]]:
-    """Sort damaged files into runs of their own, what others are made from first.
-
-    Once the content of a file is back, nothing downstream has changed; within one run Snakemake would not see that.
-    """
-    stages = (f"{paths.SHARED}/data/", f"{paths.SHARED}/teachers/", f"{paths.RESULTS}/{study}/students/", "")
-    groups: list[list[str]] = [[] for _ in stages]
-    for path in map(str, damaged):
-        groups[next(place for place, stage in enumerate(stages) if path.startswith(stage))].append(path)
-    return [group for group in groups if group]
+def _remove_damaged(grid: Grid) -> list[Path]:
+    """Remove a study's damaged files; returns them, with those that are still owed."""
+    return remove_damaged(map(Path, grid.folders), made=made_by_rules(grid), tell=_tell, record=OWED)
 
 
-def _snakemake_runs_here() -> bool:
-    """Whether somebody's own snakemake works in this folder: then its lock is no leftover."""
+def _refuse_beside_snakemake() -> None:
+    """Raise HeirloomError while somebody's own snakemake works in this folder, which holds no lock of ours."""
     import psutil
 
     here = str(Path.cwd())
-    return any(
-        process.info["cwd"] == here and is_snakemake(process.info["cmdline"] or [])
-        for process in psutil.process_iter(["cwd", "cmdline"])
-    )
+    for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
+        if process.info["cwd"] == here and is_snakemake(process.info["cmdline"] or []):
+            what = f"a snakemake is at work in this folder (process {process.info['pid']})"
+            raise HeirloomError(what, mend="wait until it ends, then run again")
 
 
 def show_summary(options: argparse.Namespace) -> int:
@@ -147,7 +148,8 @@ def verify_results(options: argparse.Namespace) -> int:
     """Remove a study's damaged results; the next run makes them again."""
     grid = _grid(options)
     with exclusive(RUN_LOCK, wait=False):
-        found = remove_damaged(map(Path, grid.folders), tell=_tell, record=OWED)
+        _refuse_beside_snakemake()
+        found = _remove_damaged(grid)
     print(f"{len(found)} damaged files" if found else "all results are intact")
     return 0
 
@@ -155,6 +157,7 @@ def verify_results(options: argparse.Namespace) -> int:
 def clean_results(_options: argparse.Namespace) -> int:
     """Remove everything under results/ but its README and the locks, unless a run is at work there."""
     with exclusive(RUN_LOCK, wait=False):
+        _refuse_beside_snakemake()
         for path in Path(paths.RESULTS).iterdir():
             if path.is_dir() and path.name != RUN_LOCK.parent.name:
                 shutil.rmtree(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -13,6 +14,7 @@ from typing import Literal
 
 import torch
 
+from heirloom.runtime.errors import StorageError
 from heirloom.runtime.locks import any_exclusive
 
 logger = logging.getLogger(__name__)
@@ -114,8 +116,22 @@ def lease(names: Sequence[str], folder: Path | None = None) -> AbstractContextMa
     The lock files lie in a folder of this user's in the machine's temporary folder, since a GPU is the machine's, not
     one result folder's. Snakemake counts GPUs but tells no job which one is its own.
     """
-    place = folder or Path(tempfile.gettempdir()) / f"heirloom-{os.getuid()}"
+    place = folder or _own_folder()
     return any_exclusive([place / f"gpu-{name}.lock" for name in names])
+
+
+def _own_folder() -> Path:
+    """Make a folder of this user's alone in the machine's temporary folder, where others may have made it before.
+
+    Raises StorageError where it is a link or somebody else's.
+    """
+    place = Path(tempfile.gettempdir()) / f"heirloom-{os.getuid()}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    status = place.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        mend = "remove it, or set TMPDIR to a folder of your own, then run again"
+        raise StorageError(f"{place} is no folder of yours", where=str(place.parent), mend=mend)
+    return place
 
 
 def _device_names() -> list[str]:

@@ -1,11 +1,11 @@
-"""A request to end (SIGTERM) is followed in order, and by a job with checkpoints not before it has written one."""
+"""A request to end (SIGTERM, Ctrl-C) is followed in order, by a job with checkpoints once it has written one."""
 
 from __future__ import annotations
 
 import logging
 import signal
 from types import FrameType
-from typing import Never
+from typing import Any, Never
 
 logger = logging.getLogger(__name__)
 
@@ -13,7 +13,7 @@ GRACE_SECONDS = 5.0  # what ends jobs (SLURM, Kubernetes, systemd, docker) kills
 
 
 class Ending:
-    """The handler of SIGTERM while a job runs; `current` finds it.
+    """The handler of SIGTERM and SIGINT while a job runs; `current` finds it.
 
     The process leaves by SystemExit, so that temporary files are removed: at once where no checkpoint has come by, else
     at the next one, at the latest after `grace` seconds. Further requests change nothing: schedulers, snakemake and the
@@ -24,17 +24,19 @@ class Ending:
         self.asked = False
         self._grace = grace
         self._has_checkpoints = False
+        self._number = int(signal.SIGTERM)
+        self._alarm: Any = signal.SIG_DFL
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         """Follow a request, now or at the next checkpoint."""
         if self.asked:
             return
-        self.asked = True
+        self.asked, self._number = True, number
         if not self._has_checkpoints:
             logger.warning("asked to end (signal %d)", number)
             self.leave()
         logger.warning("asked to end (signal %d): writing a checkpoint first", number)
-        signal.signal(signal.SIGALRM, lambda *_: self.leave())
+        self._alarm = signal.signal(signal.SIGALRM, lambda *_: self.leave())
         signal.setitimer(signal.ITIMER_REAL, self._grace)
 
     def passes_checkpoint(self) -> bool:
@@ -43,14 +45,15 @@ class Ending:
         return self.asked
 
     def leave(self) -> Never:
-        """End the process with the status of one that SIGTERM ended."""
+        """End the process with the status of one that the signal ended."""
         self.close()
-        raise SystemExit(128 + signal.SIGTERM)
+        raise SystemExit(128 + self._number)
 
     def close(self) -> None:
         """Take back what `__call__` set."""
-        if self.asked:
+        if self.asked and self._has_checkpoints:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._alarm)
 
 
 def current() -> Ending | None:

@@ -69,20 +69,32 @@ def _storage_error(error: BaseException, path: Path) -> StorageError | None:
     """Translate a refusal of the disk to write a file into words; None for any other error."""
     if isinstance(error, HeirloomError) or not isinstance(error, Exception):
         return None
-    number = _number_of(error)
+    refused = next((each for each in _behind(error) if _number_of(each) is not None), error)
+    number = _number_of(refused)
     if number is None and isinstance(error, RuntimeError | OSError) and _is_full(path.parent):
         number = errno.ENOSPC  # PyTorch's writer names neither the words nor the number
-    if number is None or not _concerns(error, path):
+    if number is None or not _concerns(refused, path):
         return None
     return StorageError(f"cannot write {path}: {os.strerror(number)}", where=str(path.parent), mend=_ADVICE[number])
 
 
-def storage_error(error: Exception) -> StorageError | None:
-    """Translate a refusal of the disk, wherever it came from, into words that need no traceback; None for others."""
+def _behind(error: BaseException) -> Iterator[Exception]:
+    """Yield an error and those it stands for: a writer that fails to close what it could not write raises another."""
+    each: BaseException | None = error
+    while isinstance(each, Exception):
+        yield each
+        each = each.__cause__ or each.__context__
+
+
+def storage_error(error: Exception, path: Path | None = None) -> StorageError | None:
+    """Translate a refusal of the disk, wherever it came from, into words that need no traceback; None for others.
+
+    `path` is told where the error names no file, as when a disk fails in the middle of one.
+    """
     number = None if isinstance(error, HeirloomError) else _number_of(error)
     if number is None:
         return None
-    named = getattr(error, "filename", None)
+    named = getattr(error, "filename", None) or path
     where = os.fspath(named) if isinstance(named, str | os.PathLike) else ""
     about = f"{where}: " if where else ""
     mend = _FORBIDDEN if number in (errno.EACCES, errno.EPERM) else _ADVICE[number]
@@ -91,15 +103,16 @@ def storage_error(error: Exception) -> StorageError | None:
 
 def _unreadable(path: Path, error: Exception) -> HeirloomError:
     """Say why a file that Heirloom wrote cannot be read: the disk refuses it, or else it is damaged."""
-    return storage_error(error) or DamagedFileError(path, found=str(error))
+    return storage_error(error, path) or DamagedFileError(path, found=str(error))
 
 
 def _number_of(error: Exception) -> int | None:
     """Return the number of a refusal of the disk; None for other errors."""
     number = error.errno if isinstance(error, OSError) else None
-    if number not in _ADVICE and "No space left on device" in str(error):
-        number = errno.ENOSPC  # libraries written in C++ or Rust pass the words on, not the number
-    return number if number in _ADVICE else None
+    if number in _ADVICE:
+        return number
+    # libraries written in C++ or Rust pass the words on, not the number
+    return next((code for code in (errno.ENOSPC, errno.EDQUOT) if os.strerror(code) in str(error)), None)
 
 
 def _is_full(folder: Path) -> bool:
@@ -126,9 +139,10 @@ def write_json(path: Path, obj: object) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file that Heirloom wrote; raises DamagedFileError when it is missing or no JSON."""
+    """Read a JSON file that Heirloom wrote; raises DamagedFileError when it is missing or no JSON, or StorageError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with _told(path):
+            return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DamagedFileError(path, found="the file is missing") from error
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or nested without end
@@ -136,9 +150,21 @@ def read_json(path: Path) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's content as 64 hexadecimal digits."""
-    with path.open("rb") as file:
+    """Return the sha256 of a file's content as 64 hexadecimal digits; raises StorageError where the disk refuses."""
+    with _told(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Put what a disk refuses while a file is read into words that name the file."""
+    try:
+        yield
+    except OSError as error:
+        told = storage_error(error, path)
+        if told is None:
+            raise
+        raise told from error
 
 
 def write_card(path: Path, *, kind: str, files: Mapping[str, Path], **facts: object) -> None:

@@ -79,7 +79,8 @@ def _end_with(processes: Sequence[psutil.Process]) -> None:
     """Wait until one of the processes ends, then ask this one to end, and end it where it does not."""
     try:
         _wait_for_kernel(processes)
-    except OSError:  # an older kernel, a container that forbids the call, or a process that has gone already
+    # an older kernel, a Python built for one, a container that forbids the call, or a process that has gone already
+    except (AttributeError, OSError):
         _wait_by_asking(processes)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS + 1)

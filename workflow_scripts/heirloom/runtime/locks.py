@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from heirloom.runtime.errors import HeirloomError, StorageError
@@ -50,9 +50,12 @@ def any_exclusive(paths: Sequence[Path], *, interval: float = 1.0) -> Iterator[i
 
     While none is free, logs it once and tries again every `interval` seconds.
     """
-    descriptors = [_open(path) for path in paths]
     told = False
-    try:
+    with ExitStack() as stack:
+        descriptors = []
+        for path in paths:
+            descriptors.append(_open(path))
+            stack.callback(os.close, descriptors[-1])
         while (place := _first_free(descriptors, paths)) is None:
             if not told:
                 logger.info("all of %s are taken, waiting for one", ", ".join(path.name for path in paths))
@@ -60,9 +63,6 @@ def any_exclusive(paths: Sequence[Path], *, interval: float = 1.0) -> Iterator[i
             time.sleep(interval)
         _sign(descriptors[place])
         yield place
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
 
 
 def _first_free(descriptors: Sequence[int], paths: Sequence[Path]) -> int | None:
@@ -74,10 +74,13 @@ def _first_free(descriptors: Sequence[int], paths: Sequence[Path]) -> int | None
 
 
 def _open(path: Path) -> int:
-    """Open a lock file for reading and writing; it is not passed on to programs that this one starts."""
+    """Open a lock file for reading and writing; it is not passed on to programs that this one starts.
+
+    A link is refused: in a folder that others may write to, it may lead to a file that signing would empty.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         told = storage_error(error)
         mend = told.mend if told else "make the folder writable for you, then run again"

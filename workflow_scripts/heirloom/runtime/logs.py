@@ -39,7 +39,8 @@ def open_log(path: Path | None) -> Iterator[None]:
             if told is None:
                 logger.exception("stopped by an unexpected error")
                 raise
-            logger.error("%s", told, exc_info=error)
+            if logging.getLogger().hasHandlers():  # else logging would show the traceback on the screen
+                logger.error("%s", told, exc_info=error)
             sys.stderr.write(f"{told}\n")
             raise SystemExit(1) from error
 

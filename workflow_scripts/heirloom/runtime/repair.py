@@ -21,17 +21,20 @@ EDGES: dict[str, tuple[bytes, tuple[bytes, ...]]] = {
 }
 
 
-def damaged_files(folders: Iterable[Path]) -> list[Path]:
+def damaged_files(folders: Iterable[Path], *, made: Callable[[Path], bool]) -> list[Path]:
     """Return the files in or below `folders` that are not what they were written as, sorted.
 
-    Files named by a card are compared with their sha256; tables, figures and texts by how such a file begins and ends.
+    Files named by a card are compared with their sha256; tables, figures and texts that are `made` here by how such a
+    file begins and ends. Whatever else lies there is its owner's.
     Missing files are missing, not damaged. Unpacked pictures (folders named files) are left to the stage that decodes
     them, and hidden files and folders to the job that is writing them.
     """
-    return sorted({found for path in _own_files(folders) for found in _damage(path)})
+    return sorted({found for path in _own_files(folders) for found in _damage(path, made)})
 
 
-def remove_damaged(folders: Iterable[Path], *, tell: Callable[[str], None], record: Path) -> list[Path]:
+def remove_damaged(
+    folders: Iterable[Path], *, made: Callable[[Path], bool], tell: Callable[[str], None], record: Path
+) -> list[Path]:
     """Remove damaged files and return them, with those that were removed earlier and are still owed.
 
     `tell` receives one line for each. `record` keeps what is owed until `settle`, since Snakemake makes no file again
@@ -39,7 +42,7 @@ def remove_damaged(folders: Iterable[Path], *, tell: Callable[[str], None], reco
     nothing is removed.
     """
     places = list(folders)
-    found, owed = damaged_files(places), _owed(record)
+    found, owed = damaged_files(places, made=made), _owed(record)
     if found:
         write_json(record, sorted(map(str, {*found, *owed})))
     for path in found:
@@ -84,13 +87,14 @@ def _own_files(folders: Iterable[Path]) -> Iterator[Path]:
     for folder in folders:
         for place, below, names in os.walk(folder):
             below[:] = [name for name in below if name != "files" and not name.startswith(".")]
-            yield from (Path(place, name) for name in names if not name.startswith("."))
+            found = (Path(place, name) for name in names if not name.startswith("."))
+            yield from (path for path in found if path.is_file())  # no links that lead nowhere
 
 
-def _damage(path: Path) -> Iterator[Path]:
+def _damage(path: Path, made: Callable[[Path], bool]) -> Iterator[Path]:
     if path.name == "card.json":
         yield from _unlike_card(path)
-    elif path.suffix in EDGES and not _has_edges(path, *EDGES[path.suffix]):
+    elif path.suffix in EDGES and made(path) and not _has_edges(path, *EDGES[path.suffix]):
         yield path
 
 

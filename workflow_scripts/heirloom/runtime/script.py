@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -169,22 +169,24 @@ def _all_or_none(outputs: Sequence[Path]) -> Iterator[None]:
         yield
     except BaseException:
         for output in outputs:
-            if not output.is_dir():
-                output.unlink(missing_ok=True)
+            with suppress(OSError):  # the failure itself is what a user must read
+                if not output.is_dir():
+                    output.unlink(missing_ok=True)
         raise
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Turn the request to end (SIGTERM) into an orderly exit, so that temporary files are removed."""
+    """Turn a request to end (SIGTERM, Ctrl-C) into an orderly exit, so that temporary files are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     ending = Ending()
-    usual = signal.signal(signal.SIGTERM, ending)
+    usual = {number: signal.signal(number, ending) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
         ending.close()

@@ -1,0 +1,72 @@
+"""What is taken for a study's own files, and the order of their repair, follow the rules themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from heirloom.config.grid import Grid
+from heirloom.config.load import load_study
+from heirloom.config.made import by_stage, made_by_rules
+from heirloom.runtime.repair import EDGES
+from tests.workflow.project import Job, Project, new_project
+
+STUDIES = ("tiny", "transfer", "defences", "rift", "fpd")
+CARDED = frozenset({"index.parquet"})  # named by the card beside it
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def planned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Grid, list[Job]]:
+    """A study that has not been run, and all its jobs."""
+    file = f"study/{request.param}.yaml"
+    project: Project = new_project(tmp_path_factory.mktemp("made") / "project", file)
+    study, catalogue = load_study(
+        yaml.safe_load((project.folder / file).read_text()), project=project.folder, where=file
+    )
+    return Grid(study, catalogue), project.plan()
+
+
+def test_every_file_that_is_judged_by_its_ends_is_known(planned: tuple[Grid, list[Job]]) -> None:
+    grid, jobs = planned
+    is_made = made_by_rules(grid)
+    outputs = {Path(path) for job in jobs for path in job.outputs}
+    judged = {path for path in outputs if path.suffix in EDGES and path.name not in CARDED}
+    assert judged
+    assert {path for path in judged if not is_made(path)} == set()
+    for name in ("tables/mine.csv", "figures/mine.png", "notes.txt", "tables/old/summary.csv"):
+        assert not is_made(Path("results") / grid.study.name / name)
+
+
+def test_nothing_is_made_again_before_what_it_is_made_from(planned: tuple[Grid, list[Job]]) -> None:
+    grid, jobs = planned
+    files = sorted({Path(path) for job in jobs for path in (*job.inputs, *job.outputs) if path.startswith("results/")})
+    place = {path: number for number, group in enumerate(by_stage(files, grid.study.name)) for path in group}
+    wrong = {
+        (before, after)
+        for job in jobs
+        for before in job.inputs
+        for after in job.outputs
+        if before in place and place[before] > place[after]
+    }
+    assert wrong == set()
+
+
+def test_what_stands_between_two_damaged_files_is_no_reason_to_make_it_again(planned: tuple[Grid, list[Job]]) -> None:
+    """Within one run Snakemake makes everything again that lies between two files that it makes."""
+    grid, jobs = planned
+    makers = {path: job for job in jobs for path in job.outputs}
+    wrong = {
+        (before, job.outputs[0])
+        for job in jobs
+        for before in further_back(job, makers)
+        if len(by_stage([Path(before), Path(job.outputs[0])], grid.study.name)) == 1
+    }
+    assert wrong == set()
+
+
+def further_back(job: Job, makers: dict[str, Job]) -> set[str]:
+    """Files from which a job's inputs are made, directly or not."""
+    behind = [makers[path] for path in job.inputs if path in makers]
+    return {path for maker in behind for path in {*maker.inputs, *further_back(maker, makers)} if path in makers}
