@@ -75,8 +75,7 @@ clean: $(READY) ## Remove what studies made (results/), not the environment
 	$(HEIRLOOM) clean
 
 downloads: $(READY) ## Fetch what a study needs from the network, for machines that have none: [STUDY=name] [DATA=FOLDER]
-	$(BIN)/snakemake --cores $(CORES) downloads $(if $(STUDY),--configfile config/studies/$(STUDY).yaml) \
-		$(if $(DATA),--config data_root=$(abspath $(DATA)))
+	$(HEIRLOOM) downloads $(STUDY_FILE) $(if $(DATA),--data $(DATA)) --cores $(CORES)
 
 slurm: $(READY) ## Install Snakemake's SLURM executor, on a cluster's login node
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --requirement requirements-slurm.lock

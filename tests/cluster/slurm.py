@@ -22,7 +22,7 @@ import psutil
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "sinfo")
 PACKAGES = ("slurm-wlm", "munge")
 GPU_MODEL = "standin"
-DAEMONS = ("slurmd", "slurmctld", "munged")
+DAEMONS = ("slurmd", "slurmctld", "munge")  # as their logs and pid files are called, in the order in which they end
 
 # No accounting database: squeue and scontrol tell what became of a job, and remember it for an hour.
 # A job above its memory is killed by the accounting, since control groups may not be at hand.
@@ -214,7 +214,7 @@ def _stop(folder: Path) -> None:
     with suppress(OSError, subprocess.SubprocessError):
         command = ["scancel", "--user=root", "--signal=KILL", "--full"]
         subprocess.run(command, env=os.environ | Slurm(folder).variables, timeout=30, check=False)
-    for name in ("slurmd", "slurmctld", "munge"):
+    for name in DAEMONS:
         with suppress(OSError, ValueError, psutil.Error):
             process = psutil.Process(int((folder / f"{name}.pid").read_text()))
             process.send_signal(signal.SIGTERM)

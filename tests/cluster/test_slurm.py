@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from heirloom.config.resources import NEEDS
 from tests.cluster.slurm import GPU_MODEL, Slurm
-from tests.workflow.project import Project, new_project
+from tests.workflow.project import SOURCE, Project, new_project
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 
+PROFILE = "profiles/slurm"
 RESOURCES = "workflow_scripts/heirloom/config/resources.py"
 MEASUREMENTS = "results/tiny/tables/measurements.parquet"
 FEW_MB = 500  # less than what Snakemake, Python and torch hold together
@@ -30,7 +34,12 @@ class Submitted:
 
     project: Project
     rows: Sequence[Row]
+    expected: Set[str]  # rules that were planned; for those of a group, the group
     node_log: str
+
+    def sent_as(self, row: Row) -> str:
+        """Rule or group of a job; wildcards, or the rules of the group, follow it in the comment."""
+        return max((name for name in self.expected if f"{row['Comment']}_".startswith(f"rule_{name}_")), key=len)
 
     def of(self, rule: str) -> list[Row]:
         """Jobs of a rule (or group, whose rules follow its name), oldest first."""
@@ -55,7 +64,7 @@ def submit(slurm: Slurm, plugins: Path, project: Project) -> subprocess.Complete
     model = ["--set-resources", f"pretrain_teacher:gpu_model={GPU_MODEL}"]
     return subprocess.run(
         project.python(
-            *("-m", "snakemake", "--workflow-profile", "profiles/slurm", "--configfile", project.study_file),
+            *("-m", "snakemake", "--workflow-profile", PROFILE, "--configfile", project.study_file),
             *stand_in,
             *model,
         ),
@@ -75,11 +84,13 @@ def submitted(slurm: Slurm, plugins: Path, tmp_path_factory: pytest.TempPathFact
     project = small(tmp_path_factory.mktemp("submitted") / "project")
     usual = f'"train_student": Need(gpu=1, mem_mb={NEEDS["train_student"].mem_mb}'
     project.edit(RESOURCES, usual, f'"train_student": Need(gpu=1, mem_mb={FEW_MB}')
+    groups = yaml.safe_load((project.folder / PROFILE / "profile.yaml").read_text())["groups"]
+    expected = {groups.get(job.rule, job.rule) for job in project.plan()}
     done = submit(slurm, plugins, project)
     rows = slurm.jobs()
     print(table(rows))
     assert done.returncode == 0, done.stdout + slurm.logs()
-    return Submitted(project, rows, (slurm.folder / "slurmd.log").read_text())
+    return Submitted(project, rows, expected, (slurm.folder / "slurmd.log").read_text())
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -90,21 +101,22 @@ def table(rows: Sequence[Row]) -> str:
     return "\n" + "\n".join(line.rstrip() for line in lines)
 
 
-@pytest.mark.parametrize("rule", ["pretrain_teacher", "inject_defect", "train_student", "evaluate_students"])
-def test_gpu_jobs_ask_for_a_gpu_and_run_where_there_is_one(submitted: Submitted, rule: str) -> None:
-    rows = submitted.of(rule)
-    assert rows
-    wanted = f"gres:gpu:{GPU_MODEL}:1" if rule == "pretrain_teacher" else "gres:gpu:1"
-    assert {row["TresPerJob"] for row in rows} == {wanted}
-    assert {row["Partition"] for row in rows} == {"gpu"}
+def test_exactly_the_jobs_of_rules_that_can_use_a_gpu_ask_for_one_and_run_where_there_is_one(
+    submitted: Submitted,
+) -> None:
+    assert {submitted.sent_as(row) for row in submitted.rows} == submitted.expected
+    for row in submitted.rows:
+        name = submitted.sent_as(row)
+        uses_gpu = name in NEEDS and NEEDS[name].gpu > 0
+        named = {field: value for field, value in row.items() if "TRES" in field.upper() and "gpu" in value}
+        assert bool(named) == uses_gpu, (row["Comment"], named)
+        assert row["Partition"] == ("gpu" if uses_gpu else "cpu"), row["Comment"]
 
 
-@pytest.mark.parametrize("rule", ["render_dataset", "prepare_dataset", "tables"])
-def test_other_jobs_ask_for_none(submitted: Submitted, rule: str) -> None:
-    rows = submitted.of(rule)
-    assert rows
-    assert {row["Partition"] for row in rows} == {"cpu"}
-    assert all("TresPerJob" not in row for row in rows)
+def test_a_gpu_job_asks_for_one_gpu_and_for_the_model_it_is_told(submitted: Submitted) -> None:
+    for row in submitted.rows:
+        model = f"{GPU_MODEL}:" if submitted.sent_as(row) == "pretrain_teacher" else ""
+        assert row.get("TresPerJob", f"gres:gpu:{model}1") == f"gres:gpu:{model}1"
 
 
 def test_a_job_asks_for_the_memory_and_time_of_its_rule(submitted: Submitted) -> None:
@@ -146,3 +158,15 @@ def test_the_measurements_are_those_of_a_local_run_byte_for_byte(submitted: Subm
 
 def test_a_finished_study_is_finished_for_both_profiles(submitted: Submitted) -> None:
     assert submitted.project.plan() == []
+
+
+def test_what_the_document_shows_of_sbatch_is_allowed_by_the_executor(plugins: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n0", "-k", "options_of_sbatch", "tests/unit/test_profiles.py"],
+        cwd=SOURCE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(plugins)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr

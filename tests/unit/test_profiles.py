@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake_interface_common.exceptions import WorkflowError
 
 from heirloom.config.environment import pins
 from heirloom.config.resources import NEEDS
@@ -38,6 +43,36 @@ def test_a_cluster_limits_no_gpus_and_sends_killed_jobs_again(name: str) -> None
 def test_groups_hold_small_jobs_of_rules_that_exist(name: str) -> None:
     assert PROFILES[name]["groups"].keys() <= NEEDS.keys()
     assert all(NEEDS[rule].gpu == 0 for rule in PROFILES[name]["groups"])
+
+
+def test_pods_of_grouped_jobs_ask_for_no_larger_disk_than_nodes_have() -> None:
+    """A pod asks for the sum of what its jobs side by side ask for; here all of a group count as side by side."""
+    profile = PROFILES["kubernetes"]
+    usual, own = profile["default-resources"]["disk_mb"], profile["set-resources"]
+    asked: Counter[str] = Counter()
+    for rule, group in profile["groups"].items():
+        components = profile["group-components"].get(group, 1)
+        asked[group] += own.get(rule, {}).get("disk_mb", usual) * components
+    assert max(asked.values()) <= 100_000
+
+
+def documented(resource: str) -> list[str]:
+    """Values that docs/cluster.md and the profile show for one of SLURM's resources, as Snakemake evaluates them."""
+    shown = (PROJECT / "docs/cluster.md").read_text() + (PROJECT / "profiles/slurm/profile.yaml").read_text()
+    return [ast.literal_eval(yaml.safe_load(text)) for text in re.findall(rf"{resource}: (\"[^\"]+\")", shown)]
+
+
+def test_the_options_of_sbatch_that_are_shown_are_such_as_the_executor_takes() -> None:
+    options = documented("slurm_extra")
+    assert len(options) == 2
+    if find_spec("snakemake_executor_plugin_slurm") is None:
+        pytest.skip("the SLURM executor is not installed (make slurm); make test-cluster runs this with it")
+    from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
+
+    for option in options:
+        validate_slurm_extra(SimpleNamespace(resources=SimpleNamespace(slurm_extra=option)))
+    with pytest.raises(WorkflowError, match="quality of service"):
+        validate_slurm_extra(SimpleNamespace(resources=SimpleNamespace(slurm_extra="--qos=long")))
 
 
 def test_rules_name_no_scheduler() -> None:

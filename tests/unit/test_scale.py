@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.scale import Taken, catalogue_of, shown, study_of
+import platform
+import sysconfig
+
+import pytest
+from benchmarks.scale import Taken, catalogue_of, first_of, python_told, shown, study_of
 
 from heirloom.config.grid import Grid
 from heirloom.config.jobs import costly_jobs
@@ -20,6 +24,18 @@ def test_a_drawn_study_is_valid_and_as_large_as_asked():
     jobs = {(rule, folder) for rule, folder, _ in costly_jobs(grid)}
     assert 900 <= len(jobs) <= 1600
     assert {"train_student", "evaluate_students", "inject_defect"} <= {rule for rule, _ in jobs}
+
+
+def test_a_study_so_small_that_no_students_are_drawn_has_an_experiment_to_plan():
+    drawn = [study_of(1, seed) for seed in range(20)]
+    assert any("experiments" not in study for study in drawn)
+    assert all(first_of(study).startswith("part-") for study in drawn)
+
+
+@pytest.mark.parametrize(("options", "told"), [("'--enable-optimizations' '--with-lto'", "with"), (None, "without")])
+def test_the_python_is_told_with_what_its_build_says_of_optimisation(monkeypatch, options, told):
+    monkeypatch.setattr(sysconfig, "get_config_var", {"CONFIG_ARGS": options}.get)
+    assert python_told() == f"CPython {platform.python_version()}, configured {told} --enable-optimizations"
 
 
 def test_cpu_seconds_are_those_of_snakemake_and_of_what_it_started():

@@ -456,6 +456,16 @@ def test_a_job_too_short_to_sample_has_no_memory(tmp_path, memory):
     assert read_benchmark(Path(path)) == [{"seconds": 0.1, "peak_memory_bytes": None}]
 
 
+def test_the_log_tells_how_many_benchmarks_were_found(tmp_path, caplog):
+    caplog.set_level("INFO")
+    keys = {"rule": "train_student"}
+    found, absent = {benchmark(tmp_path / "one.tsv", ("1.0", "10")): keys}, {str(tmp_path / "absent.tsv"): keys}
+    costs(tmp_path, found)
+    costs(tmp_path, found | absent)
+    told = [(record.levelname, record.getMessage().partition(":")[0]) for record in caplog.records]
+    assert told == [("INFO", "costs of 1 of 1 jobs"), ("WARNING", "costs of 1 of 2 jobs")]
+
+
 def test_jobs_of_equal_keys_add_up_and_absent_files_are_left_out(tmp_path):
     keys = {"rule": "draw_figures", "study": "other"}
     found = {

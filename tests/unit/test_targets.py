@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,19 @@ def grid_of(study: str) -> Grid:
     return open_grid(read_yaml(file), config_files=[file], project=PROJECT)
 
 
+def folders(files: Iterable[str]) -> set[str]:
+    return {str(Path(file).parent) for file in files}
+
+
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_targets_together_make_every_prediction_of_the_study(study):
+def test_the_targets_together_make_every_prediction_and_measure_of_the_study(study):
     grid = grid_of(study)
     found, all_of_it = experiment_files(grid), tabled(grid)
     named = {path for files in found.values() for path in files}
     assert named >= set(all_of_it.predictions)
     assert named <= {*all_of_it.predictions, *all_of_it.measures}
+    # measures that a job writes beside its predictions need no name of their own; all other jobs are named
+    assert folders(named) == folders({*all_of_it.predictions, *all_of_it.measures})
     assert set(found) == set(grid.questions)
 
 
@@ -44,6 +51,22 @@ def test_an_experiment_s_target_repairs_by_its_own_repairs_alone():
     found = experiment_files(grid_of("rift"))
     assert {path.split("/")[4] for path in found["statistics"]} == {"unrepaired", "rift-published", "rift-moving"}
     assert {path.split("/")[3] for path in found["table-4"]} == {"cifar10-resnet18-at"}
+
+
+def test_criticality_belongs_to_the_experiments_that_ask_for_it_and_to_those_whose_repairs_rank_by_it():
+    file = PROJECT / "config/studies/rift.yaml"
+    study = read_yaml(file)
+    entries = study["repair_experiments"]
+    entries["statistics"]["criticality"] = True  # its repairs rank nothing
+    entries["judged"] = entries["table-4"] | {"repairs": ["rift-head"]}
+    found = experiment_files(open_grid(study, config_files=[file], project=PROJECT))
+
+    def measured(name: str) -> set[str]:
+        return {path.split("/")[3] for path in found[name] if "/criticality/" in path}
+
+    assert measured("statistics") == set(entries["statistics"]["models"])
+    assert measured("table-4") == {"cifar10-resnet18-at"}
+    assert measured("judged") == set()
 
 
 def test_an_experiment_s_target_attacks_its_own_models_by_its_own_suites_alone():

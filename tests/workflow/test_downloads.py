@@ -14,12 +14,14 @@ import yaml
 
 from heirloom.config.models import Body, Normalisation
 from heirloom.models.classifier import Classifier
+from heirloom.runtime.locks import exclusive
 from tests.server import Place, Server, running
 from tests.unit.data_samples import write_gtsrb
 from tests.workflow.project import Job, Project
 
 NETWORK_RULES = {"download_dataset", "fetch_teacher", "fetch_robust"}
 BODY = {"name": "resnet8-small", "options": {"width": 4}}
+RAW_CARD = "results/shared/data/signs/raw/card.json"
 CARDS = ("results/shared/data/signs/tiny/card.json", "results/shared/teachers/tiny-objects/none/card.json")
 
 
@@ -61,7 +63,7 @@ def over_network(plan: list[Job]) -> list[tuple[str, ...]]:
 
 def test_after_the_downloads_no_job_uses_the_network(remote: Project, server: Server) -> None:
     assert {rule for rule, *_ in over_network(remote.plan())} == {"download_dataset", "fetch_teacher"}
-    done = remote.snakemake("downloads")
+    done = remote.heirloom("downloads")
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(path for path, _ in server.requests) == ["/signs.tar", "/teacher.pth"]
     assert over_network(remote.plan()) == []
@@ -70,6 +72,24 @@ def test_after_the_downloads_no_job_uses_the_network(remote: Project, server: Se
     assert offline.returncode == 0, offline.stdout + offline.stderr
     assert (remote.folder / CARDS[0]).exists()
     assert len(server.requests) == 2
+
+
+def test_the_downloads_go_on_after_a_killed_run_and_not_beside_a_living_one(remote: Project, server: Server) -> None:
+    stale = remote.folder / ".snakemake/locks/0.output.lock"
+    stale.parent.mkdir(parents=True)
+    stale.write_text(f"{RAW_CARD}\n")
+    assert "--unlock" in remote.snakemake("downloads").stderr
+    locks = remote.folder / "results/.locks"
+    with exclusive(locks / "run.lock", wait=False):
+        (locks / "run.started").touch()
+        refused = remote.heirloom("downloads")
+    assert refused.returncode == 1
+    assert "another run holds" in refused.stderr
+    assert server.requests == []
+    done = remote.heirloom("downloads")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (locks / "run.started").exists()
+    assert (remote.folder / RAW_CARD).exists()
 
 
 def without_network(project: Project, *targets: str) -> subprocess.CompletedProcess[str]:

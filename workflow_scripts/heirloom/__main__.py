@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
         ("run", run_study, "verify what exists, compute what is missing, print the answers"),
+        ("downloads", fetch_downloads, "fetch what a study needs from the network, and print no answers"),
         ("summary", show_summary, "print the summary table of a finished study"),
         ("doctor", examine_machine, "check environment, machine, disk and data, and what each study would take"),
         ("verify", verify_results, "remove a study's damaged results"),
@@ -67,24 +68,42 @@ def _parser() -> argparse.ArgumentParser:
 def run_study(options: argparse.Namespace) -> int:
     """Compute a study under a kernel lock, so that a killed run leaves nothing that stops the next one."""
     grid = _grid(options)
+    with _alone(options) as lock:
+        bring_to_present(map(Path, grid.folders), tell=_tell)
+        damaged = _remove_damaged(grid)
+        repairs = [[*step, "--no-hooks"] for step in by_stage(damaged, grid.study.name)]  # the estimate once, not each
+        steps = [*repairs, options.snakemake]
+        status = _ended(next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0))
+        if not status:
+            settle(OWED, damaged)
+        elif damaged:
+            _tell(f"damaged files are still to be made again; {OWED} names them: delete it to do without them")
+    return status or show_summary(options)
+
+
+def fetch_downloads(options: argparse.Namespace) -> int:
+    """Run the rules that use the network under the same lock; damaged results are left to the machine that computes."""
+    with _alone(options) as lock:
+        return _ended(_snakemake(options, ["downloads", *options.snakemake], lock))
+
+
+@contextmanager
+def _alone(options: argparse.Namespace) -> Iterator[int]:
+    """Hold the kernel lock and give its descriptor, with Snakemake's own lock cleared where a killed run left it."""
     with exclusive(RUN_LOCK, wait=False) as lock:
         _refuse_beside_snakemake()
         if MARKER.exists():
             # Our lock is free and no snakemake at work: whoever left Snakemake's own lock is gone.
             _snakemake(options, ["--unlock", "--quiet", "all"], lock)
         MARKER.touch()
-        bring_to_present(map(Path, grid.folders), tell=_tell)
-        damaged = _remove_damaged(grid)
-        repairs = [[*step, "--no-hooks"] for step in by_stage(damaged, grid.study.name)]  # the estimate once, not each
-        steps = [*repairs, options.snakemake]
-        status = next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0)
-        if status >= 0:  # else a signal ended Snakemake, which may have left its own lock
-            MARKER.unlink(missing_ok=True)
-        if not status:
-            settle(OWED, damaged)
-        elif damaged:
-            _tell(f"damaged files are still to be made again; {OWED} names them: delete it to do without them")
-    return status or show_summary(options)
+        yield lock
+
+
+def _ended(status: int) -> int:
+    """Take the marker away, unless a signal ended Snakemake, which may have left its own lock; returns the status."""
+    if status >= 0:
+        MARKER.unlink(missing_ok=True)
+    return status
 
 
 def _remove_damaged(grid: Grid) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from heirloom.config import attacking, robust_models
+from heirloom.config import attacking, repairs, robust_models
 from heirloom.config.grid import Grid
 from heirloom.config.names import BLACK_BOX, OWN_BOX, UNREPAIRED
 from heirloom.config.records import Repaired
@@ -40,14 +40,15 @@ def _of_students(grid: Grid, experiment: Experiment) -> Iterator[str]:
 
 
 def _of_repairs(grid: Grid, experiment: RepairExperiment) -> Iterator[str]:
-    """Predictions of its models, repaired and not, and the criticality of their modules if it is asked for."""
+    """Predictions of its models, repaired and not, and the criticality of their modules if anything asks for it."""
     study = grid.study.name
+    ranked = experiment.criticality or any(repairs.ranks(grid, name) for name in experiment.repairs)
     for model in experiment.models:
         for seed in grid.study.seeds:
             start = robust_models.weights_of(grid, model, seed)
             for repair in (UNREPAIRED, *experiment.repairs):
                 yield f"{Repaired(start, repair, seed).robustness_folder(study)}/predictions.parquet"
-            if experiment.criticality:
+            if ranked:
                 yield f"{start.criticality_folder(study)}/measures.parquet"
 
 
