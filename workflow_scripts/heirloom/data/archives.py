@@ -209,7 +209,10 @@ def is_as_named(path: Path, name: str) -> bool:
         return not ZIP.search(name) or zipfile.is_zipfile(path)
     try:
         with _StrictTar.open(path) as archive:
-            return all(True for _ in _members(archive))
+            for _ in _members(archive):
+                pass
+            _read_on(archive)
+            return True
     except (*DAMAGED, OSError) as error:
         if _is_of_disk(error):
             raise
