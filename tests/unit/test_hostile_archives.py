@@ -203,6 +203,17 @@ def test_a_users_folder_with_links_in_a_circle_is_described(tmp_path: Path) -> N
     assert (describe(tmp_path / "files")["files"], describe(tmp_path / "files")["bytes"]) == (1, 5)
 
 
+@pytest.mark.parametrize("target", ["nowhere", "/nowhere/at/all", "b", "x" * 300])
+def test_a_users_link_that_leads_to_nothing_is_named(tmp_path: Path, target: str) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a").write_text("12345")
+    (tmp_path / "files" / "b").symlink_to(target)
+    with pytest.raises(DataError, match="a link in a folder leads to no file") as refused:
+        describe(tmp_path / "files")
+    check_words(refused.value)
+    assert refused.value.where == str(tmp_path / "files" / "b")
+
+
 @pytest.mark.parametrize("name", ["x.tar", "x.zip"])
 def test_folders_nested_without_end_are_refused(tmp_path: Path, name: str) -> None:
     for depth in (DEEPEST - 1, DEEPEST, 1500):

@@ -11,19 +11,22 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from heirloom.data.bounded import LIST, read_whole
 from heirloom.runtime.errors import DataError
 
 MEND = "download or unpack the data set's MATLAB files again"
 HEADER_BYTES = 128
 ORDERS: Mapping[bytes, str] = MappingProxyType({b"\x00\x01IM": "<", b"\x01\x00MI": ">"})  # version and byte order
-MOST_BYTES = 1 << 24  # of an unpacked list: the largest published one takes about 3 MiB
-
+MOST_BYTES = LIST  # of a file or an unpacked list: the largest published one takes about 3 MiB
+MOST_CELLS = 100_000  # the largest published list has 12,000
+MOST_NUMBERS = 1 << 21  # of a list; SVHN's training labels are 73,257
 DIMENSIONS = 32
 MATRIX, COMPRESSED = 14, 15
 NUMBERS: Mapping[int, str] = MappingProxyType(
@@ -82,14 +85,11 @@ class MatFile:
 
 
 def load(path: Path, *names: str, title: str, most_bytes: int = MOST_BYTES) -> MatFile:
-    """Open a MATLAB file, whose compressed variables may unpack to `most_bytes` each.
+    """Open a MATLAB file of at most `most_bytes`, whose compressed variables may unpack to as many each.
 
-    Raises DataError when it is missing or unreadable, or lacks a variable of `names`.
+    Raises DataError when it is missing, unreadable or larger, or lacks a variable of `names`.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"a file of {title} is missing or unreadable", where=str(path), mend=MEND) from error
+    content = read_whole(path, what=f"a file of {title}", most=most_bytes, mend=MEND)
     try:
         # what was not asked for is let go at once, however large it is
         found = {each.name: each for each in _variables(content, most_bytes) if each.name in names}
@@ -143,7 +143,10 @@ def _unpacked(data: memoryview, most_bytes: int) -> memoryview:
 def _variable(matrix: memoryview, order: str) -> _Variable:
     """Take a variable apart: flags, shape and name come before its content."""
     absent = [(0, memoryview(b""))] * 4  # what is missing reads as empty
-    (_, flags), (_, shape), (_, name), *content = [*_elements(matrix, order), *absent]
+    found = list(islice(_elements(matrix, order), MOST_CELLS + len(absent)))
+    (_, flags), (_, shape), (_, name), *content = [*found, *absent]
+    if len(found) == MOST_CELLS + len(absent):  # one more than flags, shape, name and the cells
+        raise _WrongError(f"a variable has more than {MOST_CELLS} cells")
     if len(flags) < 8 or not shape or len(shape) % 4:
         raise _WrongError("a variable has no class or no shape")
     if len(shape) > 4 * DIMENSIONS:
@@ -155,7 +158,10 @@ def _variable(matrix: memoryview, order: str) -> _Variable:
 
 def _numbers(variable: _Variable) -> NDArray[np.generic]:
     """Return the numbers of a row or column, in the type they are stored in, all of them whole."""
-    values = _values(variable, _length(variable))
+    length = _length(variable)
+    if length > MOST_NUMBERS:
+        raise _WrongError(f"has more than {MOST_NUMBERS} numbers")
+    values = _values(variable, length)
     if not (np.isfinite(values) & (values == np.rint(values))).all():
         raise _WrongError("holds something that is no whole number")
     return values
