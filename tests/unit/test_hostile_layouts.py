@@ -246,13 +246,13 @@ def _matlab(kind: int, shape: tuple[int, int], content: bytes) -> bytes:
 
 def test_cells_of_a_matlab_file_are_read_up_to_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty ones take eight bytes in the file and three hundred in memory."""
-    monkeypatch.setattr(matlab, "MOST_CELLS", 5)
+    monkeypatch.setattr(matlab, "MOST_ELEMENTS", 3 + 5)  # flags, shape and name come before the cells
     text = _matlab(4, (1, 1), _element(16, b"a"))[136:]
     path = tmp_path / "x.mat"
     path.write_bytes(_matlab(matlab.CELLS, (5, 1), _element(14, text) * 5))
     assert matlab.load(path, "x", title="a set").texts("x") == ["a"] * 5
     path.write_bytes(_matlab(matlab.CELLS, (6, 1), _element(14, text) * 6))
-    with pytest.raises(DataError, match="more than 5 cells"):
+    with pytest.raises(DataError, match="more than 8 elements"):
         matlab.load(path, "x", title="a set")
 
 
@@ -261,7 +261,7 @@ def test_a_million_empty_elements_of_a_matlab_file_take_little_memory(tmp_path: 
     path.write_bytes(_matlab(matlab.CELLS, (1, 1 << 20), bytes(8) * (1 << 20)))
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match="more than 100000 cells"):
+        with pytest.raises(DataError, match="more than 100000 elements"):
             matlab.load(path, "x", title="a set")
         assert tracemalloc.get_traced_memory()[1] < 5 * path.stat().st_size
     finally:

@@ -11,7 +11,6 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,7 +24,7 @@ MEND = "download or unpack the data set's MATLAB files again"
 HEADER_BYTES = 128
 ORDERS: Mapping[bytes, str] = MappingProxyType({b"\x00\x01IM": "<", b"\x01\x00MI": ">"})  # version and byte order
 MOST_BYTES = LIST  # of a file or an unpacked list: the largest published one takes about 3 MiB
-MOST_CELLS = 100_000  # the largest published list has 12,000
+MOST_ELEMENTS = 100_000  # side by side; the largest published list has 12,000 cells
 MOST_NUMBERS = 1 << 21  # of a list; SVHN's training labels are 73,257
 DIMENSIONS = 32
 MATRIX, COMPRESSED = 14, 15
@@ -113,8 +112,11 @@ def _variables(content: bytes, most_bytes: int) -> Iterator[_Variable]:
 
 def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
     """Yield type and data of the elements that lie one behind the other; small ones hold their data in the tag."""
-    place = 0
+    place = number = 0
     while place < len(content):
+        number += 1
+        if number > MOST_ELEMENTS:
+            raise _WrongError(f"it has more than {MOST_ELEMENTS} elements side by side")
         tag = content[place : place + 8]
         if len(tag) < 8:
             raise _WrongError("it ends within a tag")
@@ -143,10 +145,7 @@ def _unpacked(data: memoryview, most_bytes: int) -> memoryview:
 def _variable(matrix: memoryview, order: str) -> _Variable:
     """Take a variable apart: flags, shape and name come before its content."""
     absent = [(0, memoryview(b""))] * 4  # what is missing reads as empty
-    found = list(islice(_elements(matrix, order), MOST_CELLS + len(absent)))
-    (_, flags), (_, shape), (_, name), *content = [*found, *absent]
-    if len(found) == MOST_CELLS + len(absent):  # one more than flags, shape, name and the cells
-        raise _WrongError(f"a variable has more than {MOST_CELLS} cells")
+    (_, flags), (_, shape), (_, name), *content = [*_elements(matrix, order), *absent]
     if len(flags) < 8 or not shape or len(shape) % 4:
         raise _WrongError("a variable has no class or no shape")
     if len(shape) > 4 * DIMENSIONS:
