@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections import OrderedDict
 from itertools import pairwise
 from pathlib import Path
@@ -118,6 +119,25 @@ def test_published_weights_name_one_tensor_for_both_passes_and_the_network_has_t
     load_state(norm, {**norm.state_dict(), **own}, where=str(path))
     norm.running_mean.zero_()
     assert norm.restoring_mean.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("size", "refused"), [(1 << 20, False), (1 << 26, True)])
+def test_a_weight_file_that_unpacks_to_far_more_than_it_has_is_refused(
+    tmp_path: Path, size: int, refused: bool
+) -> None:
+    """torch packs nothing, but unpacks what is packed."""
+    path = tmp_path / "a.pth"
+    torch.save({"w": torch.zeros(size, dtype=torch.uint8)}, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for member in plain.infolist():
+            packed.writestr(member.filename, plain.read(member))
+    assert read_foreign(tmp_path / "plain.pth")["w"].shape == (size,)
+    if not refused:
+        assert torch.equal(read_foreign(path)["w"], torch.zeros(size, dtype=torch.uint8))
+        return
+    with pytest.raises(WeightsError, match="more than 20 times its size") as told:
+        read_foreign(path)
+    check_words(told.value)
 
 
 @pytest.mark.timeout(60)

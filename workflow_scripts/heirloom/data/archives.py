@@ -229,8 +229,8 @@ def unpack(archive: Path, into: Path, *, caps: Caps | None = None) -> None:
 
     The folder may exist and hold other archives' files; a file that is already there is refused. Also refused: absolute
     paths, "..", links that point out or to a folder, what lies behind a link or more than DEEPEST folders deep, members
-    that occur twice, devices, encrypted members, and more than `caps` allow. Raises DataError that names the member;
-    then `into` is as it was.
+    that occur twice, devices, sparse files, encrypted members, and more than `caps` allow. Raises DataError that names
+    the member (the archive alone where a header is wrong); then `into` is as it was.
     """
     extract = _unzip if ZIP.search(archive.name) else _untar if TAR.search(archive.name) else None
     if extract is None:

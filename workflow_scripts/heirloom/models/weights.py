@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module")
 _MOST_WRAPPERS = 16  # a dictionary of a pickle can lie in itself
 _PREFIXES = re.compile(r"(?:module\.|model\.)*+")
 _SHOWN = 8
+_ZIP = b"PK\x03\x04"  # how torch's own format begins since 1.6
+_RATIO = 20  # bytes that a byte of a file may unpack to; torch packs nothing, and numbers pack badly
+_RATIO_FLOOR = 1 << 26  # bytes: what unpacks to less harms nobody
 _NUMBERS = frozenset(
     {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
     | {torch.float16, torch.bfloat16, torch.float32, torch.float64}
@@ -204,6 +208,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_pickle(path: Path) -> object:
     of_arrays = _MEND_PICKLE if path.suffix == ".pkl" else ""
     try:
+        _refuse_swelling(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         what = "this file holds more than tensors (it could run code) or is no weight file"
@@ -212,6 +217,17 @@ def _read_pickle(path: Path) -> object:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         what = f"this is no readable weight file: {first}"
         raise WeightsError(what, where=str(path), mend=of_arrays or _MEND_DAMAGED) from error
+
+
+def _refuse_swelling(path: Path) -> None:
+    """Refuse a file that unpacks to far more than it has: torch unpacks it, though it would never pack it itself."""
+    with path.open("rb") as file:
+        if file.read(len(_ZIP)) != _ZIP:
+            return
+    with zipfile.ZipFile(path) as packed:
+        size = sum(member.file_size for member in packed.infolist())
+    if size > max(_RATIO_FLOOR, _RATIO * path.stat().st_size):
+        raise zipfile.BadZipFile(f"it unpacks to {size} bytes, more than {_RATIO} times its size")
 
 
 def _is_plain(value: Tensor) -> bool:
