@@ -264,7 +264,7 @@ def _damage_is_told(archive: Path) -> Iterator[None]:
     except (*DAMAGED, OSError) as error:
         if isinstance(error, OSError) and _is_of_disk(error):
             told = storage_error(error)
-            mend = told.mend if told else "see that the disk's file system takes such names, then run again"
+            mend = told.mend if told else "see that the disk's file system takes such names and links, then run again"
             raise StorageError(f"{archive.name} cannot be unpacked: {error}", where=str(archive), mend=mend) from error
         mend = "delete it and get it again: it is cut short, damaged or no archive"
         why = str(error) or type(error).__name__
