@@ -51,6 +51,7 @@ TOKENS = [
     b"w" * 140_000,
     b"<!ENTITY a 'b'>",
     b"<a>" * 20_000,
+    b'<?xml version="1.0" encoding="foo"?>',
 ]
 
 

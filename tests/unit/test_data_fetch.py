@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import random
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +148,29 @@ def test_a_wrong_file_is_forgotten_and_the_mirror_asked(server: Server, tmp_path
     server.places["/b"] = Place()
     assert _obtain(_file(server.url("/a"), server.url("/b")), tmp_path).read_bytes() == CONTENT
     assert server.requests == [("/a", None), ("/b", None)]
+
+
+@pytest.mark.parametrize("packed", ["gz", "bz2", "xz"])
+def test_an_archive_that_came_damaged_is_forgotten_and_the_mirror_asked(
+    server: Server, tmp_path: Path, packed: str
+) -> None:
+    """Where no checksum is known, unpacking tells; bz2 tells it by an OSError that a full disk's must not pass for."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=f"w:{packed}") as archive:  # type: ignore[call-overload]
+        member = tarfile.TarInfo("a")
+        member.size = 1_200_000  # two blocks of bz2, whose second is damaged
+        archive.addfile(member, io.BytesIO(random.Random(0).randbytes(member.size)))
+    whole, name = file.getvalue(), f"set.tar.{packed}"
+    damaged = bytearray(whole)
+    damaged[-len(whole) // 8] ^= 0xFF
+    server.places["/a"] = Place(content=bytes(damaged))
+    server.places["/b"] = Place(content=whole)
+    with pytest.raises(DataError, match="no whole archive"):
+        _obtain(_file(server.url("/a"), name=name, sha256=None), tmp_path)
+    assert _left(tmp_path) == []
+    both = _file(server.url("/a"), server.url("/b"), name=name, sha256=None)
+    assert _obtain(both, tmp_path).read_bytes() == whole
+    assert [path for path, _ in server.requests] == ["/a", "/a", "/b"]
 
 
 def test_a_damaged_cached_file_is_downloaded_again(server: Server, tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import math
 import os
 import pickle
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from heirloom.config.models import Trigger
-from heirloom.data.layouts import LAYOUTS, cifar_c, gtsrb, matlab, tiny_imagenet, vggface2, voc
+from heirloom.data.layouts import LAYOUTS, cifar_c, gtsrb, matlab, mnist, tiny_imagenet, vggface2, voc
 from heirloom.data.layouts.listing import Listing, Sample, is_plain_name, listing, whole_number
 from heirloom.data.pictures import FORMATS, Decoder
 from heirloom.data.store import Part
@@ -219,6 +222,74 @@ def test_entities_are_refused_in_every_encoding(tmp_path: Path) -> None:
     large.write_bytes(b"<x>" + b"<a/>" * 300_000 + b"</x>")
     with pytest.raises(ValueError, match="has more than 1048576 bytes"):
         voc.region(large, "person")
+
+
+@pytest.mark.parametrize("encoding", ["foo", "hex", "utf-7", "idna", "undefined", "x" * 5000])
+def test_an_encoding_that_is_none_is_a_problem_of_its_file(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(f'<?xml version="1.0" encoding="{encoding}"?><x/>')
+    with pytest.raises(ValueError, match=r"no annotation: .* cannot be read"):
+        voc.region(path, "person")
+
+
+def _element(kind: int, data: bytes) -> bytes:
+    """Write an element of a MATLAB file."""
+    return np.array([kind, len(data)], "<u4").tobytes() + data + bytes(-len(data) % 8)
+
+
+def _matlab(kind: int, shape: tuple[int, int], content: bytes) -> bytes:
+    """Write a MATLAB file with one variable, "x"."""
+    flags = _element(6, np.array([kind, 0], "<u4").tobytes())
+    matrix = flags + _element(5, np.array(shape, "<i4").tobytes()) + _element(1, b"x") + content
+    return b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM" + _element(14, matrix)
+
+
+def test_cells_of_a_matlab_file_are_read_up_to_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty ones take eight bytes in the file and three hundred in memory."""
+    monkeypatch.setattr(matlab, "MOST_ELEMENTS", 3 + 5)  # flags, shape and name come before the cells
+    text = _matlab(4, (1, 1), _element(16, b"a"))[136:]
+    path = tmp_path / "x.mat"
+    path.write_bytes(_matlab(matlab.CELLS, (5, 1), _element(14, text) * 5))
+    assert matlab.load(path, "x", title="a set").texts("x") == ["a"] * 5
+    path.write_bytes(_matlab(matlab.CELLS, (6, 1), _element(14, text) * 6))
+    with pytest.raises(DataError, match="more than 8 elements"):
+        matlab.load(path, "x", title="a set")
+
+
+def test_a_million_empty_elements_of_a_matlab_file_take_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "x.mat"
+    path.write_bytes(_matlab(matlab.CELLS, (1, 1 << 20), bytes(8) * (1 << 20)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="more than 100000 elements"):
+            matlab.load(path, "x", title="a set")
+        assert tracemalloc.get_traced_memory()[1] < 5 * path.stat().st_size
+    finally:
+        tracemalloc.stop()
+
+
+def test_numbers_of_a_matlab_file_are_read_up_to_a_number(tmp_path: Path) -> None:
+    count = matlab.MOST_NUMBERS + 1
+    (tmp_path / "x.mat").write_bytes(_matlab(9, (count, 1), _element(2, bytes(count))))
+    with pytest.raises(DataError, match="x has more than 2097152 numbers"):
+        matlab.load(tmp_path / "x.mat", "x", title="a set").numbers("x")
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels"),
+    [((mnist.MOST_PICTURES + 1, 1, 1), mnist.MOST_PICTURES + 1), ((4, 0, 3), 4), ((4, 3, 0), 4), ((0, 3, 3), 0)],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_of_digits_that_are_none_are_refused_before_there_is_an_object_for_each(
+    tmp_path: Path, shape: tuple[int, int, int], labels: int, packed: bool
+) -> None:
+    folder = write_mnist(tmp_path, packed=packed)
+    for kind, sides in (("images-idx3", shape), ("labels-idx1", (labels,))):
+        content = np.array([0x0800 + len(sides), *sides], ">u4").tobytes() + bytes(math.prod(sides))
+        path = folder / f"train-{kind}-ubyte{'.gz' if packed else ''}"
+        path.write_bytes(gzip.compress(content, 1) if packed else content)
+    with pytest.raises(DataError, match="which no set of digits is"):
+        mnist.read(tmp_path)
 
 
 @pytest.mark.parametrize("sides", [(1,) * 100, (2**31 - 1,) * 600])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+from collections import OrderedDict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from heirloom.config.load import load_catalogue, read_yaml
 from heirloom.config.models import RemoteFile
 from heirloom.data.checksums import recorded
 from heirloom.data.fetch import obtain
+from heirloom.models import pyramid
 from heirloom.models.weights import load_state, read_foreign, written_for
 from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError, WeightsError
 from heirloom.runtime.files import verify_card, write_card
@@ -92,6 +95,84 @@ def test_tensors_that_are_no_plain_arrays_of_the_right_shape_are_refused(tmp_pat
     torch.save({**NETWORK.state_dict(), "0.bias": ODD[kind]}, path)
     with pytest.raises(WeightsError, match=r"of a kind of their own: 0\.bias|of another shape: 0\.bias"):
         load_state(nn.Sequential(*NETWORK), read_foreign(path), where=str(path))
+
+
+def test_a_view_of_few_numbers_is_refused_before_anything_copies_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    few = torch.arange(6.0)
+    whole = {"all": few, "turned": few.view(2, 3).T, "part": few[2:4], "once": few[:1].expand(1, 1), "none": few[:0]}
+    torch.save(whole, path)
+    assert read_foreign(path).keys() == whole.keys()
+    torch.save({**whole, "decoder.running_mean": few[:1].expand(7)}, path)
+    with pytest.raises(WeightsError, match=r"of a kind of their own: decoder\.running_mean\n"):
+        read_foreign(path)
+
+
+def test_published_weights_name_one_tensor_for_both_passes_and_the_network_has_two(tmp_path: Path) -> None:
+    """No copy is made of what was not compared with the network yet."""
+    path = tmp_path / "a.pth"
+    torch.save({"group1.bn1.running_mean": torch.ones(3), "trans_conv.0.bias": torch.ones(3)}, path)
+    state = pyramid.read(path)
+    assert state["bn1.restoring_mean"] is state["bn1.running_mean"]
+    norm = pyramid.PassNorm(3)
+    own = {name.removeprefix("bn1."): value for name, value in state.items() if name.startswith("bn1.")}
+    load_state(norm, {**norm.state_dict(), **own}, where=str(path))
+    norm.running_mean.zero_()
+    assert norm.restoring_mean.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("size", "refused"), [(1 << 20, False), (1 << 26, True)])
+def test_a_weight_file_that_unpacks_to_far_more_than_it_has_is_refused(
+    tmp_path: Path, size: int, refused: bool
+) -> None:
+    """torch packs nothing, but unpacks what is packed."""
+    path = tmp_path / "a.pth"
+    torch.save({"w": torch.zeros(size, dtype=torch.uint8)}, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for member in plain.infolist():
+            packed.writestr(member.filename, plain.read(member))
+    assert read_foreign(tmp_path / "plain.pth")["w"].shape == (size,)
+    if not refused:
+        assert torch.equal(read_foreign(path)["w"], torch.zeros(size, dtype=torch.uint8))
+        return
+    with pytest.raises(WeightsError, match="more than 20 times its size") as told:
+        read_foreign(path)
+    check_words(told.value)
+
+
+@pytest.mark.timeout(60)
+def test_a_checkpoint_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"a": torch.zeros(1)}
+    content["model"] = {"net": content}
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match="holds no state dict"):
+        read_foreign(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("times", [0, 1, 1001, 100_000])
+def test_prefixes_are_taken_off_however_many_there_are(tmp_path: Path, times: int) -> None:
+    wrapped = "module.model." * times
+    torch.save({f"{wrapped}modules.w": torch.zeros(1), f"{wrapped}model.b": torch.ones(1)}, tmp_path / "a.pth")
+    assert list(read_foreign(tmp_path / "a.pth")) == ["modules.w", "model.b"]
+
+
+@pytest.mark.parametrize("method", ["get", "items", "keys", "values", "__getitem__", "__iter__", "__len__"])
+@pytest.mark.parametrize("wrapper", [None, "model"])
+def test_attributes_of_a_state_dict_do_not_pass_for_its_methods(
+    tmp_path: Path, method: str, wrapper: str | None
+) -> None:
+    state = OrderedDict(w=torch.zeros(1))
+    placeholder = "x" * len(method)
+    setattr(state, placeholder, "no method")
+    content = _saved(state if wrapper is None else {wrapper: state}, _use_new_zipfile_serialization=False)
+    assert placeholder.encode() in content
+    (tmp_path / "a.pth").write_bytes(content.replace(placeholder.encode(), method.encode()))
+    assert list(read_foreign(tmp_path / "a.pth")) == ["w"]
+
+
+def test_names_that_are_no_texts_are_no_weights(tmp_path: Path) -> None:
+    torch.save({1: torch.zeros(1), ("a",): torch.zeros(1), "w": torch.zeros(1)}, tmp_path / "a.pth")
+    assert list(read_foreign(tmp_path / "a.pth")) == ["w"]
 
 
 def test_a_note_that_nests_without_end_is_somebody_elses(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from tarfile import HeaderError, ReadError, TarFile, TarInfo
-from typing import IO, Self
+from typing import IO, NoReturn, Self
 
 from heirloom.data.trees import remove
 from heirloom.runtime.errors import DataError, StorageError
@@ -36,6 +36,7 @@ DAMAGED = (
     OverflowError,
     RuntimeError,  # headers behind headers without end; versions and kinds of compression that are not known
     MemoryError,  # a decompressor's dictionary
+    IndexError,  # blocks of headers that are not there
     struct.error,
 )
 DEEPEST = 64  # folders within folders; published sets have five
@@ -47,6 +48,11 @@ NOTES = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
+DEEPEST_NOTE = 8  # headers of notes in front of one member, which are all read before it is; four have a use
+LONGEST_GLOBAL_NOTE = 1 << 16  # bytes of notes on all members that follow, kept to the end; git writes 52
+GLOBAL_NOTES = 100  # how many are kept
+LONGEST_TARGET = 4095  # characters of a link's target; no usual disk takes more
+SPARSE_NOTE = "GNU.sparse."
 RATIO_FLOOR = 1 << 26  # bytes: what unpacks to less than 64 MiB is no bomb, however well it was compressed
 
 
@@ -54,29 +60,68 @@ class _StrictHeader(TarInfo):
     """A member's header; one that is damaged is an error, where tarfile would take it for the archive's end.
 
     tarfile goes backwards for a size below zero, and round in a circle (CVE-2025-8194, in Python up to 3.11.13); it
-    reads a header's notes into memory, whatever their size.
+    reads a header's notes into memory, whatever their size, and keeps those on all members. Of a sparse file it reads
+    a map as long as the archive says, and writes what the map says, whatever the member's size: no data set needs one,
+    so these are refused in all forms that GNU tar has for them.
     """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Read one header block; raises ReadError for notes of more than LONGEST_NOTE bytes."""
+        """Read one header block; raises ReadError for a sparse file, and for notes that are too long."""
         header = super().frombuf(buf, encoding, errors)
-        if header.type in NOTES and not 0 <= header.size <= LONGEST_NOTE:
+        longest = LONGEST_GLOBAL_NOTE if header.type == tarfile.XGLTYPE else LONGEST_NOTE
+        if header.type in NOTES and not 0 <= header.size <= longest:
             raise ReadError(f"a header has notes of {header.size} bytes")
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            _refuse_sparse()
         return header
 
     @classmethod
     def fromtarfile(cls, tarfile: TarFile) -> Self:
         """Read the next header; raises ReadError when there is none before the end of the archive was marked."""
+        if len(tarfile.pax_headers) > GLOBAL_NOTES:
+            raise ReadError(f"it has more than {GLOBAL_NOTES} notes on all its members")
         try:
-            header = super().fromtarfile(tarfile)
+            with _one_deeper(tarfile):
+                header = super().fromtarfile(tarfile)
         except HeaderError as error:
             if type(error).__name__ == "EOFHeaderError":  # the mark of a proper end; tarfile does not publish the name
                 raise
             raise ReadError(f"no whole header where one must be ({error})") from error
         if header.size < 0:
             raise ReadError("a member has fewer than 0 bytes")
+        if header.sparse is not None or any(key.startswith(SPARSE_NOTE) for key in header.pax_headers):
+            _refuse_sparse()
         return header
+
+    def _proc_gnusparse_10(self, *_: object) -> NoReturn:
+        """Refuse the map that lies among a member's bytes before tarfile reads it; the other forms lie in notes."""
+        _refuse_sparse()
+
+
+def _refuse_sparse() -> NoReturn:
+    raise ReadError("it holds a sparse file (GNU tar's --sparse)")
+
+
+class _StrictTar(TarFile):
+    """A tar archive with strict headers. `depth`: headers that are being read, each but the first behind notes."""
+
+    tarinfo = _StrictHeader
+    depth = 0
+
+
+@contextmanager
+def _one_deeper(archive: TarFile) -> Iterator[None]:
+    """Count a header as being read: tarfile keeps a header's notes until those behind it are read."""
+    if not isinstance(archive, _StrictTar):
+        raise TypeError("strict headers are those of a strict archive")
+    if archive.depth > DEEPEST_NOTE:
+        raise ReadError(f"a member has more than {DEEPEST_NOTE} headers of notes")
+    archive.depth += 1
+    try:
+        yield
+    finally:
+        archive.depth -= 1
 
 
 @dataclass(frozen=True)
@@ -163,10 +208,20 @@ def is_as_named(path: Path, name: str) -> bool:
     if not TAR.search(name):
         return not ZIP.search(name) or zipfile.is_zipfile(path)
     try:
-        with tarfile.open(path, tarinfo=_StrictHeader) as archive:
-            return all(True for _ in _members(archive))
-    except DAMAGED:
+        with _StrictTar.open(path) as archive:
+            for _ in _members(archive):
+                pass
+            _read_on(archive)
+            return True
+    except (*DAMAGED, OSError) as error:
+        if _is_of_disk(error):
+            raise
         return False
+
+
+def _is_of_disk(error: Exception) -> bool:
+    """Tell a disk's error from a decompressor's: bz2 and gzip raise an OSError too, without a number."""
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def unpack(archive: Path, into: Path, *, caps: Caps | None = None) -> None:
@@ -174,8 +229,8 @@ def unpack(archive: Path, into: Path, *, caps: Caps | None = None) -> None:
 
     The folder may exist and hold other archives' files; a file that is already there is refused. Also refused: absolute
     paths, "..", links that point out or to a folder, what lies behind a link or more than DEEPEST folders deep, members
-    that occur twice, devices, encrypted members, and more than `caps` allow. Raises DataError that names the member;
-    then `into` is as it was.
+    that occur twice, devices, sparse files, encrypted members, and more than `caps` allow. Raises DataError that names
+    the member (the archive alone where a header is wrong); then `into` is as it was.
     """
     extract = _unzip if ZIP.search(archive.name) else _untar if TAR.search(archive.name) else None
     if extract is None:
@@ -206,35 +261,67 @@ def _damage_is_told(archive: Path) -> Iterator[None]:
     """Turn a reader's complaint about an archive's bytes into a DataError."""
     try:
         yield
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and _is_of_disk(error):
+            told = storage_error(error)
+            mend = told.mend if told else "see that the disk's file system takes such names and links, then run again"
+            raise StorageError(f"{archive.name} cannot be unpacked: {error}", where=str(archive), mend=mend) from error
         mend = "delete it and get it again: it is cut short, damaged or no archive"
         why = str(error) or type(error).__name__
         raise DataError(f"{archive.name} cannot be unpacked: {why}", where=str(archive), mend=mend) from error
-    except OSError as error:
-        if error.errno is None:  # the decompressor speaking, not the disk
-            raise DataError(f"{archive.name} cannot be unpacked: {error}", where=str(archive)) from error
-        told = storage_error(error)
-        mend = told.mend if told else "see that the disk's file system takes such names, then run again"
-        raise StorageError(f"{archive.name} cannot be unpacked: {error}", where=str(archive), mend=mend) from error
 
 
 def _untar(archive: Path, into: Path, gate: _Gate) -> None:
-    """Unpack a tar archive, member by member, through Python's "data" filter as a second guard."""
-    with tarfile.open(archive, tarinfo=_StrictHeader) as packed:
+    """Unpack a tar archive, member by member."""
+    with _StrictTar.open(archive) as packed:
         for member in _members(packed):
             if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
                 raise gate.refusal(member.name, "it is a device or another special file")
             target = PurePosixPath(member.linkname)
             if member.islnk() and (target not in gate.files or target in gate.links):  # a link moved points elsewhere
                 raise gate.refusal(member.name, "it links to no file that the archive holds before it")
+            if member.issym() and len(member.linkname) > LONGEST_TARGET:
+                raise gate.refusal(member.name, f"it links to a path of more than {LONGEST_TARGET} characters")
             path = gate.admit(member.name, size=member.size, is_folder=member.isdir(), is_link=member.issym())
-            _refuse_alike(into / path, member.name, gate, is_folder=member.isdir())
-            try:
-                packed.extract(member, into, filter="data")
-            except (tarfile.FilterError, KeyError) as error:
-                raise gate.refusal(member.name, f"it is unsafe ({error})") from error
+            _refuse_alike(into, path, member.name, gate, is_folder=member.isdir())
+            _ask_python(member, into, gate)
+            _write(packed, member, into, path)
         _read_on(packed)
     _refuse_links_out(gate, into)
+
+
+def _ask_python(member: TarInfo, into: Path, gate: _Gate) -> None:
+    """Have Python's "data" filter judge a member after the gate: a second guard, which Python has from 3.11.4 on.
+
+    It has nothing to say that the gate does not, here or at the end (`_refuse_links_out`); its own writing is not used.
+    """
+    judge = getattr(tarfile, "data_filter", None)
+    try:
+        if judge is not None:
+            judge(member, str(into))
+    except tarfile.TarError as error:
+        raise gate.refusal(member.name, f"it is unsafe ({error})") from error
+
+
+def _write(packed: TarFile, member: TarInfo, into: Path, path: PurePosixPath) -> None:
+    """Write a member that was admitted, with its time, and with permissions that harm nobody.
+
+    Not by `TarFile.extract`: where a link cannot be made, that writes another member in its place, judged by nobody.
+    """
+    target = into / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if member.isdir():
+        target.mkdir(exist_ok=True)
+    elif member.issym():
+        target.symlink_to(member.linkname)
+    elif member.islnk():
+        target.hardlink_to(into / member.linkname)
+    else:
+        packed.makefile(member, target)
+        executable = 0o111 if member.mode & 0o100 else 0
+        target.chmod(0o600 | member.mode & (0o644 | executable))
+        with suppress(OSError):  # a time that this disk cannot hold
+            os.utime(target, (member.mtime, member.mtime))
 
 
 def _members(packed: TarFile) -> Iterator[TarInfo]:
@@ -244,9 +331,10 @@ def _members(packed: TarFile) -> Iterator[TarInfo]:
         yield member
 
 
-def _refuse_alike(path: Path, name: str, gate: _Gate, *, is_folder: bool) -> None:
+def _refuse_alike(into: Path, path: PurePosixPath, name: str, gate: _Gate, *, is_folder: bool) -> None:
     """Refuse a member whose name the disk takes for another's: some disks do not tell capitals or accents apart."""
-    if os.path.lexists(path) and not (is_folder and path.is_dir()):
+    taken = os.path.lexists(into / path) and not (is_folder and (into / path).is_dir())
+    if taken or (gate.links and any((into / parent).is_symlink() for parent in path.parents)):
         raise gate.refusal(name, "this disk does not tell its name from another member's")
 
 
@@ -285,8 +373,9 @@ def _unzip(archive: Path, into: Path, gate: _Gate) -> None:
                 raise gate.refusal(member.filename, "it is a link, a device or another special file")
             if member.flag_bits & 0x1:
                 raise gate.refusal(member.filename, "it is encrypted")
-            path = into / gate.admit(member.filename, size=member.file_size, is_folder=member.is_dir())
-            _refuse_alike(path, member.filename, gate, is_folder=member.is_dir())
+            inside = gate.admit(member.filename, size=member.file_size, is_folder=member.is_dir())
+            _refuse_alike(into, inside, member.filename, gate, is_folder=member.is_dir())
+            path = into / inside
             if member.is_dir():
                 path.mkdir(parents=True, exist_ok=True)
                 continue

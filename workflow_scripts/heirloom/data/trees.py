@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import sha256_of
 
 
@@ -42,10 +43,22 @@ def describe(folder: Path) -> dict[str, object]:
     """Say how many files lie at or below a folder, their bytes, and a digest of their sorted relative names and sizes.
 
     Links to folders are followed, but no folder is looked at twice; hidden files and folders (which file managers
-    leave) are not counted.
+    leave) are not counted. Raises DataError for a link that leads to nothing, and for what cannot be looked at.
     """
-    sizes = {name: path.stat().st_size for name, path in _files(folder)}
+    sizes = {name: _size(path) for name, path in _files(folder)}
     return {"files": len(sizes), "bytes": sum(sizes.values()), "digest": _digest(sizes)}
+
+
+def _size(path: Path) -> int:
+    """Return a file's bytes."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        if not path.is_symlink():
+            mend = "see that it can be read, then run again"
+            raise DataError(f"a file of a folder cannot be looked at: {error}", where=str(path), mend=mend) from error
+        mend = "correct the link or remove it, then run again"
+        raise DataError("a link in a folder leads to no file", where=str(path), mend=mend) from error
 
 
 def content_digest(folder: Path) -> str:

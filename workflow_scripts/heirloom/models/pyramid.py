@@ -352,9 +352,9 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def _for_both_passes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state's running statistics under their names in pass 1."""
+    """Return a state's running statistics under their names in pass 1, the same tensors: who loads them copies."""
     return {
-        name.replace(".running_", ".restoring_"): value.clone()
+        name.replace(".running_", ".restoring_"): value
         for name, value in state.items()
         if name.endswith((".running_mean", ".running_var"))
     }

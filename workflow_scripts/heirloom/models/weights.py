@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import pickle
+import re
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +24,12 @@ from heirloom.runtime.files import atomic_path, verify_card
 
 WEIGHTS = "weights.safetensors"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module")
-_PREFIXES = ("module.", "model.")
+_MOST_WRAPPERS = 16  # a dictionary of a pickle can lie in itself
+_PREFIXES = re.compile(r"(?:module\.|model\.)*+")
 _SHOWN = 8
+_ZIP = b"PK\x03\x04"  # how torch's own format begins since 1.6
+_RATIO = 20  # bytes that a byte of a file may unpack to; torch packs nothing, and numbers pack badly
+_RATIO_FLOOR = 1 << 26  # bytes: what unpacks to less harms nobody
 _NUMBERS = frozenset(
     {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
     | {torch.float16, torch.bfloat16, torch.float32, torch.float64}
@@ -200,6 +208,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_pickle(path: Path) -> object:
     of_arrays = _MEND_PICKLE if path.suffix == ".pkl" else ""
     try:
+        _refuse_swelling(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         what = "this file holds more than tensors (it could run code) or is no weight file"
@@ -210,24 +219,45 @@ def _read_pickle(path: Path) -> object:
         raise WeightsError(what, where=str(path), mend=of_arrays or _MEND_DAMAGED) from error
 
 
+def _refuse_swelling(path: Path) -> None:
+    """Refuse a file that unpacks to far more than it has: torch unpacks it, though it would never pack it itself."""
+    with path.open("rb") as file:
+        if file.read(len(_ZIP)) != _ZIP:
+            return
+    with zipfile.ZipFile(path) as packed:
+        size = sum(member.file_size for member in packed.infolist())
+    if size > max(_RATIO_FLOOR, _RATIO * path.stat().st_size):
+        raise zipfile.BadZipFile(f"it unpacks to {size} bytes, more than {_RATIO} times its size")
+
+
 def _is_plain(value: Tensor) -> bool:
-    """Tell whether a tensor is an array of numbers in memory, as any operation expects."""
-    return value.layout == torch.strided and value.device.type == "cpu" and value.dtype in _NUMBERS
+    """Tell whether a tensor is an array of numbers in memory, as any operation expects, and all of them are there.
+
+    A file can show a few numbers as an array of any size, which the first copy would write out.
+    """
+    if value.layout != torch.strided or value.device.type != "cpu" or value.dtype not in _NUMBERS:
+        return False
+    return value.untyped_storage().nbytes() >= math.prod(value.shape) * value.element_size()
 
 
 def _unwrapped(content: object) -> dict[str, Tensor]:
-    """Find the state dict in what a checkpoint holds; empty when there is none."""
-    while isinstance(content, Mapping):
-        inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
+    """Find the state dict in what a checkpoint holds; empty when there is none.
+
+    A pickle can give a dictionary attributes called as its methods are, so that these are taken from the class.
+    """
+    for _ in range(_MOST_WRAPPERS):
+        if not isinstance(content, dict):
+            break
+        inner = [found for key in _WRAPPERS if isinstance(found := dict.get(content, key), dict)]
         if not inner:
-            return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+            named = ((name, value) for name, value in dict.items(content) if isinstance(name, str))
+            return {name: value for name, value in named if isinstance(value, Tensor)}
         content = inner[0]
     return {}
 
 
 def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Take off a wrapper's prefix where every name has it, as often as there is one."""
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            return _without_prefixes({name.removeprefix(prefix): value for name, value in state.items()})
-    return state
+    found = _PREFIXES.match(os.path.commonprefix(list(state)))  # noqa: RUF071 - of characters, not of folders
+    length = len(found[0]) if found else 0
+    return {name[length:]: value for name, value in state.items()}

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from heirloom.data.bounded import ARRAY, read_whole
 from heirloom.data.layouts.listing import Listing, Sample, levels, lines, listing
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.pickles import read_values
@@ -171,7 +172,8 @@ def _pickled(path: Path, edition: Edition) -> _Batches:
 
 def _binary(path: Path, edition: Edition) -> _Batches:
     """Read a file of the form for C."""
-    content = np.fromfile(path, dtype=np.uint8)
+    whole = read_whole(path, what=f"a file of {edition.title}", most=ARRAY, mend=MEND)
+    content = np.frombuffer(whole, dtype=np.uint8)
     record = edition.label_bytes + VALUES
     if len(content) % record:
         what = f"a file of {edition.title} has {len(content)} bytes, no multiple of the {record} of a picture"

@@ -10,12 +10,14 @@ A track is some 30 frames of one physical sign: no split may cut it, or near-dup
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from heirloom.data.bounded import read_whole
 from heirloom.data.layouts.listing import (
     Listing,
     Sample,
@@ -31,6 +33,7 @@ TRAINING = "Final_Training/Images"
 TEST = "Final_Test/Images"
 TEST_LIST = "GT-final_test.csv"
 TEST_LIST_WITHOUT_CLASSES = "GT-final_test.test.csv"
+LONGEST = 1 << 22  # bytes of a list, each row of which takes a hundred times its length; the longest has half a MiB
 COLUMNS = ("Filename", "Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2", "ClassId")
 
 # Meanings of the official class ids.
@@ -165,12 +168,13 @@ def _listed(folder: Path, table: Path, problems: list[str]) -> Iterator[tuple[Pa
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
-    """Read a list (semicolons, one header line); raises DataError when it is missing or lacks a column."""
+    """Read a list (semicolons, one header line); raises DataError when it is missing, too long or lacks a column."""
+    mend = "unpack the data set again"
+    content = read_whole(table, what="a list of GTSRB", most=LONGEST, mend=mend)
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, delimiter=";", restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        mend = "unpack the data set again"
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        rows = list(csv.DictReader(text, delimiter=";", restval=""))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError("a list of GTSRB is missing or unreadable", where=str(table), mend=mend) from error
     missing = [column for column in COLUMNS if column not in (rows[0] if rows else {})]
     if missing:

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from heirloom.data.bounded import read_whole
 from heirloom.runtime.errors import DataError
 
 Box = tuple[float, float, float, float]
@@ -144,12 +145,13 @@ def _folded(name: str) -> str:
 
 
 def lines(path: Path, *, title: str) -> list[str]:
-    """Read the lines of a list that hold something, stripped; raises DataError when there are none."""
+    """Read the lines of a list that hold something, stripped; raises DataError for none, or too many."""
     mend = "unpack the data set again"
     try:
-        found = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, ValueError) as error:  # a name that no disk takes, or no UTF-8
+        text = read_whole(path, what=f"a list of {title}", mend=mend).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise DataError(f"a list of {title} is missing or unreadable", where=str(path), mend=mend) from error
+    found = [line.strip() for line in text.splitlines() if line.strip()]
     if not found:
         raise DataError(f"a list of {title} is empty", where=str(path), mend=mend)
     return found

@@ -17,13 +17,15 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from heirloom.data.bounded import LIST, read_whole
 from heirloom.runtime.errors import DataError
 
 MEND = "download or unpack the data set's MATLAB files again"
 HEADER_BYTES = 128
 ORDERS: Mapping[bytes, str] = MappingProxyType({b"\x00\x01IM": "<", b"\x01\x00MI": ">"})  # version and byte order
-MOST_BYTES = 1 << 24  # of an unpacked list: the largest published one takes about 3 MiB
-
+MOST_BYTES = LIST  # of a file or an unpacked list: the largest published one takes about 3 MiB
+MOST_ELEMENTS = 100_000  # side by side; the largest published list has 12,000 cells
+MOST_NUMBERS = 1 << 21  # of a list; SVHN's training labels are 73,257
 DIMENSIONS = 32
 MATRIX, COMPRESSED = 14, 15
 NUMBERS: Mapping[int, str] = MappingProxyType(
@@ -82,14 +84,11 @@ class MatFile:
 
 
 def load(path: Path, *names: str, title: str, most_bytes: int = MOST_BYTES) -> MatFile:
-    """Open a MATLAB file, whose compressed variables may unpack to `most_bytes` each.
+    """Open a MATLAB file of at most `most_bytes`, whose compressed variables may unpack to as many each.
 
-    Raises DataError when it is missing or unreadable, or lacks a variable of `names`.
+    Raises DataError when it is missing, unreadable or larger, or lacks a variable of `names`.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"a file of {title} is missing or unreadable", where=str(path), mend=MEND) from error
+    content = read_whole(path, what=f"a file of {title}", most=most_bytes, mend=MEND)
     try:
         # what was not asked for is let go at once, however large it is
         found = {each.name: each for each in _variables(content, most_bytes) if each.name in names}
@@ -113,8 +112,11 @@ def _variables(content: bytes, most_bytes: int) -> Iterator[_Variable]:
 
 def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
     """Yield type and data of the elements that lie one behind the other; small ones hold their data in the tag."""
-    place = 0
+    place = number = 0
     while place < len(content):
+        number += 1
+        if number > MOST_ELEMENTS:
+            raise _WrongError(f"it has more than {MOST_ELEMENTS} elements side by side")
         tag = content[place : place + 8]
         if len(tag) < 8:
             raise _WrongError("it ends within a tag")
@@ -155,7 +157,10 @@ def _variable(matrix: memoryview, order: str) -> _Variable:
 
 def _numbers(variable: _Variable) -> NDArray[np.generic]:
     """Return the numbers of a row or column, in the type they are stored in, all of them whole."""
-    values = _values(variable, _length(variable))
+    length = _length(variable)
+    if length > MOST_NUMBERS:
+        raise _WrongError(f"has more than {MOST_NUMBERS} numbers")
+    values = _values(variable, length)
     if not (np.isfinite(values) & (values == np.rint(values))).all():
         raise _WrongError("holds something that is no whole number")
     return values

@@ -27,6 +27,7 @@ TITLE = "MNIST"
 CLASSES = tuple(map(str, range(10)))
 UNSIGNED_BYTES = 8
 LARGEST = 1 << 30  # bytes of a file's values; MNIST's own have a twentieth
+MOST_PICTURES = 1 << 21  # of a file: EMNIST, the largest set of this shape, has 814,255
 DENSEST = 1032  # bytes that one byte packed by gzip can hold (https://zlib.net/zlib_tech.html)
 MEND = "unpack the data set again, or delete the file and get it again"
 FILES = tuple(f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images{}idx3-ubyte", "labels{}idx1-ubyte"))
@@ -85,6 +86,8 @@ def _values(path: Path, *, dimensions: int) -> NDArray[np.uint8]:
             packed = path.stat().st_size
             if size > min(LARGEST, packed * (DENSEST if path.suffix == ".gz" else 1)):
                 raise ValueError(f"it claims {size} values, more than its {packed} bytes can hold")
+            if shape[0] > MOST_PICTURES or min(shape) < 1:
+                raise ValueError(f"it claims to be {' x '.join(map(str, shape))}, which no set of digits is")
             content = file.read(size + 1)
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise DataError(f"a file of {TITLE} cannot be read: {error}", where=str(path), mend=MEND) from error

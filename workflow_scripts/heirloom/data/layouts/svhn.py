@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from heirloom.data.bounded import ARRAY
 from heirloom.data.layouts import matlab
 from heirloom.data.layouts.listing import Listing, Sample, find_folder, listing
 from heirloom.runtime.errors import DataError
@@ -23,7 +24,7 @@ SIDE = 32
 TRAINING, TEST = "train_32x32.mat", "test_32x32.mat"
 PICTURES, LABELS = "X", "y"
 ZERO = 10  # the label of the digit 0
-MOST_BYTES = 1 << 30  # of a file's pictures; the published training pictures have 215 MiB
+MOST_BYTES = ARRAY  # of a file and of its pictures; the published training pictures have 215 MiB
 
 
 def read(root: Path) -> Listing:

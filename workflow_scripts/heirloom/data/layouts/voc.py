@@ -40,7 +40,7 @@ def _boxes(path: Path) -> list[Box]:
         # Without entities there is nothing in a file that grows, and in every encoding that is left they would show.
         found = ElementTree.fromstring(content).iterfind("object/bndbox")  # noqa: S314
         return [_box(element) for element in found]
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that is none
         raise ValueError(f"no annotation: {path} cannot be read ({error})") from error
 
 
