@@ -56,7 +56,7 @@ FILES: list[tuple[str, Callable[[Path], object], str, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("layout", "write", "name", "most"), FILES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("layout", "write", "name", "most"), FILES, ids=[each[2] for each in FILES])
 def test_every_file_that_is_read_whole_has_a_bound(
     tmp_path: Path, layout: str, write: Callable[[Path], object], name: str, most: int
 ) -> None:
