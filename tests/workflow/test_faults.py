@@ -48,6 +48,7 @@ def test_a_killed_training_continues_to_the_same_bytes(longer, tmp_path):
     assert not (longer.folder / STUDENT / ".checkpoint.pt").exists()
 
 
+@pytest.mark.faults
 def test_a_killed_run_takes_its_jobs_along_and_the_same_command_finishes(longer, tmp_path):
     calm = longer.copy(tmp_path / "calm")
     assert calm.heirloom("run").returncode == 0
