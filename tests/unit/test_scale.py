@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import sysconfig
 
-import pytest
 from benchmarks.scale import Taken, catalogue_of, first_of, python_told, shown, study_of
 
 from heirloom.config.grid import Grid
@@ -32,10 +30,10 @@ def test_a_study_so_small_that_no_students_are_drawn_has_an_experiment_to_plan()
     assert all(first_of(study).startswith("part-") for study in drawn)
 
 
-@pytest.mark.parametrize(("options", "told"), [("'--enable-optimizations' '--with-lto'", "with"), (None, "without")])
-def test_the_python_is_told_with_what_its_build_says_of_optimisation(monkeypatch, options, told):
-    monkeypatch.setattr(sysconfig, "get_config_var", {"CONFIG_ARGS": options}.get)
-    assert python_told() == f"CPython {platform.python_version()}, configured {told} --enable-optimizations"
+def test_the_python_is_told_with_its_speed_of_this_moment():
+    name, _, speed = python_told(repeats=1).partition(", ")
+    assert name == f"CPython {platform.python_version()}"
+    assert 1 <= int(speed.split()[0]) < 60_000
 
 
 def test_cpu_seconds_are_those_of_snakemake_and_of_what_it_started():
