@@ -221,7 +221,8 @@ def test_saving_and_loading_gives_the_same_model_and_the_same_bytes(tmp_path):
     loaded = load_classifier(weights, card)
     assert not loaded.training
     assert equal_states(model, loaded)
-    assert torch.equal(loaded(IMAGES), copy.deepcopy(model).eval()(IMAGES))
+    # in the same memory format: kernels of different ones may differ in the last digit
+    assert torch.equal(loaded.to(memory_format=torch.channels_last)(IMAGES), copy.deepcopy(model).eval()(IMAGES))
 
 
 def test_weights_that_are_not_the_cards_are_refused(tmp_path):

@@ -264,7 +264,7 @@ def test_bf16_is_for_training_alone(lesson, tmp_path):
     kinds = {"train": set(), "evaluation": set()}
     model = toy.classifier()
     note = lambda module, _, output: kinds["train" if module.training else "evaluation"].add(output.dtype)  # noqa: E731
-    model.body.layer1[0].conv1.register_forward_hook(note)
+    model.body.layer1[0].relu.register_forward_hook(note)
     history = train(model, lesson, (supervised_phase(toy.recipe()),), tmp_path, precision="bf16")
     assert kinds == {"train": {torch.bfloat16}, "evaluation": {torch.float32}}
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}

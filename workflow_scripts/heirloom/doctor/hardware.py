@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 
+from heirloom.doctor.gradients import gradient_finding
 from heirloom.doctor.report import Finding
 from heirloom.doctor.wording import size
 from heirloom.runtime.machine import cpu_abilities, cpu_model, has_fast_bf16, memory_limit, usable_cores
@@ -18,6 +19,7 @@ def hardware_findings(needed_mb: int) -> Iterator[Finding]:
     yield from _cpu()
     yield memory_finding(*_memory(), needed=needed_mb * MIB)
     yield from _torch()
+    yield gradient_finding()
 
 
 def _cpu() -> Iterator[Finding]:

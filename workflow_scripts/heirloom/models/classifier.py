@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from heirloom.config.models import Body, Normalisation, Start
 from heirloom.models.bodies import BODIES, BodySpec, build_body
+from heirloom.models.kernels import avoid_faulty_kernels
 from heirloom.runtime.seeds import derive_seed
 
 
@@ -45,6 +46,7 @@ class Classifier(nn.Module):
         self.normalisation = normalisation
         self.normalise = Normalise(normalisation)
         self.body = build_body(body, classes=classes)
+        avoid_faulty_kernels(self.body)
         self.stage_dropout = 0.0
         self._heard: list[Tensor] | None = None
         for stage in self.spec.stages:

@@ -17,6 +17,7 @@ from heirloom.data.store import open_part
 from heirloom.evaluation.conditions import CLEAN, load_model
 from heirloom.evaluation.measures import write_measures
 from heirloom.models.classifier import Classifier, placed
+from heirloom.models.kernels import check_gradients
 from heirloom.rift.criticality import Criticalness, Measurement, adversarial_examples, chosen_images, modules_of
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import read_card, sha256_of, write_card, write_table
@@ -58,7 +59,8 @@ def run(
     Sees training images alone, uint8 (N, H, W, 3), centre crop; float32, in eval mode. `seed` names the model in the
     measures. A killed call leaves a checkpoint of the modules that are done, from which the same call continues to the
     same bytes; only the adversarial examples are crafted again. Raises DataError, DamagedFileError, WeightsError where
-    the model's head does not know the data set's classes, and TrainingError where an ascent overflows.
+    the model's head does not know the data set's classes, and TrainingError where an ascent overflows or this
+    processor's gradients are wrong.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     dataset = read_card(inputs.card)["dataset"]
@@ -68,9 +70,8 @@ def run(
     with compute(criticality.threads, "fp32") as resources:
         identity = origin.identity(resources.device.type)
         checkpoint = Checkpoint(outputs.card.parent, seconds=checkpoint_seconds, identity=identity)
-        found = _measured(
-            placed(model, resources.device), Images(chosen, resources.device), criticality, checkpoint=checkpoint
-        )
+        check_gradients(placed(model, resources.device))
+        found = _measured(model, Images(chosen, resources.device), criticality, checkpoint=checkpoint)
     write_table(outputs.criticality, _table(found), metadata={"kind": METRIC, "version": 1})
     write_measures(outputs.measures, list(_measures(found, criticality, seed=seed)))
     write_card(

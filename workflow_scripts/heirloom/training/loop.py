@@ -25,6 +25,7 @@ from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.evaluation.predictions import accuracy
 from heirloom.models.classifier import Classifier, placed, state_copy
+from heirloom.models.kernels import check_gradients
 from heirloom.runtime.devices import Compute
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.progress import Progress
@@ -90,9 +91,10 @@ def fit(
     and where the lesson has a judge robust_validation_accuracy or None. A phase with a second step adds second_loss_*
     (means over the second steps, None where none was made), one with a gate gated_steps (how many iterations since the
     last row it ended). Then the model is left with the weights of the row that `kept_row` names. Raises TrainingError
-    when the loss is no finite number, ConfigError where validation is waited for and there is none.
+    when the loss is no finite number or this processor's gradients are wrong, ConfigError where validation is waited
+    for and there is none.
     """
-    placed(model, compute.device)
+    check_gradients(placed(model, compute.device))
     resumed = checkpoint.load()
     history: list[Row] = resumed["history"] if resumed else []
     best = _Best(resumed["best"] if resumed else None, keep_best=lesson.keep_best)
