@@ -112,7 +112,7 @@ def test_students_fall_for_what_was_crafted_on_their_teacher_and_not_for_noise(f
         assert found[*model, "none"] == 1
         assert found[*model, "noise"] >= 0.95
         assert found[*model, "clip"] >= 0.95
-        assert found[*model, "feature"] <= 0.8
+        assert found[*model, "feature"] <= found[*model, "noise"] - 0.1
     budgets = dict(zip(table["attack"].to_pylist(), map(json.loads, table["budget"].to_pylist()), strict=True))
     assert budgets["none"] == {}
     assert budgets["patch"] == {"placement": "bottom-right", "side": 0.25}
