@@ -4,12 +4,14 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from heirloom.config import paths
+from heirloom.config.made import planned_files, results_of
 from heirloom.config.models import NAME_PATTERN
 from heirloom.config.tabled import tabled
 from heirloom.config.targets import experiment_files
 from heirloom.config.workflow import downloads_of, open_grid
 from heirloom.doctor.announce import announce
 from heirloom.runtime.errors import HeirloomError
+from heirloom.runtime.repair import missing_files
 
 min_version("9.20")
 
@@ -71,6 +73,8 @@ rule all:
         paths.table(STUDY, "data_check.parquet"),
         paths.report(STUDY),
         [paths.figure(STUDY, f"{name}.png") for name in GRID.figures],
+        # what is gone though it was made: Snakemake misses no file from which all has been made already
+        lambda wildcards: missing_files(results_of(STUDY), is_planned=planned_files(GRID)),
 
 
 rule downloads:

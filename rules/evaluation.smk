@@ -6,7 +6,7 @@ INPUTS:     students and, where its head knows the classes, their teacher; the t
             the triggers' pictures
 OUTPUTS:    results/<study>/attacks/{teacher}/{injection}/{dataset}/{attack}/{card.json,perturbations.npy}
             results/<study>/evaluations/{teacher}/{injection}/{dataset}/predictions.parquet
-            results/<study>/attention/{teacher}/{injection}/{dataset}/{measures.parquet,panels.npz,card.json}
+            results/<study>/attention/{teacher}/{injection}/{dataset}/{measures.parquet,panels.safetensors,card.json}
             results/<study>/white_box/{teacher}/{injection}/{dataset}/{method}/seed{seed}/predictions.parquet
 """
 
@@ -85,7 +85,7 @@ rule map_attention:
         ],
     output:
         measures=f"{ATTENTION}/measures.parquet",
-        panels=f"{ATTENTION}/panels.npz",
+        panels=f"{ATTENTION}/panels.safetensors",
         card=f"{ATTENTION}/card.json",
     log:
         log_of("map_attention", ATTENTION),

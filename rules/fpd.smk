@@ -5,7 +5,7 @@ INPUTS:     results/shared/data/{dataset}/{preparation}/{card.json,test/}
             results/shared/robust/{model}/seed{seed}/{card.json,weights.safetensors} (rules/rift.smk trains them)
 OUTPUTS:    results/<study>/attacked/white-box/{model}/{suite}/seed{seed}/{card.json,predictions.parquet,...}
             results/<study>/attacked/black-box/{model}/{suite}/seed{seed}/..., {model} being the substitute
-            measures.parquet (what restored images lack), pictures.npz (those that figures show)
+            measures.parquet (what restored images lack), pictures.safetensors (those that figures show)
             results/<study>/figures/restored.{png,pdf}
 """
 
@@ -20,7 +20,7 @@ rule attack_model:
         card=f"{ATTACKED}/card.json",
         predictions=f"{ATTACKED}/predictions.parquet",
         measures=f"{ATTACKED}/measures.parquet",
-        pictures=f"{ATTACKED}/pictures.npz",
+        pictures=f"{ATTACKED}/pictures.safetensors",
     log:
         log_of("attack_model", ATTACKED),
     benchmark:
@@ -52,7 +52,7 @@ PICTURED = attacking.with_pictures(GRID)
 rule draw_restored:
     input:
         cards=[f"{each.folder(STUDY)}/card.json" for each in PICTURED],
-        pictures=ancient([f"{each.folder(STUDY)}/pictures.npz" for each in PICTURED]),
+        pictures=ancient([f"{each.folder(STUDY)}/pictures.safetensors" for each in PICTURED]),
     output:
         restored=shown(paths.figure(STUDY, "restored.png"), "restored"),
         restored_pdf=paths.figure(STUDY, "restored.pdf"),

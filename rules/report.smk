@@ -161,7 +161,7 @@ ATTENTIVE = sorted(attention.figures(GRID))
 
 rule draw_attention:
     input:
-        panels=lambda wildcards: ancient([f"{folder}/panels.npz" for folder in attention_folders(wildcards)]),
+        panels=lambda wildcards: ancient([f"{folder}/panels.safetensors" for folder in attention_folders(wildcards)]),
         cards=lambda wildcards: [f"{folder}/card.json" for folder in attention_folders(wildcards)],
     output:
         png=shown(paths.figure(STUDY, "attention_{experiment}.png"), "attention", experiment="{experiment}"),

@@ -83,7 +83,7 @@ def attack(folder, out, *, source="model-0", targets=(), attacks=ATTACKS, clean=
     return out
 
 
-NAMES = ("card.json", "predictions.parquet", "measures.parquet", "pictures.npz")
+NAMES = ("card.json", "predictions.parquet", "measures.parquet", "pictures.safetensors")
 
 
 def contents(out):
@@ -213,7 +213,7 @@ def test_a_killed_job_continues_to_the_same_bytes_and_shows_no_batch_again(folde
 
 def test_pictures_are_kept_clean_and_attacked_as_the_model_sees_them(folder, tmp_path):
     out = attack(folder, tmp_path / "out", shown={"some": 3, "strong": 3})
-    clean, some, strong = read_samples(out / "pictures.npz", out / "card.json")
+    clean, some, strong = read_samples(out / "pictures.safetensors", out / "card.json")
     assert [each.condition for each in (clean, some, strong)] == ["none", "some", "strong"]
     part = toy.opened(folder / "data", "test")
     chosen = part.take(chosen_rows(len(part), 3, 0))
@@ -225,7 +225,7 @@ def test_pictures_are_kept_clean_and_attacked_as_the_model_sees_them(folder, tmp
         assert 0 < moved.max() <= epsilon * 255 + 1
     assert [each.restored for each in (clean, some, strong)] == [None, None, None]
     restoring = attack(folder, tmp_path / "restoring", source="fpd", shown={"some": 3})
-    restored = [each.restored for each in read_samples(restoring / "pictures.npz", restoring / "card.json")]
+    restored = [each.restored for each in read_samples(restoring / "pictures.safetensors", restoring / "card.json")]
     assert [each.shape for each in restored] == [clean.shown.shape] * 2
 
 
@@ -243,7 +243,7 @@ def test_pictures_are_of_the_images_that_the_tables_count(folder, tmp_path, monk
     rows = np.searchsorted(chosen_rows(len(part), SOME.images, 0), chosen_rows(len(part), 3, 0))
     assert rows.tolist() != [0, 1, 2]  # or their starts were the same anyhow
     expected = torch.cat(judged["shown"])[rows].mul(255).round().byte().permute(0, 2, 3, 1).numpy()
-    _, some = read_samples(out / "pictures.npz", out / "card.json")
+    _, some = read_samples(out / "pictures.safetensors", out / "card.json")
     assert np.array_equal(some.shown, expected)
 
 
@@ -252,12 +252,14 @@ def test_the_figure_of_pictures_is_the_same_twice_and_refuses_other_files(folder
 
     def drawn(name):
         outputs = draw_restored.Outputs(tmp_path / f"{name}.png", tmp_path / f"{name}.pdf")
-        inputs = draw_restored.Inputs([out / "card.json" for out in kept], [out / "pictures.npz" for out in kept])
+        inputs = draw_restored.Inputs(
+            [out / "card.json" for out in kept], [out / "pictures.safetensors" for out in kept]
+        )
         draw_restored.run(inputs=inputs, outputs=outputs, models=["fpd", "plain"])
         return [path.read_bytes() for path in vars(outputs).values()]
 
     assert drawn("a") == drawn("b")
-    (kept[0] / "pictures.npz").write_bytes(b"no pictures")
+    (kept[0] / "pictures.safetensors").write_bytes(b"no pictures")
     with pytest.raises(DamagedFileError):
         drawn("c")
 

@@ -56,7 +56,7 @@ def place(tmp_path_factory):
 
 def run(place, folder, *, data="data", triggers=("dot",), sheets=None, recipe=RECIPE, attack=None, batch_size=5):
     files = {name: toy.model_files(place / name) for name in ("tuned", "divmag", "teacher")}
-    outputs = map_attention.Outputs(folder / "measures.parquet", folder / "panels.npz", folder / "card.json")
+    outputs = map_attention.Outputs(folder / "measures.parquet", folder / "panels.safetensors", folder / "card.json")
     map_attention.run(
         inputs=map_attention.Inputs(
             **toy.files_of(place / data, "test"),
@@ -245,11 +245,11 @@ def test_equal_inputs_give_equal_bytes(place, outputs, tmp_path):
 
 
 def test_a_damaged_panel_is_refused(outputs, tmp_path):
-    for name in ("panels.npz", "card.json"):
+    for name in ("panels.safetensors", "card.json"):
         (tmp_path / name).write_bytes((outputs.panels.parent / name).read_bytes())
-    (tmp_path / "panels.npz").write_bytes(b"PK")
-    with pytest.raises(DamagedFileError, match=r"panels\.npz"):
-        read_panel(tmp_path / "panels.npz", tmp_path / "card.json", "main")
+    (tmp_path / "panels.safetensors").write_bytes(b"PK")
+    with pytest.raises(DamagedFileError, match=r"panels\.safetensors"):
+        read_panel(tmp_path / "panels.safetensors", tmp_path / "card.json", "main")
 
 
 def test_feature_attacked_images_are_those_that_were_crafted(place, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import logging
 import os
 import signal
@@ -24,7 +26,7 @@ from heirloom.runtime.errors import ConfigError, DataError
 from heirloom.runtime.files import atomic_path
 from heirloom.runtime.locks import exclusive
 from heirloom.runtime.logs import open_log
-from heirloom.runtime.script import arguments_of, lock_path, run_stage
+from heirloom.runtime.script import arguments_of, files_beside, run_stage
 
 
 class Named(list[Any]):
@@ -265,7 +267,7 @@ def test_a_successor_waits_for_the_orphan(place: Path) -> None:
             order.append("orphan")
 
     stage, held = one_file_job(place), threading.Event()
-    path = lock_path(Path(stage.output[0]), log=Path(stage.log[0]))
+    path, _ = files_beside(Path(stage.output[0]), log=Path(stage.log[0]))
     thread = threading.Thread(target=orphan, args=(path,))
     thread.start()
     held.wait()
@@ -301,18 +303,46 @@ def test_a_rule_without_log_or_outputs_runs(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
-def test_locks_lie_in_the_results_folder_and_depend_on_the_first_output_alone(
+def test_locks_and_receipts_lie_in_the_results_and_depend_on_the_first_output_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     log = Path("results/quickstart/logs/a.log")
-    one = lock_path(Path("results/shared/teachers/a/weights"), log=log)
-    assert one.parent == Path("results/.locks")
-    assert one == lock_path(Path("results/shared/teachers/a/weights"), log=Path("results/other/logs/b.log"))
-    assert one == lock_path(tmp_path / "results/shared/teachers/a/weights", log=None)
-    assert one.name != lock_path(Path("results/shared/teachers/b/weights"), log=log).name
-    elsewhere = lock_path(Path("/mnt/results/s/students/a/weights"), log=Path("/mnt/results/s/logs/a.log"))
-    assert elsewhere.parent == Path("/mnt/results/s/.locks")
+    lock, receipt = files_beside(Path("results/shared/teachers/a/weights"), log=log)
+    assert lock.parent == Path("results/.locks")
+    assert receipt == Path("results/shared/.receipts") / lock.name
+    others = Path("results/other/logs/b.log")
+    assert (lock, receipt) == files_beside(Path("results/shared/teachers/a/weights"), log=others)
+    assert (lock, receipt) == files_beside(tmp_path / "results/shared/teachers/a/weights", log=None)
+    assert lock.name != files_beside(Path("results/shared/teachers/b/weights"), log=log)[0].name
+    mounted = files_beside(Path("/mnt/results/s/students/a/weights"), log=Path("/mnt/results/s/logs/a.log"))
+    assert [path.parent for path in mounted] == [
+        Path("/mnt/results/s/.locks"),
+        Path("/mnt/results/s/students/.receipts"),
+    ]
+
+
+def test_a_receipt_says_what_a_job_wrote_and_goes_before_the_next_one_writes(place: Path) -> None:
+    stage = one_file_job(place)
+    output = Path(stage.output[0])
+    output.parent.mkdir(parents=True)
+    _, receipt = files_beside(output, log=Path(stage.log[0]))
+
+    def write(*, outputs: Outputs) -> None:
+        outputs.weights.write_text("seven b")
+
+    def fail(*, outputs: Outputs) -> None:
+        assert not receipt.exists()
+        outputs.weights.write_text("half")
+        raise ConfigError("no")
+
+    run_stage(write, stage)
+    told = json.loads(receipt.read_text())
+    assert told == {str(output): {"sha256": hashlib.sha256(b"seven b").hexdigest(), "bytes": 7}}
+    with pytest.raises(SystemExit):
+        run_stage(fail, stage)
+    assert not receipt.exists()
+    assert not output.exists()
 
 
 def test_a_thread_that_stops_is_logged_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

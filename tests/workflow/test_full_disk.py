@@ -64,7 +64,7 @@ def stopped_at(project: Project, name: str, targets: Sequence[str]) -> str:
             [CHECKPOINT, "weights.safetensors", "history.parquet", "card.json"],
         ),
         ("prepare_dataset", [f"{SIGNS}/card.json"], ["images.npy", "index.parquet"]),
-        ("map_attention", [f"{PANELS}/{name}" for name in ("card.json", "panels.npz")], ["panels.npz"]),
+        ("map_attention", [f"{PANELS}/{name}" for name in ("card.json", "panels.safetensors")], ["panels.safetensors"]),
         (
             "summarise",
             [f"{TABLES}/summary.{kind}" for kind in ("parquet", "csv", "html", "tex")],

@@ -26,7 +26,7 @@ CUT = {
     f"{STUDENTS}/signs-backdoor/signs/fine-tuning/seed1/history.parquet": 0.0,
     f"{STUDENTS}/signs-clean/signs/fine-tuning/seed1/card.json": 0.5,
     f"{EVALUATION}/signs-backdoor/signs/predictions.parquet": 0.5,
-    f"{PANELS}/panels.npz": 0.5,
+    f"{PANELS}/panels.safetensors": 0.5,
     f"{TABLES}/measurements.parquet": 0.0,
     f"{TABLES}/summary.csv": 0.0,
     f"{TABLES}/summary.html": 0.5,

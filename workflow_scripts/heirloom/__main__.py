@@ -15,7 +15,7 @@ from types import FrameType
 from heirloom.config import paths
 from heirloom.config.environment import environment_text
 from heirloom.config.grid import Grid
-from heirloom.config.made import by_stage, made_by_rules
+from heirloom.config.made import by_stage, planned_files, results_of
 from heirloom.config.resources import gpus_visible
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import open_grid
@@ -23,10 +23,9 @@ from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.files import storage_error
 from heirloom.runtime.guardian import is_snakemake
 from heirloom.runtime.locks import exclusive
-from heirloom.runtime.repair import bring_to_present, remove_damaged, settle
+from heirloom.runtime.repair import Faults, bring_to_present, find_faults, remove_damaged
 
 MARKER = Path(paths.RESULTS) / ".locks" / "run.started"
-OWED = Path(paths.RESULTS) / ".locks" / "owed.json"
 RUN_LOCK = Path(paths.RESULTS) / ".locks" / "run.lock"
 
 
@@ -51,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         ("downloads", fetch_downloads, "fetch what a study needs from the network, and print no answers"),
         ("summary", show_summary, "print the summary table of a finished study"),
         ("doctor", examine_machine, "check environment, machine, disk and data, and what each study would take"),
-        ("verify", verify_results, "remove a study's damaged results"),
+        ("verify", verify_results, "find a study's missing and damaged results, and remove the damaged"),
         ("clean", clean_results, "remove all results"),
         ("schema", show_schema, "print the JSON schema of a study"),
         ("envs", show_environment, "print the conda environment that matches requirements.lock"),
@@ -70,14 +69,10 @@ def run_study(options: argparse.Namespace) -> int:
     grid = _grid(options)
     with _alone(options) as lock:
         bring_to_present(map(Path, grid.folders), tell=_tell)
-        damaged = _remove_damaged(grid)
-        repairs = [[*step, "--no-hooks"] for step in by_stage(damaged, grid.study.name)]  # the estimate once, not each
+        owed = _remove_damaged(grid).owed
+        repairs = [[*step, "--no-hooks"] for step in by_stage(owed, grid.study.name)]  # the estimate once, not each
         steps = [*repairs, options.snakemake]
         status = _ended(next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0))
-        if not status:
-            settle(OWED, damaged)
-        elif damaged:
-            _tell(f"damaged files are still to be made again; {OWED} names them: delete it to do without them")
     return status or show_summary(options)
 
 
@@ -106,9 +101,11 @@ def _ended(status: int) -> int:
     return status
 
 
-def _remove_damaged(grid: Grid) -> list[Path]:
-    """Remove a study's damaged files; returns them, with those that are still owed."""
-    return remove_damaged(map(Path, grid.folders), made=made_by_rules(grid), tell=_tell, record=OWED)
+def _remove_damaged(grid: Grid) -> Faults:
+    """Remove a study's damaged files; returns them, with those that are gone already."""
+    faults = find_faults(results_of(grid.study.name), is_planned=planned_files(grid))
+    remove_damaged(faults, tell=_tell)
+    return faults
 
 
 def _refuse_beside_snakemake() -> None:
@@ -145,13 +142,16 @@ def examine_machine(options: argparse.Namespace) -> int:
 
 
 def verify_results(options: argparse.Namespace) -> int:
-    """Remove a study's damaged results; the next run makes them again."""
+    """Remove a study's damaged results and name the missing ones; the status is 1 where there are any."""
     grid = _grid(options)
     with exclusive(RUN_LOCK, wait=False):
         _refuse_beside_snakemake()
-        found = _remove_damaged(grid)
-    print(f"{len(found)} damaged files" if found else "all results are intact")
-    return 0
+        faults = _remove_damaged(grid)
+    if not faults.owed:
+        print("all results that were made are there and intact")
+        return 0
+    print(f"{len(faults.missing)} missing and {len(faults.damaged)} damaged files: `make results` makes them again")
+    return 1
 
 
 def clean_results(_options: argparse.Namespace) -> int:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from heirloom.config import paths
 from heirloom.config.grid import Grid
+from heirloom.config.jobs import costly_jobs
 
 TABLES = frozenset({"measurements", "summary", "comparisons", "costs", "data_check"})
-# of single jobs, beside their cards or without one
-FILES = frozenset(f"{name}.parquet" for name in ("history", "predictions", "measures", "criticality", "interpolation"))
 
 # folders below results/ of the files that others are made from, each before those that are made from it
 SHARED_STAGES = ("data", "corruptions", "teachers", "robust")
@@ -21,20 +20,26 @@ STUDY_STAGES = (
 LAST_STAGES = ("tables/measurements.", "tables/")  # then figures and the report
 
 
-def made_by_rules(grid: Grid) -> Callable[[Path], bool]:
-    """Return what tells whether a rule of a study makes a file without a card, by its path from the project's folder.
+def planned_files(grid: Grid) -> Callable[[Path], bool]:
+    """Return what tells whether a job of a study makes a file, by its path from the project's folder.
 
     People keep files of their own beside tables and figures; figures of an earlier version of the study stay as well.
     """
     study = Path(paths.RESULTS) / grid.study.name
     names = {study / "tables": TABLES, study / "figures": frozenset(grid.figures)}
+    folders = {Path(folder) for _, folder, _ in costly_jobs(grid)}
 
-    def is_made(path: Path) -> bool:
+    def is_planned(path: Path) -> bool:
         if path.parent in names:
             return path.stem in names[path.parent]
-        return path == Path(paths.report(grid.study.name)) or path.name in FILES
+        return path == Path(paths.report(grid.study.name)) or not folders.isdisjoint(path.parents)
 
-    return is_made
+    return is_planned
+
+
+def results_of(study: str) -> list[Path]:
+    """Return the folders below which a study's jobs write."""
+    return [Path(paths.SHARED), Path(paths.RESULTS) / study]
 
 
 def by_stage(damaged: Sequence[Path], study: str) -> list[list[str]]:

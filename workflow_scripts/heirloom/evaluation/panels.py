@@ -1,8 +1,9 @@
 """What a figure of attention shows of one evaluation, on disk: chosen images, maps, and the words below them.
 
-panels.npz   per experiment <name>: <name>/pictures uint8 (C, I, H, W, 3), <name>/maps float32 (K, M, C, I, h, w),
-             <name>/squares bool (C, I, H, W), where a trigger is or would be, <name>/object bool (I, H, W)
-card.json    per experiment: kinds (K), models (M), conditions (C), images (I) with their rows in the test set
+panels.safetensors  per experiment <name>: <name>/pictures uint8 (C, I, H, W, 3),
+                    <name>/maps float32 (K, M, C, I, h, w), <name>/squares bool (C, I, H, W), where a trigger is or
+                    would be, <name>/object bool (I, H, W)
+card.json           per experiment: kinds (K), models (M), conditions (C), images (I) with their rows in the test set
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from heirloom.evaluation.looking import OBJECT, Looked, Subject
 from heirloom.evaluation.regions import object_name
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.errors import DamagedFileError
-from heirloom.runtime.files import verify_card, write_arrays, write_card
+from heirloom.runtime.files import read_arrays, verify_card, write_arrays, write_card
 
 ARRAYS = ("pictures", "maps", "squares", "object")
 
@@ -179,10 +180,9 @@ def write_panels(file: Path, card: Path, panels: Mapping[str, Panel], **facts: o
 
 def read_panel(file: Path, card: Path, experiment: str) -> Panel:
     """Read one experiment's panel; raises DamagedFileError when the file is not what its card says."""
-    facts = verify_card(card, file.name)
+    facts, stored = verify_card(card, file.name), read_arrays(file)
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = {key: stored[f"{experiment}/{key}"] for key in ARRAYS}
+        arrays = {key: stored[f"{experiment}/{key}"] for key in ARRAYS}
         return Panel(facts["experiments"][experiment], arrays)
-    except (KeyError, ValueError, OSError) as error:
+    except KeyError as error:
         raise DamagedFileError(file, found=f"no panel of {experiment}: {error}") from error

@@ -1,8 +1,8 @@
 """A few test images as a model sees them under some conditions, on disk for a figure.
 
-pictures.npz   per condition: <condition>/shown and, of a model that restores its images, <condition>/restored,
-               uint8 (I, H, W, 3)
-card.json      `pictures`: per condition the images, their classes, and what the model says
+pictures.safetensors  per condition: <condition>/shown and, of a model that restores its images,
+                      <condition>/restored, uint8 (I, H, W, 3)
+card.json             `pictures`: per condition the images, their classes, and what the model says
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.runtime.errors import DamagedFileError
-from heirloom.runtime.files import verify_card, write_arrays
+from heirloom.runtime.files import read_arrays, verify_card, write_arrays
 
 Pixels = NDArray[np.uint8]
 
@@ -53,11 +53,10 @@ def write_samples(path: Path, samples: Sequence[Sample]) -> dict[str, Any]:
 
 def read_samples(path: Path, card: Path) -> list[Sample]:
     """Read what `write_samples` wrote, clean images first; raises DamagedFileError."""
-    facts = verify_card(card, path.name)
+    facts, arrays = verify_card(card, path.name), read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = [_sample(each, arrays) for each in facts["pictures"]]
-    except (KeyError, ValueError, OSError) as error:
+        found = [_sample(each, arrays) for each in facts["pictures"]]
+    except KeyError as error:
         raise DamagedFileError(path, found=f"its pictures are not those of its card: {error}") from error
     return sorted(found, key=lambda sample: sample.condition != CLEAN)
 

@@ -16,8 +16,10 @@ from heirloom.runtime.errors import DamagedFileError, HeirloomError, StorageErro
 
 if TYPE_CHECKING:
     import pyarrow as pa  # 0.3 s at run time, which planning a study need not pay
+    from numpy.typing import NDArray
 
 METADATA_KEY = b"heirloom"
+CARD = "card.json"
 _FORBIDDEN = "give yourself the right to read this, or to write it if it is a result, then run again"
 _ENTRY = frozenset({"file", "sha256", "bytes"})
 _ROOM = 1 << 16  # bytes: a disk with less free than this is full
@@ -241,12 +243,27 @@ def write_table(path: Path, table: pa.Table, *, metadata: Mapping[str, object]) 
         pq.write_table(table, partial, compression="zstd", compression_level=3, row_group_size=1 << 20)
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write numpy arrays by name as one .npz file, atomically; equal arrays give equal bytes."""
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write numpy arrays by name as safetensors, atomically; equal arrays give equal bytes whatever the Python."""
     import numpy as np
+    from safetensors.numpy import save_file
 
-    with atomic_path(path) as partial, partial.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    with atomic_path(path) as partial:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read what `write_arrays` wrote; raises DamagedFileError when it is missing, cut or something else."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        found: dict[str, NDArray[Any]] = load_file(path)
+    except FileNotFoundError as error:
+        raise DamagedFileError(path, found="the file is missing") from error
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return found
 
 
 def read_table(path: Path) -> pa.Table:

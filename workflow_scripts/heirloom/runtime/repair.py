@@ -1,72 +1,75 @@
-"""Find result files that a crash, a full disk or a stray hand has damaged, so that they are made again."""
+"""Find results that a crash, a full disk or a stray hand has damaged or taken away, so that they are made again."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from heirloom.runtime.errors import DamagedFileError
-from heirloom.runtime.files import read_card, read_json, verify_card, write_json
-
-EDGES: dict[str, tuple[bytes, tuple[bytes, ...]]] = {
-    ".parquet": (b"PAR1", (b"PAR1",)),
-    ".png": (b"\x89PNG\r\n\x1a\n", (b"IEND\xaeB`\x82",)),
-    ".pdf": (b"%PDF-", (b"%%EOF\n",)),
-    ".csv": (b"", (b"\n",)),
-    ".html": (b"<", (b"</html>\n", b"</html>")),
-    ".tex": (b"", (b"\n",)),
-    ".txt": (b"", (b"\n",)),
-}
+from heirloom.runtime.files import CARD
+from heirloom.runtime.receipts import Written, named_by, receipts_in
 
 
-def damaged_files(folders: Iterable[Path], *, made: Callable[[Path], bool]) -> list[Path]:
-    """Return the files in or below `folders` that are not what they were written as, sorted.
+@dataclass(frozen=True)
+class Faults:
+    """Result files that are not there any more, and those that are not what they were written as; both sorted."""
 
-    Files named by a card are compared with their sha256; tables, figures and texts that are `made` here by how such a
-    file begins and ends. Whatever else lies there is its owner's.
-    Missing files are missing, not damaged. Unpacked pictures (folders named files) are left to the stage that decodes
-    them, and hidden files and folders to the job that is writing them.
+    missing: tuple[Path, ...]
+    damaged: tuple[Path, ...]
+
+    @property
+    def owed(self) -> list[Path]:
+        """What has to be made again."""
+        return sorted({*self.missing, *self.damaged})
+
+
+def find_faults(folders: Iterable[Path], *, is_planned: Callable[[Path], bool]) -> Faults:
+    """Compare the files of a study's folders with the receipts of their jobs, and with the cards beside them.
+
+    `folders`: results/shared and results/<study>. Only files that `is_planned` are judged: people keep files of their
+    own there, and studies leave some behind. Where a job has no receipt,
+    as where another machine's disk keeps it, its card tells of the files that it names, and nothing tells of the rest.
+    Unpacked pictures (folders named files) are left to the stage that decodes them, and hidden files and folders to the
+    job that is writing them.
     """
-    return sorted({found for path in _own_files(folders) for found in _damage(path, made)})
+    expected, damaged = _expected(list(folders))
+    told = {path: written for path, written in expected.items() if is_planned(path)}
+    missing = {path for path in told if not path.is_file()}
+    changed = {path for path, written in told.items() if path not in missing and not written.describes(path)}
+    return Faults(tuple(sorted(missing)), tuple(sorted({*changed, *filter(is_planned, damaged)})))
 
 
-def remove_damaged(
-    folders: Iterable[Path], *, made: Callable[[Path], bool], tell: Callable[[str], None], record: Path
-) -> list[Path]:
-    """Remove damaged files and return them, with those that were removed earlier and are still owed.
+def missing_files(folders: Iterable[Path], *, is_planned: Callable[[Path], bool]) -> list[Path]:
+    """Return the files that receipts name and that are gone, sorted; reads no file but the receipts."""
+    return sorted(
+        path for receipt in receipts_in(folders) for path in receipt if is_planned(path) and not path.is_file()
+    )
 
-    `tell` receives one line for each. `record` keeps what is owed until `settle`, since Snakemake makes no file again
-    from which everything else has been made already. Raises StorageError when the record cannot be written; then
-    nothing is removed.
-    """
-    places = list(folders)
-    found, owed = damaged_files(places, made=made), _owed(record)
-    if found:
-        write_json(record, sorted(map(str, {*found, *owed})))
-    for path in found:
+
+def _expected(folders: Sequence[Path]) -> tuple[dict[Path, Written], list[Path]]:
+    """Return what files were written as, by their cards and, before these, their receipts; and cards that are none."""
+    expected: dict[Path, Written] = {}
+    damaged = []
+    for card in (path for path in _own_files(folders) if path.name == CARD):
+        try:
+            expected |= named_by(card)
+        except DamagedFileError:
+            damaged.append(card)
+    for receipt in receipts_in(folders):
+        expected |= receipt
+    return expected, damaged
+
+
+def remove_damaged(faults: Faults, *, tell: Callable[[str], None]) -> None:
+    """Remove what is damaged, and tell of each file that is owed."""
+    for path in faults.missing:
+        tell(f"{path} is missing; it will be made again")
+    for path in faults.damaged:
         tell(f"{path} is damaged; it will be made again")
         path.unlink(missing_ok=True)
-    return sorted({*found, *(path for path in owed if any(path.is_relative_to(place) for place in places))})
-
-
-def settle(record: Path, paths: Iterable[Path]) -> None:
-    """Note that files have been made again."""
-    owed = _owed(record)
-    left = owed - set(paths)
-    if left:
-        write_json(record, sorted(map(str, left)))
-    elif owed:
-        record.unlink()
-
-
-def _owed(record: Path) -> set[Path]:
-    """Read a record; a damaged one is as good as none, since it names what is not there any more."""
-    try:
-        return set(map(Path, read_json(record)))
-    except (DamagedFileError, TypeError):
-        return set()
 
 
 def bring_to_present(folders: Iterable[Path], *, tell: Callable[[str], None]) -> None:
@@ -89,38 +92,3 @@ def _own_files(folders: Iterable[Path]) -> Iterator[Path]:
             below[:] = [name for name in below if name != "files" and not name.startswith(".")]
             found = (Path(place, name) for name in names if not name.startswith("."))
             yield from (path for path in found if path.is_file())  # no links that lead nowhere
-
-
-def _damage(path: Path, made: Callable[[Path], bool]) -> Iterator[Path]:
-    if path.name == "card.json":
-        yield from _unlike_card(path)
-    elif path.suffix in EDGES and made(path) and not _has_edges(path, *EDGES[path.suffix]):
-        yield path
-
-
-def _unlike_card(card: Path) -> Iterator[Path]:
-    try:
-        names = [entry["file"] for entry in read_card(card)["files"].values()]
-    except (DamagedFileError, KeyError, TypeError):
-        yield card
-        return
-    yield from (card.parent / name for name in names if (card.parent / name).exists() and not _intact(card, name))
-
-
-def _intact(card: Path, name: str) -> bool:
-    try:
-        verify_card(card, name)
-    except DamagedFileError:
-        return False
-    return True
-
-
-def _has_edges(path: Path, head: bytes, tails: tuple[bytes, ...]) -> bool:
-    """Tell whether a file begins with `head` and ends with one of `tails`."""
-    size, longest = path.stat().st_size, max(map(len, tails))
-    if size < max(1, len(head) + min(map(len, tails))):
-        return False
-    with path.open("rb") as file:
-        start = file.read(len(head))
-        file.seek(-min(size, longest), os.SEEK_END)
-        return start == head and file.read().endswith(tails)

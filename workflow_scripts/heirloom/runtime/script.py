@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -22,6 +22,7 @@ from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.guardian import die_with_parent
 from heirloom.runtime.locks import exclusive
 from heirloom.runtime.logs import open_log
+from heirloom.runtime.receipts import FOLDER, write_receipt
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ _FROM_CONFIG = frozenset({"addresses", "checkpoint_seconds", "checksums", "data_
 
 
 def run_stage(run: Callable[..., None], snakemake: Any) -> None:
-    """Run a stage for a Snakemake job: log, guardian, arguments, lock of the outputs, then `run(**arguments)`.
+    """Run a stage for a Snakemake job: log, guardian, arguments, lock of the outputs, `run(**arguments)`, receipt.
 
     A HeirloomError is shown as its message and ends the process with status 1 (SystemExit). After any failure none of
     the rule's outputs is left. `snakemake` is the object that Snakemake puts into a script.
@@ -42,10 +43,15 @@ def run_stage(run: Callable[..., None], snakemake: Any) -> None:
     with open_log(log), _terminable():
         die_with_parent()
         arguments = arguments_of(run, snakemake)
-        lock = exclusive(lock_path(outputs[0], log=log), wait=True) if outputs else nullcontext()
-        with lock, _all_or_none(outputs):
-            begun = time.monotonic()
+        if not outputs:
             run(**arguments)
+            return
+        lock, receipt = files_beside(outputs[0], log=log)
+        with exclusive(lock, wait=True), _all_or_none(outputs):
+            begun = time.monotonic()
+            receipt.unlink(missing_ok=True)
+            run(**arguments)
+            write_receipt(receipt, outputs)
             logger.info("finished in %.1f s", time.monotonic() - begun)
 
 
@@ -144,12 +150,13 @@ def _file_or_files(value: Any, hint: Any) -> Any:
     return list(value) if is_list or len(value) > 0 else None
 
 
-def lock_path(output: Path, *, log: Path | None) -> Path:
-    """Name the lock file of a job by its first output: <results>/.locks/<16 digits of its sha256>.
+def files_beside(output: Path, *, log: Path | None) -> tuple[Path, Path]:
+    """Name a job's lock and receipt by its first output: <results>/.locks/ and <results>/<study>/.receipts/.
 
-    By the file and not its folder, so that two rules may write tables side by side. The results folder is the first
-    component of the output's path below the working directory; outside of it, what the output and the log have in
-    common.
+    Both are called by 16 digits of the output's sha256: by the file and not its folder, so that two rules may write
+    tables side by side. The results folder is the first component of the output's path below the working directory;
+    outside of it, what the output and the log have in common. A receipt goes with the study's folder when that is
+    deleted.
     """
     if output.is_absolute() and output.is_relative_to(Path.cwd()):
         output = output.relative_to(Path.cwd())
@@ -158,8 +165,10 @@ def lock_path(output: Path, *, log: Path | None) -> Path:
         results = Path(common)
     else:
         results = Path(output.parts[0]) if len(output.parts) > 1 else Path()
-    place = output.relative_to(results).as_posix()  # says the same under every mount point
-    return results / ".locks" / hashlib.sha256(place.encode()).hexdigest()[:16]
+    place = output.relative_to(results)
+    name = hashlib.sha256(place.as_posix().encode()).hexdigest()[:16]  # says the same under every mount point
+    study = results / place.parts[0] if len(place.parts) > 1 else results
+    return results / ".locks" / name, study / FOLDER / name
 
 
 @contextmanager
