@@ -10,8 +10,9 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from heirloom.runtime.errors import DamagedFileError, DataError, HeirloomError, StorageError
 
@@ -64,7 +65,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
-def regular_file(path: Path, *, error: type[HeirloomError] = DataError) -> BinaryIO:
+def regular_file(path: Path, *, error: type[HeirloomError] = DataError) -> BufferedReader:
     """Open a regular file, or a link to one, to read its bytes; the caller closes it.
 
     A pipe or a socket under a file's name would keep the reader waiting for ever, and a device may never end: these
