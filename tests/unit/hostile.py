@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import struct
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,7 +117,5 @@ def read_here(path: Path, *, mend: str = "") -> dict[str, Tensor]:
         with path.open("rb") as file:
             pickled.unpacked(file)
             return pickled.state_in(file)
-    except zipfile.BadZipFile as error:
-        raise WeightsError(str(error), where=str(path), mend="as the child tells it") from error
     except WeightsError as error:
         raise WeightsError(error.what, where=str(path), mend=mend or error.mend) from error

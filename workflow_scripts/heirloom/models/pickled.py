@@ -133,11 +133,9 @@ def main() -> Never:
             memory = MEMORY + COPIES * unpacked(file)
             _bound(resource.RLIMIT_AS, psutil.Process().memory_info().vms + memory)
             answer = save(state_in(file))
-    except WeightsError as error:
-        status, answer = _REFUSED, json.dumps({"what": error.what, "mend": error.mend}).encode()
-    except Exception as error:  # which ones a reader of damaged files raises, torch and zipfile do not say
-        what, mend = _told(error)
-        status, answer = _REFUSED, json.dumps({"what": what, "mend": mend}).encode()
+    except Exception as error:  # a name or an amount that cannot be passed on is the file's fault, too
+        refusal = error if isinstance(error, WeightsError) else _refusal(error)
+        status, answer = _REFUSED, json.dumps({"what": refusal.what, "mend": refusal.mend}).encode()
     sys.stdout.buffer.write(answer)
     sys.stdout.buffer.flush()
     os._exit(status)  # spare an hour-long tidying of what a hostile file built
@@ -160,14 +158,17 @@ def _bound(kind: int, most: int) -> None:
 def unpacked(file: BufferedReader) -> int:
     """Return how many bytes a file holds once torch has unpacked it, which it does though it packs nothing itself.
 
-    Raises WeightsError for a file that unpacks to far more than it has.
+    Raises WeightsError, without `where`, for a file that unpacks to far more than it has, and for a broken archive.
     """
     file.seek(0)
     size = os.fstat(file.fileno()).st_size
     if file.read(len(_ZIP)) != _ZIP:
         return size
-    with zipfile.ZipFile(file) as packed:
-        inside = sum(member.file_size for member in packed.infolist())
+    try:
+        with zipfile.ZipFile(file) as packed:
+            inside = sum(member.file_size for member in packed.infolist())
+    except Exception as error:  # zipfile does not say which ones damaged files raise
+        raise _refusal(error) from error
     if inside > max(_RATIO_FLOOR, _RATIO * size):
         what = f"this is no readable weight file: it unpacks to {inside} bytes, more than {_RATIO} times its size"
         raise WeightsError(what, mend=MEND_DAMAGED)
@@ -184,8 +185,7 @@ def state_in(file: BufferedReader) -> dict[str, Tensor]:
     try:
         state = _unwrapped(torch.load(file, map_location="cpu", weights_only=True))
     except Exception as error:  # which ones a reader of damaged pickles raises, torch does not say
-        what, mend = _told(error)
-        raise WeightsError(what, mend=mend) from error
+        raise _refusal(error) from error
     check_plain(state)
     return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
@@ -199,16 +199,17 @@ def check_plain(state: Mapping[str, Tensor], *, where: str = "") -> None:
         raise WeightsError("this file holds no state dict", where=where, mend="save model.state_dict() to a file")
 
 
-def _told(error: Exception) -> tuple[str, str]:
-    """Say what an error of torch's reader means, and how to mend it; its own advice is to trust the file."""
+def _refusal(error: Exception) -> WeightsError:
+    """Say what an error of a reader means, and how to mend it; torch's own advice is to trust the file."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     if isinstance(error, pickle.UnpicklingError):
-        return "this file holds more than tensors (it could run code) or is no weight file", _MEND
+        return WeightsError("this file holds more than tensors (it could run code) or is no weight file", mend=_MEND)
     if "weights_only" in first:
-        return "this file is a TorchScript archive or older than torch 0.2: reading it could run code", _MEND
+        what = "this file is a TorchScript archive or of a format that torch left in 2017: reading it could run code"
+        return WeightsError(what, mend=_MEND)
     if isinstance(error, MemoryError) or "alloc" in first:
-        return "this file asks for more memory than a weight file of its size needs", MEND_DAMAGED
-    return f"this is no readable weight file: {first}", MEND_DAMAGED
+        return WeightsError("this file asks for more memory than its weights need", mend=MEND_DAMAGED)
+    return WeightsError(f"this is no readable weight file: {first}", mend=MEND_DAMAGED)
 
 
 def _is_plain(value: Tensor) -> bool:
