@@ -30,7 +30,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 import heirloom
-from heirloom.runtime.errors import WeightsError
+from heirloom.runtime.errors import WeightsError, some
 from heirloom.runtime.files import regular_file
 
 CPU_SECONDS = 30.0  # beyond Python's own start; a file of 100 MB takes less than 1
@@ -44,7 +44,6 @@ _DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module")
 _MOST_WRAPPERS = 16  # a dictionary of a pickle can lie in itself
 _RESERVED = "__metadata__"  # what safetensors calls its notes
-_SHOWN = 8
 _ZIP = b"PK\x03\x04"  # how torch's own format begins since 1.6
 _RATIO = 20  # bytes that a byte of a file may unpack to; torch packs nothing, and numbers pack badly
 _RATIO_FLOOR = 1 << 26  # bytes: what unpacks to less harms nobody
@@ -54,12 +53,6 @@ _NUMBERS = frozenset(
 )
 _MEND = "in a place you trust, load it and save its state_dict with safetensors; then name that file"
 MEND_DAMAGED = "get the file again from its owner's page: it is cut short, damaged or no weight file"
-
-
-def some(names: list[str]) -> str:
-    """List the first names and count the others."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 # -- the job's side ----------------------------------------------------------------------------------------------------
