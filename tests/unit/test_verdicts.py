@@ -25,6 +25,7 @@ from heirloom.runtime.files import write_card
 from heirloom.stages import (
     attack_model,
     attack_student,
+    craft_feature_attack,
     detect_backdoor,
     evaluate_robust,
     evaluate_students,
@@ -207,6 +208,19 @@ def _detector(folder: Path, out: Path) -> None:
     )
 
 
+def _crafted(folder: Path, out: Path) -> None:
+    teacher = toy.model_files(folder / "model")
+    craft_feature_attack.run(
+        inputs=craft_feature_attack.Inputs(
+            **toy.files_of(folder / "data", "test"), teacher_card=teacher.card, teacher_weights=teacher.weights
+        ),
+        outputs=craft_feature_attack.Outputs(out / "card.json", out / "perturbations.npy"),
+        attack=attacked.feature(steps=1),
+        batch_size=5,
+        threads=1,
+    )
+
+
 WAYS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "students": (_students, "model tuned (seed 7), data set toy, condition dot"),
     "an attacked student": (_attacked_student, "model tuned (seed 7), data set toy, condition pgd"),
@@ -214,6 +228,7 @@ WAYS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "a model": (partial(_attacked_model, clean=True), "model tuned (seed 7), data set toy, condition none"),
     "an attacked model": (partial(_attacked_model, clean=False), "model that is attacked, data set toy, condition pgd"),
     "attention": (_maps, "model tuned (seed 7), data set toy, condition none"),
+    "a feature attack": (_crafted, "model teacher, data set toy, condition none"),
     "a detector": (_detector, "model teacher, data set toy, condition detector cleanse"),
 }
 
@@ -267,6 +282,14 @@ def test_a_student_that_diverges_in_its_last_step_is_told_and_not_left(
         toy.train(toy.classifier(), lesson_of(toy.opened(data), toy.STILL), phases, tmp_path / "out")
     check_words(caught.value)
     assert "learning_rate" in caught.value.mend
+
+
+def test_a_training_whose_start_answers_with_no_numbers_blames_the_start(tmp_path: Path) -> None:
+    data = toy.write_data(tmp_path / "data")
+    phases = (supervised_phase(toy.recipe(iterations=2)),)
+    with pytest.raises(TrainingError, match="at iteration 1") as caught:
+        toy.train(overflowing(), lesson_of(toy.opened(data), toy.STILL), phases, tmp_path / "out")
+    assert "starts from" in caught.value.mend
 
 
 # -- fetched models ----------------------------------------------------------------------------------------------------

@@ -239,7 +239,7 @@ class Fetched(Strict):
 
     kind: Literal["fetched"] = Field(description="read by fetch_teacher")
     file: RemoteFile = Field(
-        description="weights: .pth (read with weights_only) or .safetensors; for vggface2-resnet50 its own .pkl"
+        description="weights: .pth (nothing in it is run) or .safetensors; for vggface2-resnet50 its own .pkl"
     )
     classes: int = Field(ge=2, description="outputs of the head in the file")
     dataset: Name | None = Field(
