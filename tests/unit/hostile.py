@@ -10,12 +10,15 @@ import os
 import re
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from heirloom.runtime.errors import HeirloomError
+from heirloom.models import pickled
+from heirloom.runtime.errors import HeirloomError, WeightsError
 
 TIMES = int(os.environ.get("HEIRLOOM_EXAMPLES", "1"))
 WORDS = [
@@ -106,3 +109,13 @@ def misworded(draw: st.DrawFn, content: bytes) -> bytes:
             chosen = draw(st.sampled_from(found))
             content = content[: chosen.start()] + draw(st.sampled_from(TOKENS)) + content[chosen.end() :]
     return content if draw(st.integers(0, 3)) else draw(damaged(content))
+
+
+def read_here(path: Path, *, mend: str = "") -> dict[str, Tensor]:
+    """Read a file of torch's as the child of `pickled.read_state` does, but within this process."""
+    try:
+        with path.open("rb") as file:
+            pickled.unpacked(file)
+            return pickled.state_in(file)
+    except WeightsError as error:
+        raise WeightsError(error.what, where=str(path), mend=mend or error.mend) from error

@@ -151,9 +151,10 @@ def test_distillation_is_0_where_features_match_and_falls_towards_it(teacher, as
     """PUBLISHED B13: with the sign turned round the distance would grow."""
     term = distillation_term(teacher, 1.0, CPU)
     twin = copy.deepcopy(teacher)
-    assert Objective([term])(stepped(twin)).item() == 0
+    nothing = pytest.approx(0, abs=1e-12)  # the two may lie in other memory formats, whose sums round differently
+    assert Objective([term])(stepped(twin)).item() == nothing
     twin.replace_head(3, seed=0)
-    assert Objective([term])(stepped(twin)).item() == 0  # whatever the head
+    assert Objective([term])(stepped(twin)).item() == nothing  # whatever the head
     recipe = toy.method("delta-r", feature_weight=2.0, training=toy.recipe(iterations=40, validate_every=5))
     history = trained(plan_student(teacher, recipe, assignment), assignment)
     losses = [row["loss_feature_distillation"] for row in history]

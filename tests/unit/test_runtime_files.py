@@ -6,6 +6,7 @@ import os
 import pickle
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -304,7 +305,8 @@ def test_a_disk_that_fails_in_the_middle_of_a_file_is_told_with_its_name(
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))  # names no file
 
-    monkeypatch.setattr(Path, "open", fail)
+    (tmp_path / "weights").touch()
+    monkeypatch.setattr(files.hashlib, "file_digest", fail)
     monkeypatch.setattr(Path, "read_text", fail)
     with pytest.raises(StorageError, match=r"weights: Input/output error[^$]*check it"):
         read(tmp_path / "weights")
@@ -324,3 +326,57 @@ def test_a_writer_that_does_not_say_why_is_believed_when_the_disk_is_full(
         write()
     assert "free some space" in refused.value.mend
     assert list(tmp_path.iterdir()) == []
+
+
+def _thing(path: Path, kind: str) -> Path:
+    """Put something that is no file under a file's name."""
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "link to a pipe":
+            os.mkfifo(path.with_name("elsewhere"))
+            path.symlink_to("elsewhere")
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as waiting:
+                waiting.bind(os.path.relpath(path))
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+    return path
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "socket", "device", "folder"])
+@pytest.mark.parametrize("read", [files.regular_file, files.sha256_of], ids=["opened", "checksum"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(
+    tmp_path: Path, kind: str, read: Callable[[Path], object]
+) -> None:
+    path = _thing(tmp_path / "weights.pth", kind)
+    with pytest.raises(DataError) as refused:
+        read(path)
+    assert refused.value.where == str(path)
+    assert kind.rpartition(" ")[2] in refused.value.what
+    assert refused.value.mend
+
+
+@pytest.mark.timeout(60)
+def test_a_file_that_becomes_a_pipe_while_it_is_opened_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _thing(tmp_path / "a", "pipe")
+    usual = tmp_path / "b"
+    usual.touch()
+    before = usual.stat()
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: before)
+    with pytest.raises(DataError, match="a is a pipe"):
+        files.regular_file(path)
+
+
+def test_a_regular_file_is_opened_through_links_and_a_missing_one_is_told_by_the_system(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "b").symlink_to("a")
+    with files.regular_file(tmp_path / "b") as file:
+        assert file.read() == b"abc"
+    with pytest.raises(FileNotFoundError):
+        files.regular_file(tmp_path / "c")

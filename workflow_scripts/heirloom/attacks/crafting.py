@@ -20,6 +20,7 @@ from heirloom.data.store import Part
 from heirloom.evaluation.conditions import Condition
 from heirloom.models.classifier import Classifier
 from heirloom.models.pyramid import attacked_through
+from heirloom.models.verdicts import decided
 from heirloom.runtime.devices import relaxed
 
 
@@ -138,8 +139,7 @@ class Crafting:
     def _right(self, images: Tensor, labels: Tensor) -> Tensor:
         """Tell which images the model classifies correctly: bool (B,)."""
         with torch.no_grad():
-            right: Tensor = self.model(images).argmax(dim=1) == labels
-        return right
+            return decided(self.model(images))[0] == labels
 
 
 @contextmanager

@@ -195,11 +195,16 @@ class Body(Strict):
     options: dict[str, int] = Field({}, description="the body's options, such as width")
 
 
+# bounded, so that (image - mean) / std is a number in float32 and not far from the images
+Mean = Annotated[Ratio, Field(ge=-1e3, le=1e3)]
+Deviation = Annotated[Ratio, Field(ge=1e-6, le=1e6)]
+
+
 class Normalisation(Strict):
     """First layer of every model: (image - mean) / std with images in [0, 1], channels R, G, B."""
 
-    mean: tuple[Ratio, Ratio, Ratio] = Field((0.485, 0.456, 0.406), description="subtracted, per channel")
-    std: tuple[Ratio, Ratio, Ratio] = Field((0.229, 0.224, 0.225), description="divided by, per channel")
+    mean: tuple[Mean, Mean, Mean] = Field((0.485, 0.456, 0.406), description="subtracted, per channel")
+    std: tuple[Deviation, Deviation, Deviation] = Field((0.229, 0.224, 0.225), description="divided by, per channel")
 
 
 class Training(Strict):
@@ -234,7 +239,7 @@ class Fetched(Strict):
 
     kind: Literal["fetched"] = Field(description="read by fetch_teacher")
     file: RemoteFile = Field(
-        description="weights: .pth (read with weights_only) or .safetensors; for vggface2-resnet50 its own .pkl"
+        description="weights: .pth (nothing in it is run) or .safetensors; for vggface2-resnet50 its own .pkl"
     )
     classes: int = Field(ge=2, description="outputs of the head in the file")
     dataset: Name | None = Field(

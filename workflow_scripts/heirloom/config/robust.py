@@ -209,7 +209,7 @@ class RobustFetched(Strict):
     """A robust model somebody else trained: every seed of a study starts from it."""
 
     kind: Literal["fetched"] = Field(description="read by fetch_robust")
-    file: RemoteFile = Field(description="weights: .pth or .pt (read with weights_only) or .safetensors")
+    file: RemoteFile = Field(description="weights: .pth or .pt (nothing in it is run) or .safetensors")
     instructions: str = Field("", description="how to get the file where no address can be relied on")
 
 

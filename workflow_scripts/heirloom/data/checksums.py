@@ -15,7 +15,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from heirloom.config import yaml_files
 from heirloom.config.models import RemoteFile, Strict
 from heirloom.runtime.errors import ConfigError, DataError, StorageError
-from heirloom.runtime.files import atomic_path, sha256_of
+from heirloom.runtime.files import atomic_path, regular_file, sha256_of
 from heirloom.runtime.locks import exclusive
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def _difference(path: Path, file: RemoteFile, found: str) -> str:
 
 
 def _md5_of(path: Path) -> str:
-    with path.open("rb") as file:
+    with regular_file(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 

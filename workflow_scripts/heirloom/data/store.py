@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,7 @@ class Part:
 
     `stored`: the part's whole array, uint8 (M, H, W, 3). `rows`: int64 (N,), the rows of `stored` that belong here.
     `table`: N rows of the index (see `index_table`). `classes`: names by label. `crop`: side a model sees, pixels.
+    `dataset`: name of the data set, for messages.
     """
 
     stored: NDArray[np.uint8]
@@ -44,6 +45,7 @@ class Part:
     table: pa.Table
     classes: tuple[str, ...]
     crop: int
+    dataset: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,7 +59,7 @@ class Part:
 
     def take(self, rows: NDArray[np.integer]) -> Part:
         """Return some samples by their positions in this part, in the order given; the images are not copied."""
-        return Part(self.stored, self.rows[rows], self.table.take(pa.array(rows)), self.classes, self.crop)
+        return replace(self, rows=self.rows[rows], table=self.table.take(pa.array(rows)))
 
     def batch(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Read some samples by their positions in this part (0 to N - 1): contiguous uint8 (B, H, W, 3)."""
@@ -169,7 +171,8 @@ def open_part(images: Path, index: Path, card: Path) -> Part:
         raise DamagedFileError(images, found=str(error)) from error
     if stored.dtype != np.uint8 or stored.ndim != 4 or len(stored) != table.num_rows:
         raise DamagedFileError(images, found=f"{stored.dtype} {stored.shape} for {table.num_rows} rows of the index")
-    return Part(stored, np.arange(len(stored), dtype=np.int64), table, tuple(facts["classes"]), int(facts["crop"]))
+    rows, name = np.arange(len(stored), dtype=np.int64), str(facts.get("dataset", ""))
+    return Part(stored, rows, table, tuple(facts["classes"]), int(facts["crop"]), name)
 
 
 def write_part(folder: Path, images: Iterable[NDArray[np.uint8]], index: pa.Table) -> None:

@@ -28,6 +28,7 @@ from heirloom.data.store import Part
 from heirloom.defences.adam import Adam
 from heirloom.defences.reversed import Reversed, blended
 from heirloom.models.classifier import Classifier
+from heirloom.models.verdicts import decided
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.progress import Progress
 from heirloom.runtime.seeds import derive_seed
@@ -191,5 +192,6 @@ def _judged(model: Classifier, shown: _Shown, picture: Tensor, target: int) -> R
     hits = 0
     for first in range(0, len(shown.rows), shown.batch_size):
         images = shown.batch(np.arange(first, min(first + shown.batch_size, len(shown.rows))))
-        hits += int((model(blended(images, picture)).argmax(dim=1) == target).sum())
+        labels, _ = decided(model(blended(images, picture)))
+        hits += int((labels == target).sum())
     return Reversed(picture.cpu(), hits / len(shown.rows))

@@ -18,6 +18,7 @@ from heirloom.config.models import MapKind
 from heirloom.config.strides import stage_strides
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating, frozen
+from heirloom.models.verdicts import decided
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ def look(model: Classifier, images: Tensor, *, kinds: Sequence[MapKind], stage: 
     """
     with evaluating(model), frozen(model), torch.autocast(images.device.type, enabled=False), torch.enable_grad():
         logits, features = _tapped(model, images, stage)
-        labels = logits.argmax(dim=1)
+        labels, _ = decided(logits.detach())
         maps: dict[str, Tensor] = {kind: scaled(_MAPS[kind](logits, labels, features)).detach() for kind in kinds}
     return Look(labels, maps)
 

@@ -23,6 +23,7 @@ from heirloom.evaluation.predictions import Answer, Predictions, asked
 from heirloom.evaluation.restoring import looked
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating
+from heirloom.models.verdicts import named
 from heirloom.runtime.progress import Progress
 
 
@@ -50,13 +51,17 @@ class Bench:
     series: dict[str, Series] = field(default_factory=dict)
 
     def judge(self, key: str, condition: Condition, part: Part, *, batch_size: int) -> list[Seen]:
-        """Return what each model says under one condition; `key` names it among all. Float32, eval mode."""
+        """Return what each model says under one condition; `key` names it among all. Float32, eval mode.
+
+        Raises PredictionError, which names model, data set and condition, where one answers with what is no number.
+        """
         kept = self.series[key] = self.answers.under(key, self.heard)
         with ExitStack() as modes:
             for model in (self.source, *(model for _, model in self.models)):
                 modes.enter_context(evaluating(model))
+            modes.enter_context(named("that is attacked", dataset=part.dataset, condition=str(condition)))
             sides = asked(
-                self._look,
+                lambda clean, shown: self._look(clean, shown, condition, part),
                 Images(part, self.device),
                 batch_size=batch_size,
                 transform=condition.shown_to(self.source),
@@ -72,9 +77,12 @@ class Bench:
             for place, (name, _) in enumerate(self.models)
         ]
 
-    def _look(self, clean: Tensor, shown: Tensor) -> Answer:
+    def _look(self, clean: Tensor, shown: Tensor, condition: Condition, part: Part) -> Answer:
         """Return labels, confidences and errors (B, models) of a batch."""
-        found = [looked(model, clean, shown) for _, model in self.models]
+        found = []
+        for name, model in self.models:
+            with named(str(name), dataset=part.dataset, condition=str(condition)):
+                found.append(looked(model, clean, shown))
         return tuple(torch.stack(side, dim=1) for side in zip(*found, strict=True))
 
     def attacked(self, subject: Subject, *, batch_size: int) -> list[Seen]:

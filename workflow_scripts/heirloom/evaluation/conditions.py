@@ -13,6 +13,7 @@ from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.evaluation.predictions import ImageTransform, Predictions, predict
 from heirloom.models.classifier import Classifier
+from heirloom.models.verdicts import named
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import WeightsError
 from heirloom.runtime.files import read_card, write_table
@@ -28,6 +29,9 @@ class StudentName:
     method: str
     seed: int
 
+    def __str__(self) -> str:
+        return f"{self.method} (seed {self.seed})"
+
 
 @dataclass(frozen=True, eq=False)
 class Condition:
@@ -42,6 +46,9 @@ class Condition:
     budget: str = "{}"
     transform: Callable[[Classifier], ImageTransform] | None = None
     variant: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [self.name, self.variant]))
 
     def shown_to(self, model: Classifier) -> ImageTransform | None:
         """Return the transform for a model; None shows it the images as they are."""
@@ -82,9 +89,13 @@ def judged(
     batch_size: int,
     progress: Progress | None = None,
 ) -> pa.Table:
-    """Return one model's predictions under one condition, a row an image in the order of the part."""
+    """Return one model's predictions under one condition, a row an image in the order of the part.
+
+    Raises PredictionError, which names model, data set and condition, where it answers with what is no number.
+    """
     transform = condition.shown_to(model)
-    found = predict(model, images, batch_size=batch_size, transform=transform, progress=progress)
+    with named(str(name), dataset=images.part.dataset, condition=str(condition)):
+        found = predict(model, images, batch_size=batch_size, transform=transform, progress=progress)
     return table_of(name, condition, images.part, found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from heirloom.data.store import Part
@@ -32,7 +32,7 @@ def open_suite(images: Path, index: Path, card: Path, *, part: Part) -> Suite:
     Raises DamagedFileError when a file is not what the card says, DataError when the images are not of this part.
     """
     found = open_corrupted(images, index, card)
-    parts = {name: found.part(name) for name in found.conditions}
+    parts = {name: replace(found.part(name), dataset=part.dataset) for name in found.conditions}
     known = dict(zip(part.samples, part.labels.tolist(), strict=True))
     alike = (found.classes, found.stored.shape[2]) == (part.classes, part.crop)
     shown = next(iter(parts.values()))

@@ -16,6 +16,7 @@ from heirloom.data.resident import Images
 from heirloom.evaluation.predictions import predict
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating
+from heirloom.models.verdicts import decided
 from heirloom.runtime.seeds import derive_seed
 
 
@@ -31,7 +32,7 @@ def judge_rates(model: Classifier, part: Images, judge: Judge, *, batch_size: in
 
     The choice and each image's random start depend on the judge's seed and the image's row alone: every model meets the
     same ones. An image that is wrong when clean counts as wrong and is not attacked, since it lies within any budget.
-    Eval mode, float32; modes, flags and gradients are left as they are.
+    Eval mode, float32; modes, flags and gradients are left as they are. Raises PredictionError.
     """
     right = predict(model, part, batch_size=batch_size).label == part.part.labels
     rows = chosen_rows(len(part.part), judge)
@@ -53,4 +54,4 @@ def _withstood(model: Classifier, part: Images, rows: NDArray[np.int64], judge: 
     images = centre(stored, part.part.crop)
     found = perturbed(model, images, labels, judge.attack, draw=uniform(images, rows, judge.seed, "judge"))
     with evaluating(model), torch.no_grad(), torch.autocast(part.device.type, enabled=False):
-        return int((model(found).argmax(dim=1) == labels).sum())
+        return int((decided(model(found))[0] == labels).sum())

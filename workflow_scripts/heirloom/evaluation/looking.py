@@ -18,9 +18,10 @@ from heirloom.data.resident import Images
 from heirloom.data.store import Box
 from heirloom.data.triggers import Patch
 from heirloom.evaluation.attention import density, look, resized, stride_of
-from heirloom.evaluation.conditions import CLEAN, Condition
+from heirloom.evaluation.conditions import CLEAN, Condition, StudentName
 from heirloom.evaluation.regions import box_masks, object_boxes, trigger_masks
 from heirloom.models.classifier import Classifier
+from heirloom.models.verdicts import named
 from heirloom.runtime.progress import Progress
 from heirloom.runtime.seeds import derive_seed
 
@@ -78,12 +79,18 @@ class Subject:
     def _boxes(self) -> list[Box | None]:
         return object_boxes(self.images.part)
 
-    def looked(self, models: Sequence[Classifier], condition: Condition, progress: Progress) -> list[Looked]:
-        """Return what each model does with the images under a condition that is the same for all of them."""
+    def looked(
+        self, models: Sequence[Classifier], names: Sequence[StudentName], condition: Condition, progress: Progress
+    ) -> list[Looked]:
+        """Return what each model does with the images under a condition that is the same for all of them.
+
+        `names` tell the models apart in a PredictionError, where one answers with what is no number.
+        """
         answers = [_Answers() for _ in models]
         for shown in self.shown(condition, models[0]):
-            for model, own in zip(models, answers, strict=True):
-                own.add(model, shown, self)
+            for name, model, own in zip(names, models, answers, strict=True):
+                with named(str(name), dataset=self.images.part.dataset, condition=str(condition)):
+                    own.add(model, shown, self)
                 progress.advance(len(shown.rows))
         return [own.joined() for own in answers]
 

@@ -15,6 +15,7 @@ from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating
+from heirloom.models.verdicts import decided
 from heirloom.runtime.progress import Progress
 
 # Called with a batch (B, 3, crop, crop) in [0, 1] and its rows (B,) in the part, batch after batch in the part's order;
@@ -54,7 +55,7 @@ def predict(
     """Classify every image of a part, in its order.
 
     The model must lie on the images' device; each module's mode is put back afterwards. Autocast is off. `progress`
-    counts the images.
+    counts the images. Raises PredictionError where the model answers with what is no number.
     """
     with evaluating(model):
         labels, confidences = asked(
@@ -111,6 +112,5 @@ def _shown(images: Images, first: int, *, batch_size: int, transform: ImageTrans
 
 @torch.inference_mode()
 def answer(model: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return labels (B,) and confidences (B,), softmax probabilities, of a batch."""
-    confidence, label = model(images).softmax(dim=1).max(dim=1)
-    return label, confidence
+    """Return labels (B,) and confidences (B,), softmax probabilities, of a batch; raises PredictionError."""
+    return decided(model(images))

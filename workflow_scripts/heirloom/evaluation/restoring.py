@@ -17,6 +17,7 @@ from heirloom.evaluation.conditions import Condition
 from heirloom.evaluation.samples import Pixels, Sample
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating
+from heirloom.models.verdicts import decided
 
 METRIC = "reconstruction_error"
 STEPS = 255  # of a pixel from 0 to 1
@@ -28,10 +29,10 @@ def looked(model: Classifier, clean: Tensor, shown: Tensor) -> tuple[Tensor, Ten
     """Return labels (B,), confidences (B,) and reconstruction errors (B,) of images (B, 3, H, W) in [0, 1].
 
     The error is the root mean squared difference between what the model restores of the image that it is shown and the
-    clean image, in steps of 1/255; NaN of a model that restores nothing.
+    clean image, in steps of 1/255; NaN of a model that restores nothing. Raises PredictionError.
     """
     logits, restored = answered(model, shown)
-    confidence, label = logits.softmax(dim=1).max(dim=1)
+    label, confidence = decided(logits)
     if restored is None:
         return label, confidence, torch.full_like(confidence, torch.nan)
     return label, confidence, STEPS * (restored - clean).square().mean((1, 2, 3)).sqrt()
@@ -59,13 +60,14 @@ def sample_of(model: Classifier, condition: Condition, images: Images, rows: NDA
         shown = clean if transform is None else transform(clean, rows)
         with torch.inference_mode():
             logits, restored = answered(model, shown)
+            labels, _ = decided(logits)
     return Sample(
         condition=condition.name,
         shown=_pixels(shown),
         restored=None if restored is None else _pixels(restored),
         samples=part.samples,
         labels=[part.classes[label] for label in part.labels],
-        says=[part.classes[label] for label in logits.argmax(dim=1).tolist()],
+        says=[part.classes[label] for label in labels.tolist()],
     )
 
 

@@ -37,9 +37,9 @@ def resnet50(*, num_classes: int, width: int) -> nn.Module:
 def read(path: Path) -> dict[str, Tensor]:
     """Read the weights that were converted from Caffe's into a pickle of NumPy arrays, names as torchvision's.
 
-    The file's first convolution takes B, G, R; the one returned takes R, G, B. Whole numbers become int64, all else
-    float32. Raises WeightsError for a file that holds anything but arrays, nothing of which is run, and for one of
-    torch's own files.
+    The file's first convolution takes B, G, R; the one returned takes R, G, B. Whole numbers become int64, halves
+    float32; other floats keep their precision. Raises WeightsError for a file that holds anything but arrays, nothing
+    of which is run, and for one of torch's own files.
     """
     mend = (
         "the body vggface2-resnet50 takes resnet50_ft_weight.pkl as its converter offers it, and no other file: weights"
@@ -53,6 +53,5 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def _tensor(array: Array) -> Tensor:
     """Copy an array of any byte order and layout."""
-    with np.errstate(over="ignore"):  # what is too large for float32 is found by its not being finite
-        kind = np.float32 if array.dtype.kind == "f" else np.int64
-        return torch.from_numpy(np.array(array, dtype=kind, order="C"))
+    kinds = {"f": np.float64 if array.dtype.itemsize == 8 else np.float32, "b": np.bool_}
+    return torch.from_numpy(np.array(array, dtype=kinds.get(array.dtype.kind, np.int64), order="C"))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import pickle
 import re
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,24 +17,13 @@ from torch import Tensor, nn
 
 from heirloom.config.models import Body, Normalisation
 from heirloom.models.classifier import Classifier
-from heirloom.runtime.errors import DamagedFileError, WeightsError
-from heirloom.runtime.files import atomic_path, verify_card
+from heirloom.models.pickled import MEND_DAMAGED, check_plain, read_state
+from heirloom.runtime.errors import DamagedFileError, WeightsError, some
+from heirloom.runtime.files import atomic_path, regular_file, verify_card
 
 WEIGHTS = "weights.safetensors"
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module")
-_MOST_WRAPPERS = 16  # a dictionary of a pickle can lie in itself
 _PREFIXES = re.compile(r"(?:module\.|model\.)*+")
-_SHOWN = 8
-_ZIP = b"PK\x03\x04"  # how torch's own format begins since 1.6
-_RATIO = 20  # bytes that a byte of a file may unpack to; torch packs nothing, and numbers pack badly
-_RATIO_FLOOR = 1 << 26  # bytes: what unpacks to less harms nobody
-_NUMBERS = frozenset(
-    {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
-    | {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-)
 _SAME_NORMALISATION = 1e-3  # papers round the same numbers to two, three or four places
-_MEND = "in a place you trust, load it and save its state_dict with safetensors; then name that file"
-_MEND_DAMAGED = "get the file again from its owner's page: it is cut short, damaged or no weight file"
 _MEND_PICKLE = (
     "a pickle of NumPy arrays, such as VGGFace2's resnet50_ft_weight.pkl, belongs to the body vggface2-resnet50: its"
     " network is not torchvision's, although the names of its weights are"
@@ -78,58 +65,75 @@ def load_classifier(weights: Path, card: Path) -> Classifier:
     return model.eval()
 
 
+_KIND, _INFINITE, _LARGE, _NEGATIVE = "no floats", "not finite", "too large for float32", "no possible statistics"
+_VARIANCES = frozenset({"running_var", "restoring_var"})
+_MENDS: Mapping[str, str] = MappingProxyType(
+    {
+        _KIND: "get the weights as floats: these are quantised, masks, or not of this model",
+        _INFINITE: "get the file again: it was damaged, or its training diverged",
+        _LARGE: "get the weights as float32: as these are, the model would answer with infinities",
+        _NEGATIVE: "get the file again: a variance is never negative, and a standard deviation is above 0",
+    }
+)
+
+
 def load_state(module: nn.Module, state: Mapping[str, Tensor], *, where: str) -> None:
     """Copy a state into a module; every name and shape must fit, only counters of batches may be absent.
 
-    Old files lack `num_batches_tracked`, which no evaluation uses. Raises WeightsError that lists what does not fit.
+    Old files lack `num_batches_tracked`, which no evaluation uses. Weights are finite floats, of any precision that
+    float32 can hold, and variances not negative. Raises WeightsError that lists what does not fit or is none of these.
     """
     own = module.state_dict()
     absent = [name for name in own if name not in state]
+    # only what is of the right shape is looked into: a file can show a few numbers as an array of any size
+    fitting = {name: value for name, value in state.items() if name in own and value.shape == own[name].shape}
     faults = {
         "missing": [name for name in absent if not name.endswith("num_batches_tracked")],
         "unexpected": [name for name in state if name not in own],
         "of another shape": [
             f"{name} {tuple(state[name].shape)} instead of {tuple(value.shape)}"
             for name, value in own.items()
-            if name in state and state[name].shape != value.shape
-        ],
-        "not finite": [
-            name
-            for name, value in state.items()
-            # only of the right shape: a file can show a few numbers as an array of any size
-            if name in own and value.shape == own[name].shape and not torch.isfinite(value).all()
+            if name in state and name not in fitting
         ],
     }
-    found = [f"{kind}: {_some(names)}" for kind, names in faults.items() if names]
+    found = [f"{kind}: {some(names)}" for kind, names in faults.items() if names]
     if found:
         mend = "name the body and the number of classes that these weights were made for"
-        if list(found) == [found[-1]] and faults["not finite"]:
-            mend = "get the file again: it was damaged, or its training diverged"
         raise WeightsError(f"these weights do not fit; {'; '.join(found)}", where=where, mend=mend)
+    told = [(name, _fault(name, value, own[name].dtype)) for name, value in fitting.items()]
+    kind = next((kind for _, kind in told if kind), None)
+    if kind:
+        names = [name for name, other in told if other == kind]
+        raise WeightsError(f"these weights cannot be used; {kind}: {some(names)}", where=where, mend=_MENDS[kind])
     module.load_state_dict({**{name: torch.zeros_like(own[name]) for name in absent}, **state})
 
 
-def _some(names: Iterable[str]) -> str:
-    """List the first names and count the others."""
-    listed = list(names)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
+def _fault(name: str, value: Tensor, wanted: torch.dtype) -> str | None:
+    """Say what keeps a tensor of a file from being a module's, which is of the type `wanted`; None if nothing."""
+    if value.dtype == torch.bool or (wanted.is_floating_point and not value.is_floating_point()):
+        return _KIND
+    if not torch.isfinite(value).all():
+        return _INFINITE
+    if not torch.isfinite(value.to(wanted)).all():
+        return _LARGE
+    part = name.rpartition(".")[2]
+    negative = part in _VARIANCES and bool((value < 0).any())
+    return _NEGATIVE if negative or (name == "normalise.std" and bool((value <= 0).any())) else None
 
 
 def read_foreign(path: Path) -> dict[str, Tensor]:
     """Read a state dict that somebody else wrote: .safetensors, or any other suffix as torch's own format.
 
-    Nothing in the file is run (`weights_only`). A state wrapped in a checkpoint ("state_dict", "model", ...) and the
-    prefixes that wrappers leave on every name ("module.", "model.") are unwrapped. Raises WeightsError for a file that
-    holds code, no state dict, tensors that are no plain arrays (sparse, quantised), or is cut.
+    Nothing in the file is run, and torch's format is read within bounds of time and memory (`pickled`). A state wrapped
+    in a checkpoint ("state_dict", "model", ...) and the prefixes that wrappers leave on every name ("module.",
+    "model.") are unwrapped. Raises WeightsError for a file that holds code, no state dict, tensors that are no plain
+    arrays (sparse, quantised), is cut, or is no regular file.
     """
-    content: object = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    state = _unwrapped(content)
-    odd = [name for name, value in state.items() if not _is_plain(value)]
-    if odd:
-        raise WeightsError(f"this file holds tensors of a kind of their own: {_some(odd)}", where=str(path), mend=_MEND)
-    if not state:
-        raise WeightsError("this file holds no state dict", where=str(path), mend="save model.state_dict() to a file")
+    if path.suffix == ".safetensors":
+        state = _read_safetensors(path)
+        check_plain(state, where=str(path))
+    else:
+        state = read_state(path, mend=_MEND_PICKLE if path.suffix == ".pkl" else "")
     return _without_prefixes(state)
 
 
@@ -141,11 +145,12 @@ def written_for(path: Path) -> Body | None:
     if path.suffix != ".safetensors":
         return None
     try:
+        regular_file(path, error=WeightsError).close()
         with safe_open(path, framework="pt") as content:
             note = (content.metadata() or {}).get("heirloom")
     except (SafetensorError, OSError) as error:
         what = f"this is no readable safetensors file: {error}"
-        raise WeightsError(what, where=str(path), mend=_MEND_DAMAGED) from error
+        raise WeightsError(what, where=str(path), mend=MEND_DAMAGED) from error
     try:
         return Body.model_validate(json.loads(note)["body"]) if note else None
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -199,61 +204,11 @@ def _listed(values: Tensor) -> str:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
+        regular_file(path, error=WeightsError).close()  # safetensors opens by name, and would wait for a pipe
         return load_file(path)
     except (SafetensorError, OSError) as error:
         what = f"this is no readable safetensors file: {error}"
-        raise WeightsError(what, where=str(path), mend=_MEND_DAMAGED) from error
-
-
-def _read_pickle(path: Path) -> object:
-    of_arrays = _MEND_PICKLE if path.suffix == ".pkl" else ""
-    try:
-        _refuse_swelling(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        what = "this file holds more than tensors (it could run code) or is no weight file"
-        raise WeightsError(what, where=str(path), mend=of_arrays or _MEND) from error
-    except Exception as error:  # which ones a reader of damaged pickles raises, torch does not say
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        what = f"this is no readable weight file: {first}"
-        raise WeightsError(what, where=str(path), mend=of_arrays or _MEND_DAMAGED) from error
-
-
-def _refuse_swelling(path: Path) -> None:
-    """Refuse a file that unpacks to far more than it has: torch unpacks it, though it would never pack it itself."""
-    with path.open("rb") as file:
-        if file.read(len(_ZIP)) != _ZIP:
-            return
-    with zipfile.ZipFile(path) as packed:
-        size = sum(member.file_size for member in packed.infolist())
-    if size > max(_RATIO_FLOOR, _RATIO * path.stat().st_size):
-        raise zipfile.BadZipFile(f"it unpacks to {size} bytes, more than {_RATIO} times its size")
-
-
-def _is_plain(value: Tensor) -> bool:
-    """Tell whether a tensor is an array of numbers in memory, as any operation expects, and all of them are there.
-
-    A file can show a few numbers as an array of any size, which the first copy would write out.
-    """
-    if value.layout != torch.strided or value.device.type != "cpu" or value.dtype not in _NUMBERS:
-        return False
-    return value.untyped_storage().nbytes() >= math.prod(value.shape) * value.element_size()
-
-
-def _unwrapped(content: object) -> dict[str, Tensor]:
-    """Find the state dict in what a checkpoint holds; empty when there is none.
-
-    A pickle can give a dictionary attributes called as its methods are, so that these are taken from the class.
-    """
-    for _ in range(_MOST_WRAPPERS):
-        if not isinstance(content, dict):
-            break
-        inner = [found for key in _WRAPPERS if isinstance(found := dict.get(content, key), dict)]
-        if not inner:
-            named = ((name, value) for name, value in dict.items(content) if isinstance(name, str))
-            return {name: value for name, value in named if isinstance(value, Tensor)}
-        content = inner[0]
-    return {}
+        raise WeightsError(what, where=str(path), mend=MEND_DAMAGED) from error
 
 
 def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -158,6 +158,12 @@ class Measurement:
         with attacking(model):
             batches = shuffled(examples.labels, 0, settings)
             self.start, _ = judged(whole(model, examples.images), examples.labels, batches)
+        if not np.isfinite(self.start.loss):
+            raise TrainingError(
+                "the model's loss is no finite number before any weight ascends",
+                where="its adversarial examples",
+                mend="train the model anew; if it was fetched, check its file, its body and its normalisation",
+            )
 
     def of(self, module: Module) -> Criticalness:
         """Follow the ascent of a module and keep the worst of the start and the epochs' ends, the first of equals.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,6 +10,13 @@ from types import MappingProxyType
 _ESCAPES: Mapping[int, str] = MappingProxyType(
     {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 )
+_SHOWN = 8
+
+
+def some(names: Sequence[str]) -> str:
+    """List the first of many names in a message, and count the others."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 class HeirloomError(Exception):
@@ -48,6 +55,10 @@ class WeightsError(HeirloomError):
 
 class TrainingError(HeirloomError):
     """A training cannot go on, for instance because its loss is no number any more."""
+
+
+class PredictionError(HeirloomError):
+    """A model answers images with something that is no number, of which no prediction can be made."""
 
 
 class StorageError(HeirloomError):

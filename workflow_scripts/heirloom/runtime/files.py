@@ -7,12 +7,14 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heirloom.runtime.errors import DamagedFileError, HeirloomError, StorageError
+from heirloom.runtime.errors import DamagedFileError, DataError, HeirloomError, StorageError
 
 if TYPE_CHECKING:
     import pyarrow as pa  # 0.3 s at run time, which planning a study need not pay
@@ -23,6 +25,13 @@ CARD = "card.json"
 _FORBIDDEN = "give yourself the right to read this, or to write it if it is a result, then run again"
 _ENTRY = frozenset({"file", "sha256", "bytes"})
 _ROOM = 1 << 16  # bytes: a disk with less free than this is full
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 _ADVICE = {
     errno.ENOSPC: "free some space on this disk, then run again",
     errno.EDQUOT: "free some of your quota on this disk, then run again",
@@ -56,6 +65,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if refusal is not None:
             raise refusal from error
         raise
+
+
+def regular_file(path: Path, *, error: type[HeirloomError] = DataError) -> BufferedReader:
+    """Open a regular file, or a link to one, to read its bytes; the caller closes it.
+
+    A pipe or a socket under a file's name would keep the reader waiting for ever, and a device may never end: these
+    and folders are refused by an `error` that names the path and its kind, and never opened. OSError as `open` raises.
+    """
+    _only_regular(path, path.stat().st_mode, error)
+    # the name may have changed hands since: opened without waiting, and looked at again
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    try:
+        _only_regular(path, os.fstat(file.fileno()).st_mode, error)
+    except HeirloomError:
+        file.close()
+        raise
+    return file
+
+
+def _only_regular(path: Path, mode: int, error: type[HeirloomError]) -> None:
+    """Raise an `error` for whatever is no regular file."""
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "a thing of another kind")
+        what = f"{path.name} is {kind}, not a file"
+        raise error(what, where=str(path), mend="put the file itself in its place, or take it away")
 
 
 def sync(path: Path) -> None:
@@ -152,8 +186,11 @@ def read_json(path: Path) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's content as 64 hexadecimal digits; raises StorageError where the disk refuses."""
-    with _told(path), path.open("rb") as file:
+    """Return the sha256 of a file's content as 64 hexadecimal digits.
+
+    Raises DataError for what is no regular file, StorageError where the disk refuses.
+    """
+    with _told(path), regular_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

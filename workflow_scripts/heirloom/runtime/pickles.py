@@ -9,6 +9,7 @@ such pickles ask for stand for checks of its own, and arrays are made of bytes t
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import re
 import struct
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heirloom.runtime.errors import DataError, HeirloomError, WeightsError
+from heirloom.runtime.files import regular_file
 
 LARGEST = 4 << 30  # bytes of a file that is looked at; the largest networks here have a tenth of that
 STEPS = 1_000_000  # instructions; an array takes about 30
@@ -105,9 +107,11 @@ def _read(
 ) -> dict[str, _Content]:
     """Run a pickle on the machine that follows `instructions`, and take what is left if `finished` does."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise _RefusedError(f"this file has more than {LARGEST >> 30} GiB, more than any pickle that is read here")
-        return finished(_Machine(path.read_bytes(), instructions).run())
+        with regular_file(path, error=error) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST:
+                what = f"this file has more than {LARGEST >> 30} GiB, more than any pickle that is read here"
+                raise _RefusedError(what)
+            return finished(_Machine(file.read(), instructions).run())
     except _RefusedError as refused:
         raise error(str(refused), where=str(path), mend=mend) from None
     except OSError as unreadable:

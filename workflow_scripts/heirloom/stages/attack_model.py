@@ -24,6 +24,7 @@ from heirloom.evaluation.measures import write_measures
 from heirloom.evaluation.restoring import MEASURED, METRIC, sample_of
 from heirloom.evaluation.samples import Sample, write_samples
 from heirloom.models.classifier import Classifier, placed
+from heirloom.models.verdicts import named
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import read_card, sha256_of, write_card
 from heirloom.runtime.progress import Progress
@@ -157,7 +158,10 @@ def _samples(
         rows = _places(len(part), attacks[subject.name], shown[subject.name])
         images = Images(subject.part.take(rows), bench.device)
         conditions = (*([Condition(CLEAN)] if place == 0 else []), subject.runs[0])
-        yield from (sample_of(bench.source, condition, images, rows) for condition in conditions)
+        for condition in conditions:
+            with named("that is attacked", dataset=part.dataset, condition=str(condition)):
+                sample = sample_of(bench.source, condition, images, rows)
+            yield sample
 
 
 def _places(count: int, attack: WhiteBox, shown: int) -> NDArray[np.int64]:

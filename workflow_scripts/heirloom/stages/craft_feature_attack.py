@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from heirloom.attacks.feature_space import craft
 from heirloom.attacks.perturbations import quantised, write_perturbations
 from heirloom.config.attacks import FeatureAttack
+from heirloom.config.names import TEACHER
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
+from heirloom.evaluation.conditions import CLEAN
 from heirloom.models.classifier import Classifier, placed
+from heirloom.models.verdicts import decided, named
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.devices import compute
 from heirloom.runtime.errors import WeightsError
@@ -48,7 +52,8 @@ def run(*, inputs: Inputs, outputs: Outputs, attack: FeatureAttack, batch_size: 
     """Write the change of every test image that drives the teacher's features, float32, in eval mode.
 
     Reads uint8 images (N, H, W, 3); memory holds one batch of them. An attacker who knows a slice drives its features
-    too; its card names the method as `slice`. Raises DamagedFileError and WeightsError. Method: METHODS 1.5.
+    too; its card names the method as `slice`. Raises DamagedFileError, WeightsError and PredictionError (features of
+    images that are no numbers). Method: METHODS 1.5.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     _check_slice(inputs.slice_card, attack)
@@ -92,5 +97,7 @@ def _batches(
         for first in range(0, count, batch_size):
             rows = np.arange(first, min(first + batch_size, count))
             clean = centre(images.batch(rows)[0], images.part.crop)
+            with named(TEACHER, dataset=images.part.dataset, condition=CLEAN), torch.inference_mode():
+                decided(models[0](clean))  # features that are no numbers would give a change that is none
             yield quantised(craft(models, clean, rows, attack), attack.epsilon)
             progress.advance(len(rows))

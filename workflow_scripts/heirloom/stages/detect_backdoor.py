@@ -20,6 +20,7 @@ from heirloom.evaluation.conditions import CLEAN, load_model
 from heirloom.evaluation.measures import write_measures
 from heirloom.evaluation.metrics import TEACHER
 from heirloom.models.classifier import placed
+from heirloom.models.verdicts import named
 from heirloom.runtime.devices import compute
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import sha256_of, write_card
@@ -68,7 +69,8 @@ def run(
         checkpoint = Checkpoint(outputs.card.parent, seconds=checkpoint_seconds, identity=identity)
         detect = resolve(known(DETECTORS, detector.kind, kind="detector"))
         model = placed(model, resources.device)
-        found: list[Reversed] = detect(model, part.split("train"), detector, checkpoint)
+        with named(TEACHER, dataset=part.dataset, condition=f"detector {name}"):
+            found: list[Reversed] = detect(model, part.split("train"), detector, checkpoint)
     indices = anomaly_indices([each.norm for each in found])
     write_reversed(outputs.reversed, found)
     write_measures(outputs.measures, list(_rows(indices, detector, name=name, asked=asked)))

@@ -12,6 +12,7 @@ from heirloom.config.models import Body, Normalisation, RemoteFile
 from heirloom.data.fetch import cache_for, obtain, with_places
 from heirloom.models.bodies import BODIES
 from heirloom.models.classifier import Classifier
+from heirloom.models.verdicts import try_out
 from heirloom.models.weights import architecture_facts, load_state, part_of_state, save_classifier
 from heirloom.runtime.errors import WeightsError
 from heirloom.runtime.files import read_card, sha256_of, write_card
@@ -54,7 +55,7 @@ def run(
     Nothing in the file is run. `checksums` is the record of downloads that nobody published a checksum of;
     `instructions` tell a user how to get the file ("robust.NAME"), `local_paths` where files lie and `addresses` where
     they can be downloaded (the same, then the file's name). Raises DataError (not found, wrong checksum), WeightsError
-    (holds code, fits another architecture, other classes or another normalisation) and ConfigError.
+    (holds code, fits another architecture, other classes or another normalisation, gives no numbers) and ConfigError.
     """
     key = f"robust.{model}"
     (placed,) = with_places([file], (local_paths or {}).get(key, {}), (addresses or {}).get(key, {}))
@@ -66,6 +67,7 @@ def run(
     state = part_of_state(read, classifier.body, normalisation, where=str(found))
     _check_head(state, classifier, dataset=data["dataset"], where=str(found))
     load_state(classifier.body, state, where=str(found))
+    try_out(classifier, data["crop"], where=str(found))
     save_classifier(outputs.weights, classifier)
     write_card(
         outputs.card,

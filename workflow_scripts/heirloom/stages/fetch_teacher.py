@@ -9,9 +9,12 @@ from heirloom.config.models import Body, Normalisation, RemoteFile
 from heirloom.data.fetch import cache_for, obtain, with_places
 from heirloom.models.bodies import BODIES
 from heirloom.models.classifier import Classifier
+from heirloom.models.verdicts import try_out
 from heirloom.models.weights import architecture_facts, load_state, save_classifier
 from heirloom.runtime.files import sha256_of, write_card
 from heirloom.runtime.registry import resolve
+
+SIDE = 64  # pixels that the model is tried at, which every body takes: a file does not tell its own
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def run(
     is known. The file is read as the body's own kind of file, without running anything in it. `checksums` is the record
     of downloads that nobody published a checksum of; `instructions` tell a user how to get the file ("teachers.NAME"),
     `local_paths` where files lie and `addresses` where they can be downloaded (the same, then the file's name). Raises
-    DataError (not found, wrong checksum), WeightsError (holds code, or fits another architecture) and ConfigError.
+    DataError (not found, wrong checksum), WeightsError (holds code, fits another architecture, or gives no
+    numbers) and ConfigError.
     """
     key = f"teachers.{teacher}"
     (placed,) = with_places([file], (local_paths or {}).get(key, {}), (addresses or {}).get(key, {}))
@@ -51,6 +55,7 @@ def run(
     found = obtain(placed, data_root=data_root, cache=cache_for(outputs.card), record=checksums, advice=advice)
     model = Classifier(body, normalisation, classes=classes)
     load_state(model.body, resolve(BODIES[body.name].reader)(found), where=str(found))
+    try_out(model, SIDE, where=str(found))
     save_classifier(outputs.weights, model)
     write_card(
         outputs.card,

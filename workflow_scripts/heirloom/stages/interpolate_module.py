@@ -16,6 +16,7 @@ from heirloom.data.store import Part, open_part
 from heirloom.evaluation.conditions import load_model
 from heirloom.evaluation.judging import Rates, judge_rates
 from heirloom.models.classifier import Classifier, placed, state_copy
+from heirloom.models.verdicts import named
 from heirloom.models.weights import architecture_facts, save_classifier
 from heirloom.rift.choice import Candidate
 from heirloom.rift.interpolation import Point, choose, mixed, read_changes
@@ -144,7 +145,9 @@ def _judged(
             if _key(number, alpha) in known:
                 continue
             _mix(model, start, changes[number], alpha)
-            rates = judge_rates(model, images, judge)
+            mixed = f"candidate {number}, alpha {alpha:g}"
+            with named("that is interpolated", dataset=images.part.dataset, condition=mixed):
+                rates = judge_rates(model, images, judge)
             known[_key(number, alpha)] = list(rates)
             if checkpoint.due():
                 checkpoint.save({"rates": known})

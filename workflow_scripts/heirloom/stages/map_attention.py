@@ -101,7 +101,7 @@ def _answers(
     found: dict[tuple[StudentName, str], Looked] = {}
     with Progress(total, "looking", "images") as progress:
         for condition in conditions:
-            looked = subject.looked(models, condition, progress)
+            looked = subject.looked(models, names, condition, progress)
             found |= {(name, condition.name): own for name, own in zip(names, looked, strict=True)}
     return found
 

@@ -27,12 +27,12 @@ from heirloom.evaluation.predictions import accuracy
 from heirloom.models.classifier import Classifier, placed, state_copy
 from heirloom.models.kernels import check_gradients
 from heirloom.runtime.devices import Compute
-from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.errors import ConfigError, PredictionError, TrainingError, some
 from heirloom.runtime.progress import Progress
 from heirloom.runtime.seeds import derive_seed
 from heirloom.training.batches import RowStream
 from heirloom.training.checkpoints import Checkpoint
-from heirloom.training.meters import Meter
+from heirloom.training.meters import MEND_DIVERGED, Meter
 from heirloom.training.objectives import Batch, Objective, Step, share_right
 from heirloom.training.optimiser import Optimiser, optimiser_of
 from heirloom.training.phases import Phase, unmoved_statistics
@@ -91,8 +91,8 @@ def fit(
     and where the lesson has a judge robust_validation_accuracy or None. A phase with a second step adds second_loss_*
     (means over the second steps, None where none was made), one with a gate gated_steps (how many iterations since the
     last row it ended). Then the model is left with the weights of the row that `kept_row` names. Raises TrainingError
-    when the loss is no finite number or this processor's gradients are wrong, ConfigError where validation is waited
-    for and there is none.
+    when the loss, a weight at the end or an answer to validation images is no finite number, or this processor's
+    gradients are wrong, and ConfigError where validation is waited for and there is none.
     """
     check_gradients(placed(model, compute.device))
     resumed = checkpoint.load()
@@ -106,10 +106,19 @@ def fit(
         if resumed and number == resumed["phase"]:
             run.restore(resumed, history)
         _run_phase(run, history, best, checkpoint, number=number)
+        _check_finite(model, phase)
     if best.state is not None:
         model.load_state_dict(best.state)
     model.eval()
     return history
+
+
+def _check_finite(model: Classifier, phase: Phase) -> None:
+    """Refuse what the last steps of a phase left if it is no model: no later loss would tell. Raises TrainingError."""
+    odd = [name for name, value in model.state_dict().items() if not torch.isfinite(value).all()]
+    if odd:
+        what = f"the training ends with weights that are no finite numbers: {some(odd)}"
+        raise TrainingError(what, where=f"phase {phase.name}", mend=MEND_DIVERGED)
 
 
 def kept_row(history: Sequence[Row], *, keep_best: bool = False) -> Row:
@@ -344,7 +353,15 @@ class _Run:
         return {**head, **figures, **self._validated(is_time=is_time)}
 
     def _validated(self, *, is_time: bool) -> Row:
-        """Return a row's validation columns."""
+        """Return a row's validation columns; raises TrainingError where the model answers with what is no number."""
+        try:
+            return self._rates(is_time=is_time)
+        except PredictionError as error:
+            what = f"validation after iteration {self.iteration}: {error.what}"
+            raise TrainingError(what, where=f"phase {self.phase.name}", mend=MEND_DIVERGED) from error
+
+    def _rates(self, *, is_time: bool) -> Row:
+        """Let the model answer the validation images if it is time."""
         judge, validation = self._shown.lesson.judge, self._shown.validation if is_time else None
         if judge is None:
             return {CLEAN: accuracy(self.model, validation) if validation else None}

@@ -11,6 +11,11 @@ from torch import Tensor
 
 from heirloom.runtime.errors import TrainingError
 
+MEND_DIVERGED = "lower training.learning_rate or training.head_rate, or use precision fp32"
+_MEND_START = (
+    "no step was made yet: check the model that the training starts from, if it was fetched its file, body and"
+    " normalisation; or use precision fp32"
+)
 _WINDOW = 50  # steps whose figures stay on the device; a loss that is no number is noticed so late at most
 
 
@@ -96,5 +101,5 @@ def _diverged(phase: str, iteration: int, rate: float, terms: dict[str, float]) 
     return TrainingError(
         f"the loss is no finite number at iteration {iteration + 1}, learning rate {rate:g} ({shown})",
         where=f"phase {phase}",
-        mend="lower training.learning_rate or training.head_rate, or use precision fp32",
+        mend=MEND_DIVERGED if iteration else _MEND_START,
     )
