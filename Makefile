@@ -21,7 +21,8 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
 	VIRTUAL_ENV=.venv $(BIN)/python -m uv pip sync --quiet --require-hashes requirements.lock
-	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@# relative: Python reads an absolute path with umlauts not at all where LC_ALL=C
+	echo ../../../../workflow_scripts > .venv/lib/python$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')/site-packages/heirloom.pth
 	@touch $@
 
 results: $(READY) ## Run the quickstart study (or STUDY=name) and print its answers

@@ -1,14 +1,16 @@
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from heirloom.config import paths
+from heirloom.config.load import read_yaml
 from heirloom.config.made import planned_files, results_of
 from heirloom.config.models import NAME_PATTERN
 from heirloom.config.tabled import tabled
 from heirloom.config.targets import experiment_files
-from heirloom.config.workflow import downloads_of, open_grid
+from heirloom.config.workflow import downloads_of, open_grid, python_for_jobs
 from heirloom.doctor.announce import announce
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.repair import missing_files
@@ -16,7 +18,10 @@ from heirloom.runtime.repair import missing_files
 min_version("9.20")
 
 try:
+    for file in workflow.configfiles:
+        read_yaml(Path(file))  # of a key that stands twice Snakemake, which has read it before, takes one
     GRID = open_grid(config, config_files=workflow.configfiles, project=Path(workflow.basedir))
+    sys.executable = python_for_jobs(sys.executable, Path.cwd())
 except HeirloomError as error:
     raise WorkflowError(str(error)) from None
 

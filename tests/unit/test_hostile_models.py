@@ -509,3 +509,50 @@ def _refused(server: Server, folder: Path) -> None:
     with pytest.raises(DataError, match=r"x\.bin cannot be had"):
         obtain(file, data_root=None, cache=folder / "cache", pause=0.0)
     assert not list((folder / "cache").glob("x.bin*"))
+
+
+TWICE = {
+    "a key": "a: 1\nb: 2\na: 3\n",
+    "in brackets": "x: {a: 1, a: 1}\n",
+    "in an entry": "x:\n  - {b: 1}\n  - c: 1\n    c: 2\n",
+}
+
+
+@pytest.mark.parametrize("text", TWICE.values(), ids=TWICE)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r'the key "\w" stands in line \d and again in line \d') as refused:
+        read_yaml(path)
+    check_words(refused.value)
+
+
+def test_merged_keys_are_read_and_may_be_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("a: &a {p: 1, q: 2}\nb: {<<: *a, p: 3}\nc: {<<: *a}\nd: {<<: [*a, {r: 4}]}\n")
+    a = {"p": 1, "q": 2}
+    assert read_yaml(path) == {"a": a, "b": {"p": 3, "q": 2}, "c": a, "d": {**a, "r": 4}}
+
+
+def heap_of_merges(levels: int) -> str:
+    """Mappings that each merge the one before nine times."""
+    merged = [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, levels)]
+    return "\n".join(["a0: &a0 {k: 1}", *merged])
+
+
+HEAPS = {
+    "merges of merges": heap_of_merges(30),
+    "a merge of itself": "a: &a {<<: *a}",
+    "brackets": "[" * 100_000,
+    "indents": "".join(f"{' ' * n}a:\n" for n in range(500)),
+}
+
+
+@pytest.mark.parametrize("text", HEAPS.values(), ids=HEAPS)
+@pytest.mark.timeout(20)
+def test_a_few_lines_that_stand_for_a_heap_of_values_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        read_yaml(path)
+    check_words(refused.value)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from heirloom.config.models import Name, Ratio, Share, Strict
+from heirloom.config.models import Name, Ratio, Seed, Share, Steps, Strict
 
 Interval = tuple[float, float]
 Norm = Literal["Linf", "L2", "L1", "L0"]
@@ -34,7 +34,7 @@ class _Attack(Strict):
     """What every attack has."""
 
     title: str = Field("", description="name in tables and figures")
-    seed: int = Field(0, ge=0, description="seed of random starts and draws")
+    seed: Seed = Field(0, description="seed of random starts and draws")
 
     def looks(self) -> Looks:
         """Count what crafting takes for one image."""
@@ -72,7 +72,7 @@ class FeatureAttack(_Search):
 
     kind: Literal["feature"]
     step: Ratio = Field(gt=0, description="size of a step, in the same units")
-    steps: int = Field(40, ge=1, description="steps of projected gradient descent from a random start")
+    steps: Steps = Field(40, ge=1, description="steps of projected gradient descent from a random start")
     target: float = Field(1000.0, description="m: what the first feature is driven to")
     rest_weight: float = Field(0.1, ge=0, description="weight of the other features' mean square, driven to 0")
     knows_slice_of: Name | None = Field(
@@ -140,7 +140,7 @@ class BIMAttack(OnModel, _Search):
 
     kind: Literal["bim"]
     step: Ratio = Field(gt=0, description="size of a step")
-    steps: int = Field(10, ge=1, description="steps from the clean image")
+    steps: Steps = Field(10, ge=1, description="steps from the clean image")
 
     def looks(self) -> Looks:
         """Count a gradient a step, and the look that tells which clean images are right."""
@@ -153,7 +153,7 @@ class PGDAttack(OnModel, _Search):
     kind: Literal["pgd"]
     norm: Literal["Linf", "L2"] = Field("Linf", description="what epsilon bounds")
     step: Ratio = Field(gt=0, description="size of a step, in that norm")
-    steps: int = Field(20, ge=1, description="steps from each start")
+    steps: Steps = Field(20, ge=1, description="steps from each start")
     start: Literal["random", "clean"] = Field(
         "random", description="clean: from the image itself, as FPD's scripts start; once, then"
     )
@@ -212,7 +212,7 @@ class CarliniWagner(_Smallest):
 
     kind: Literal["carlini-wagner"]
     norm: Literal["L2", "Linf"] = Field("L2", description="what epsilon bounds")
-    steps: int = Field(1000, ge=1, description="steps of Adam, for each constant anew")
+    steps: Steps = Field(1000, ge=1, description="steps of Adam, for each constant anew")
     learning_rate: float = Field(0.01, gt=0, description="of Adam, behind the change of variables")
     confidence: float = Field(0.0, ge=0, description="kappa: margin of the logits to be reached")
     searches: int | None = Field(None, ge=1, description="constants c tried; L2 alone, and needed there")
@@ -236,7 +236,7 @@ class DeepFool(_Smallest):
 
     kind: Literal["deepfool"]
     norm: Literal["L2"] = Field("L2", description="what it makes small")
-    steps: int = Field(50, ge=1, description="steps at most; it stops where the answer changes")
+    steps: Steps = Field(50, ge=1, description="steps at most; it stops where the answer changes")
     overshoot: float = Field(0.02, ge=0, description="share by which the found change is made larger")
     candidates: int = Field(10, ge=2, description="classes whose boundaries it looks at, the likeliest")
 
@@ -263,7 +263,7 @@ class HopSkipJump(_Smallest):
 
     kind: Literal["hopskipjump"]
     norm: Literal["L2", "Linf"] = Field("L2", description="what it makes small")
-    steps: int = Field(50, ge=1, description="steps along the boundary")
+    steps: Steps = Field(50, ge=1, description="steps along the boundary")
     evaluations: int = Field(10_000, ge=1, description="answers asked for in one step, at most")
     first_evaluations: int = Field(100, ge=1, description="in the first step; they grow with the root of the step")
     starts: int = Field(100, ge=1, description="random images tried for one that is answered wrong")
@@ -286,7 +286,7 @@ class ZOO(_Smallest):
 
     kind: Literal["zoo"]
     norm: Literal["L2"] = Field("L2", description="what it makes small")
-    steps: int = Field(10, ge=1, description="steps of Adam, for each constant anew")
+    steps: Steps = Field(10, ge=1, description="steps of Adam, for each constant anew")
     searches: int = Field(1, ge=1, description="constants c tried")
     constant: float = Field(1e-3, gt=0, description="the first c")
     learning_rate: float = Field(0.01, gt=0, description="of Adam")

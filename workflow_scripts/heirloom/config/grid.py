@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -51,6 +51,7 @@ class Grid:
     study: Study
     catalogue: Catalogue
     where: str = "study"
+    pictures: Mapping[str, str] = field(default_factory=dict)  # sha256 of the triggers' pictures, by trigger
 
     def __post_init__(self) -> None:
         """Check every name, once."""
@@ -565,8 +566,15 @@ class Grid:
             **repairs.recipes(self),
             **attacking.recipes(self),
             "triggers": {name: plain(entry) for name, entry in self.catalogue.triggers.items() if name in self._shown},
+            "pictures": dict(self.pictures),
         }
         return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def trigger_names(self) -> list[str]:
+        """Triggers that the study plants or shows."""
+        planted = {self.injection(name).trigger for name in self.injection_names}
+        return sorted({*self._shown, *(name for name in planted if name is not None)})
 
     def _dataset_recipe(self, name: str) -> dict[str, Any]:
         recipe = plain(self.dataset(name))

@@ -7,7 +7,7 @@ same ones. `heirloom.config.load` turns YAML into them, `heirloom.config.schema`
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
@@ -15,7 +15,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 NAME_PATTERN = "[a-z0-9][a-z0-9_-]*"
 
-Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
+# folders are called by names, and several of them make a path
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", max_length=64)]
+LARGEST = 2**63  # of any number: what no generator takes as a seed and no table holds
+# far above what a machine can do and far below what makes one fail without a word
+Seed = Annotated[int, Field(ge=0, lt=LARGEST)]
+BatchSize = Annotated[int, Field(le=1 << 16)]
+Steps = Annotated[int, Field(le=10**8)]
+Threads = Annotated[int, Field(le=1 << 10)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -42,10 +49,24 @@ def _plain_fraction(text: str) -> Fraction:
 Ratio = Annotated[float, BeforeValidator(as_number)]
 
 
-class Strict(BaseModel):
-    """A frozen model that refuses unknown keys."""
+def _listed(value: object) -> Iterable[object]:
+    """Return the values of a list or a mapping of settings, or a value by itself."""
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, tuple | list) else (value,)
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys, numbers that are not finite or beyond LARGEST, and endless texts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, str_max_length=10_000)
+
+    @model_validator(mode="after")
+    def _numbers_are_bounded(self) -> Self:
+        for name, value in self:
+            if any(isinstance(each, int | float) and abs(each) >= LARGEST for each in _listed(value)):
+                raise ValueError(f"{name} is beyond 2^63")
+        return self
 
 
 class Augmentation(Strict):
@@ -86,7 +107,7 @@ class Preparation(Strict):
         "crop", description="crop: short side to size, then the centre square; stretch: both sides to size"
     )
     validation: Share = Field(0.1, description="share of each class's development images held out, by whole groups")
-    split_seed: int = Field(0, ge=0, description="seed of the train/validation split and of the choice of shots")
+    split_seed: Seed = Field(0, description="seed of the train/validation split and of the choice of shots")
     shots: int | None = Field(None, ge=1, description="training images kept per class; all when null")
 
     @model_validator(mode="after")
@@ -137,7 +158,7 @@ class Drawn(Strict):
 
     kind: Literal["drawn"] = Field(description="drawn by heirloom.data.synthetic")
     writer: Name = Field(description="entry of heirloom.data.synthetic.WRITERS")
-    seed: int = Field(0, ge=0, description="seed of every picture")
+    seed: Seed = Field(0, description="seed of every picture")
     options: dict[str, int] = Field({}, description="the writer's options: classes, images, side")
 
 
@@ -210,8 +231,8 @@ class Normalisation(Strict):
 class Training(Strict):
     """One run of the training loop (METHODS 1.2)."""
 
-    iterations: int = Field(ge=1, description="steps of the optimiser")
-    batch_size: int = Field(64, ge=2, description="images a step")
+    iterations: Steps = Field(ge=1, description="steps of the optimiser")
+    batch_size: BatchSize = Field(64, ge=2, description="images a step")
     learning_rate: float = Field(gt=0, description="of the body; the head's is head_rate times this")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(0.0, ge=0, description="of SGD, on every trained weight")
@@ -220,7 +241,7 @@ class Training(Strict):
     head_penalty: float = Field(1e-2, ge=0, description="beta: weight of the squared norm of the head")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="of the cross-entropy")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast in training, never in evaluation")
-    threads: int = Field(2, ge=1, description="CPU threads; part of the recipe, since sums depend on them")
+    threads: Threads = Field(2, ge=1, description="CPU threads; part of the recipe, since sums depend on them")
     validate_every: int = Field(0, ge=0, description="iterations between validations; 0: only at the end")
 
 
@@ -231,7 +252,7 @@ class Pretrained(Strict):
     dataset: Name = Field(description="data set to train on")
     preparation: Name = Field(description="preparation of it")
     training: Training = Field(description="recipe")
-    seed: int = Field(0, ge=0, description="seed of weights, data order and augmentation")
+    seed: Seed = Field(0, description="seed of weights, data order and augmentation")
 
 
 class Fetched(Strict):
@@ -284,7 +305,7 @@ class Injection(Strict):
     dataset: Name = Field(description="data set the injection trains on")
     preparation: Name = Field(description="preparation of it")
     training: Training = Field(description="recipe")
-    seed: int = Field(0, ge=0, description="seed of data order, augmentation and of the choice of poisoned images")
+    seed: Seed = Field(0, description="seed of data order, augmentation and of the choice of poisoned images")
     update_ratio: Share = Field(0.0, description="u: only conv weights above the u-quantile of |w| are updated")
     mask: Literal["conv", "conv+norm", "conv-gradient"] = Field(
         "conv",
@@ -594,7 +615,7 @@ class NeuralCleanse(Strict):
     images: int = Field(
         1000, ge=1, description="clean training images, drawn by seed; those of a class are not sent to it"
     )
-    batch_size: int = Field(32, ge=1, description="images a step of Adam")
+    batch_size: BatchSize = Field(32, ge=1, description="images a step of Adam")
     rounds: int = Field(1000, ge=1, description="largest number of rounds for a class; a round shows each image once")
     learning_rate: float = Field(
         0.1, gt=0, description="of Adam, on mask and pattern before they are squeezed to [0, 1]"
@@ -604,7 +625,7 @@ class NeuralCleanse(Strict):
     patience: int = Field(5, ge=1, description="rounds of success, or of failure, before the norm's weight is changed")
     factor: float = Field(2.0, gt=1, description="what the weight is raised by; it is lowered by this to the power 1.5")
     threshold: float = Field(2.0, gt=0, description="anomaly index above which a class is flagged")
-    seed: int = Field(0, ge=0, description="seed of the images and of every random start")
+    seed: Seed = Field(0, description="seed of the images and of every random start")
 
 
 Detector = NeuralCleanse
@@ -623,7 +644,7 @@ class Attention(Strict):
         None, ge=1, description="the body's stage that is looked at, counted from 1; the last when null"
     )
     images: int | None = Field(1000, ge=1, description="test images measured, chosen by seed; all when null")
-    seed: int = Field(0, ge=0, description="seed of that choice")
+    seed: Seed = Field(0, description="seed of that choice")
     trigger_density: float = Field(2.0, gt=0, description="a model attends to a trigger if its map is denser there")
     object_density: float = Field(1.0, gt=0, description="a model attends to the object if its map is denser there")
     shown: int = Field(2, ge=1, le=6, description="test images in the figure, chosen by rule")

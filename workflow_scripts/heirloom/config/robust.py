@@ -6,7 +6,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from heirloom.config.models import Body, Name, Normalisation, Ratio, RemoteFile, Share, Strict, Training
+from heirloom.config.models import (
+    BatchSize,
+    Body,
+    Name,
+    Normalisation,
+    Ratio,
+    RemoteFile,
+    Seed,
+    Share,
+    Steps,
+    Strict,
+    Threads,
+    Training,
+)
 
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 CORRUPTIONS = (
@@ -76,7 +89,7 @@ class InnerAttack(Strict):
 
     epsilon: Ratio = Field(8 / 255, gt=0, description="largest change of a pixel and channel, such as 8/255")
     step: Ratio = Field(2 / 255, gt=0, description="size of a step; the published script wrote 2/225 by mistake")
-    steps: int = Field(10, ge=1, description="steps from the start")
+    steps: Steps = Field(10, ge=1, description="steps from the start")
     random_start: bool = Field(True, description="anywhere in the ball; false: the image itself, as in FGSM")
 
 
@@ -175,7 +188,7 @@ class Judge(Strict):
 
     attack: InnerAttack = Field(InnerAttack(), description="what the images are attacked by")
     images: int | None = Field(None, ge=1, description="validation images attacked, chosen by seed; all when null")
-    seed: int = Field(0, ge=0, description="seed of that choice and of the attack's start")
+    seed: Seed = Field(0, description="seed of that choice and of the attack's start")
 
 
 class RobustTrained(Strict):
@@ -235,9 +248,9 @@ class Criticality(Strict):
     epsilon: float = Field(0.1, gt=0, description="radius of the change, relative to the norm of the module's weights")
     epochs: int = Field(10, ge=1, description="epochs of ascent, projected after each")
     learning_rate: float = Field(1.0, gt=0, description="of the ascent, without momentum")
-    batch_size: int = Field(512, ge=1, description="images a step")
-    threads: int = Field(2, ge=1, description="CPU threads")
-    seed: int = Field(0, ge=0, description="seed of the images, of the attack's start and of their order")
+    batch_size: BatchSize = Field(512, ge=1, description="images a step")
+    threads: Threads = Field(2, ge=1, description="CPU threads")
+    seed: Seed = Field(0, description="seed of the images, of the attack's start and of their order")
 
 
 class PublishedModule(Strict):
@@ -336,7 +349,7 @@ class CorruptionSuite(Strict):
     kinds: tuple[Name, ...] = Field(CORRUPTIONS, min_length=1, description="corruptions")
     severities: tuple[Annotated[int, Field(ge=1, le=5)], ...] = Field((1, 2, 3, 4, 5), min_length=1)
     images: int | None = Field(None, ge=1, description="test images, chosen by seed; all when null")
-    seed: int = Field(0, ge=0, description="seed of that choice and of the corruptions' draws")
+    seed: Seed = Field(0, description="seed of that choice and of the corruptions' draws")
 
     @model_validator(mode="after")
     def _kinds_are_known(self) -> Self:

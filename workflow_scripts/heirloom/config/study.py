@@ -9,7 +9,20 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from heirloom.config.attacks import Attack
-from heirloom.config.models import Attention, Dataset, Detector, Injection, MethodEntry, Name, Strict, Teacher, Trigger
+from heirloom.config.models import (
+    Attention,
+    BatchSize,
+    Dataset,
+    Detector,
+    Injection,
+    MethodEntry,
+    Name,
+    Seed,
+    Strict,
+    Teacher,
+    Threads,
+    Trigger,
+)
 from heirloom.config.robust import CorruptionSuite, Criticality, Repair, RepairExperiment, RobustModel
 
 
@@ -89,7 +102,7 @@ class Study(Strict):
         description="folders with the catalogues: datasets.yaml, methods.yaml, ...; relative to the project",
     )
     data_root: str | None = Field(None, description="folder with a user's own archives and weights")
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, description="one student each")
+    seeds: tuple[Seed, ...] = Field(min_length=1, description="one student each")
     preparations: dict[Name, Name] = Field({}, description="which preparation of each data set the students use")
     methods: dict[Name, MethodEntry] = Field({}, description="the study's own methods, by the name in its tables")
     repairs: dict[Name, Repair] = Field({}, description="the study's own repairs, by the name in its tables")
@@ -99,15 +112,15 @@ class Study(Strict):
     criticality: Criticality = Field(
         Criticality(), description="how the criticality of robust models' modules is measured"
     )
-    evaluation_batch: int = Field(256, ge=1, description="images a batch when predicting")
-    evaluation_threads: int = Field(2, ge=1, description="CPU threads when predicting and attacking")
-    attack_batch: int = Field(
+    evaluation_batch: BatchSize = Field(256, ge=1, description="images a batch when predicting")
+    evaluation_threads: Threads = Field(2, ge=1, description="CPU threads when predicting and attacking")
+    attack_batch: BatchSize = Field(
         32,
         ge=1,
         description="images a batch when attacking; at 224 pixels each takes up to 0.1 GB of activations",
     )
     checkpoint_seconds: float = Field(60.0, gt=0, description="wall time between checkpoints of a training, seconds")
-    bootstrap_seed: int = Field(0, ge=0, description="seed of the paired bootstrap")
+    bootstrap_seed: Seed = Field(0, description="seed of the paired bootstrap")
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from heirloom.config import paths, robust_models
 from heirloom.config.grid import Grid
-from heirloom.config.load import load_study, read_yaml
+from heirloom.config.load import load_study, nearest, read_yaml
 from heirloom.config.models import Fetched, Files
 from heirloom.config.names import CLEAN
 from heirloom.config.robust import RobustFetched
 from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.files import sha256_of
 
 DEFAULT_STUDY = "config/config.yaml"
+LARGEST_PICTURE = 16 << 20  # bytes of a trigger's picture, which every planning reads
 
 
 def open_grid(config: Mapping[str, Any], *, config_files: Sequence[str | Path], project: Path) -> Grid:
@@ -35,7 +40,37 @@ def open_grid(config: Mapping[str, Any], *, config_files: Sequence[str | Path], 
     else:
         where, content = DEFAULT_STUDY, read_yaml(project / DEFAULT_STUDY) | dict(config)
     study, catalogue = load_study(content, project=project, where=where)
-    return Grid(study, catalogue, where)
+    grid = Grid(study, catalogue, where)
+    return replace(grid, pictures={name: _picture(grid, name, project) for name in grid.trigger_names})
+
+
+def _picture(grid: Grid, trigger: str, project: Path) -> str:
+    """Return the sha256 of a trigger's picture. Raises ConfigError where there is none."""
+    path = project / grid.catalogue.triggers[trigger].image
+    where = f"triggers.{trigger}.image"
+    if not path.is_file():
+        beside = [file.name for file in path.parent.glob("*") if file.is_file()]
+        raise ConfigError(f"the picture {path} does not exist", where=where, mend=nearest(path.name, beside))
+    if path.stat().st_size > LARGEST_PICTURE:
+        mend = f"give a picture of at most {LARGEST_PICTURE} bytes"
+        raise ConfigError(f"the picture {path} is too large for a trigger", where=where, mend=mend)
+    return sha256_of(path)
+
+
+def python_for_jobs(python: str, folder: Path) -> str:
+    """Return a path of the interpreter that a shell takes as it is: Snakemake does not quote the one it calls.
+
+    Where the whole path holds a blank or the like, that from `folder`, in which jobs run. Raises ConfigError where that
+    one does so too.
+    """
+    for path in (python, os.path.relpath(python, folder)):
+        if shlex.quote(path) == path:
+            return path
+    raise ConfigError(
+        "jobs cannot be started: the path of Python holds a blank, a bracket or another sign that a shell reads",
+        where=python,
+        mend="make the environment in this folder (`make results` does), or in one without such signs",
+    )
 
 
 def downloads_of(grid: Grid) -> list[str]:
