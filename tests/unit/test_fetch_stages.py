@@ -18,6 +18,7 @@ from heirloom.runtime.files import read_card, sha256_of
 from heirloom.stages import download_dataset, fetch_teacher
 from tests.server import Place, Server, running
 from tests.unit import toy
+from tests.unit.hostile import read_here
 
 Run = Callable[..., None]
 NAMES = {"dataset": "list.txt", "teacher": "weights.pth"}
@@ -88,6 +89,7 @@ class Stage:
 @pytest.fixture(params=["dataset", "teacher"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(fetch, "ATTEMPTS", 2)
+    monkeypatch.setattr("heirloom.models.weights.read_state", read_here)
     monkeypatch.setattr(fetch.time, "sleep", lambda _: None)
     return Stage(request.param, tmp_path)
 
