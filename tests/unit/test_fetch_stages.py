@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from heirloom.runtime.files import read_card, sha256_of
 from heirloom.stages import download_dataset, fetch_teacher
 from tests.server import Place, Server, running
 from tests.unit import toy
+from tests.unit.hostile import read_here
 
 Run = Callable[..., None]
 NAMES = {"dataset": "list.txt", "teacher": "weights.pth"}
@@ -88,8 +90,20 @@ class Stage:
 @pytest.fixture(params=["dataset", "teacher"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(fetch, "ATTEMPTS", 2)
+    monkeypatch.setattr("heirloom.models.weights.read_state", read_here)
     monkeypatch.setattr(fetch.time, "sleep", lambda _: None)
     return Stage(request.param, tmp_path)
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_in_the_users_folder_is_refused_and_not_waited_for(stage: Stage, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    os.mkfifo(root / NAMES[stage.kind])
+    with pytest.raises(DataError, match="is a pipe") as told:
+        stage.run(stage.file(), data_root=root)
+    assert told.value.where == str(root / NAMES[stage.kind])
+    assert not stage.card.exists()
 
 
 def test_a_rerun_asks_nobody(server: Server, stage: Stage) -> None:

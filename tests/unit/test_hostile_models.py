@@ -200,6 +200,7 @@ def test_a_pipe_under_the_name_of_a_weight_file_is_refused(
     check_words(told.value)
 
 
+@pytest.mark.filterwarnings("ignore")  # scripts are of the past
 @pytest.mark.parametrize(
     "content", [b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.", b"", b"GIF89a", "tar", "script"]
 )

@@ -11,6 +11,7 @@ from heirloom.models.classifier import Classifier, state_copy
 from heirloom.models.weights import load_state, part_of_state, read_foreign
 from heirloom.models.wide_resnet import read
 from heirloom.runtime.errors import ConfigError, WeightsError
+from tests.unit.hostile import read_here
 
 NARROW = {
     "cifar-resnet18": Body(name="cifar-resnet18", options={"width": 4}),
@@ -192,7 +193,8 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", ["cifar-resnet18", "wide-resnet"])
-def test_every_usual_form_of_a_public_checkpoint_loads(tmp_path, form, name):
+def test_every_usual_form_of_a_public_checkpoint_loads(tmp_path, monkeypatch, form, name):
+    monkeypatch.setattr("heirloom.models.weights.read_state", read_here)
     source, target = network(NARROW[name]), network(NARROW[name], seed=1)
     path = tmp_path / "robust.pt"
     torch.save(FORMS[form](source.state_dict()), path)

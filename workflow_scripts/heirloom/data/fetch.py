@@ -20,7 +20,7 @@ from heirloom.config.models import RemoteFile
 from heirloom.data import checksums
 from heirloom.data.archives import is_as_named
 from heirloom.runtime.errors import DataError, StorageError
-from heirloom.runtime.files import sync, write_json
+from heirloom.runtime.files import regular_file, sync, write_json
 from heirloom.runtime.locks import exclusive
 from heirloom.runtime.progress import Progress
 
@@ -151,6 +151,7 @@ def cache_for(output: Path) -> Path:
 
 def _checked(path: Path, file: RemoteFile, *, record: Path | None) -> Path:
     """Compare a file with what is known of it, and say so where that is nothing; raises DataError."""
+    regular_file(path).close()  # whatever reads it next would wait for a pipe
     if not checksums.check(path, file, record):
         logger.warning("%s: nobody published a checksum, so it is used unverified", file.name)
     return path
