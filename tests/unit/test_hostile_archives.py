@@ -268,9 +268,8 @@ def test_a_refusal_shows_no_signs_that_a_terminal_obeys(tmp_path: Path) -> None:
     error = DataError("a \x1b[2J b\udcff", where=str(tmp_path / "c\x9b\r"), mend="two\nlines\tof it: ü")
     assert str(error).splitlines() == [
         "a \\x1b[2J b\\udcff",
-        f"  where: {tmp_path}/c\\x9b\\x0d",
-        "  to mend: two",
-        "lines\tof it: ü",
+        f"  where: {tmp_path}/c\\x9b\\r",
+        "  to mend: two\\nlines\\tof it: ü",
     ]
 
 

@@ -92,7 +92,8 @@ def read(path: Path) -> Any:
         raise storage_error(error) or unreadable from error
     # besides its own errors, yaml raises what Python's types raise for values that are none, such as 2024-13-01
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigError(f"this is no valid YAML: {error}", where=str(path), mend="correct the line named") from error
+        told = " ".join(str(error).split())
+        raise ConfigError(f"this is no valid YAML: {told}", where=str(path), mend="correct the line named") from error
     return content
 
 

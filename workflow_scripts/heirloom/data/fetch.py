@@ -189,12 +189,13 @@ def _missing(
     file: RemoteFile, data_root: Path | None, failures: Sequence[str], ways: Sequence[str], advice: str
 ) -> DataError:
     """Say what was tried, and what a user can do: `ways`, or put the file into a folder, got as `advice` says."""
-    tried = "".join(f"\n    {failure}" for failure in failures) or " no address of it is known"
+    why = "" if failures else " no address of it is known"
     place = f"in {data_root}" if data_root else "in a folder, and name that folder as data_root in the study"
     where = str(data_root) if data_root else "no data_root is given"
     how = f" ({advice})" if advice else ""
     mend = "; or ".join([*dict.fromkeys(ways), f"put {file.name} {place}{how}"])
-    return DataError(f"{file.name} cannot be had:{tried}", where=where, mend=mend)
+    tried = [f"    {failure}" for failure in failures]
+    return DataError(f"{file.name} cannot be had:{why}", details=tried, where=where, mend=mend)
 
 
 def _download(url: str, file: RemoteFile, path: Path, *, record: Path | None, pause: float) -> Path:

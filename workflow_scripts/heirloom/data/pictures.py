@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from heirloom.data.layouts.listing import Box, Sample
 
@@ -79,7 +79,7 @@ def prepare(sample: Sample, *, size: int, fit: str) -> tuple[NDArray[np.uint8], 
     """Read one picture: uint8 (size, size, 3) and its regions in pixels of that array (None: wholly cut away).
 
     Bilinear with a low-pass filter where it shrinks (PIL's). Raises one of UNREADABLE when the picture is missing, cut
-    short, of no 8-bit kind, or does not contain its regions.
+    short, of no 8-bit kind, of several frames, no file, or does not contain its regions.
     """
     image, regions, _ = _prepared(sample, size, fit)
     return image, regions
@@ -88,13 +88,39 @@ def prepare(sample: Sample, *, size: int, fit: str) -> tuple[NDArray[np.uint8], 
 def _prepared(sample: Sample, size: int, fit: str) -> tuple[NDArray[np.uint8], dict[str, Box | None], tuple[int, int]]:
     """Read one picture as `prepare` does, and its own width and height."""
     with _opened(sample) as opened:
-        if opened.mode not in MODES:
-            raise ValueError(f"a picture of mode {opened.mode}, which has no 8-bit colours")
-        window = _WINDOWS[fit](opened.size)
-        boxes = {name: _inside(box, opened.size, cut=sample.cut_regions) for name, box in sample.regions.items()}
+        picture = _displayed(opened, stored=bool(sample.regions))
+        window = _WINDOWS[fit](picture.size)
+        boxes = {name: _inside(box, picture.size, cut=sample.cut_regions) for name, box in sample.regions.items()}
         regions = {name: _transformed(box, window, size) for name, box in boxes.items()}
-        resized = opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=window)
-        return np.asarray(resized), regions, opened.size
+        resized = picture.resize((size, size), Image.Resampling.BILINEAR, box=window)
+        return np.asarray(resized), regions, picture.size
+
+
+def _displayed(opened: Image.Image, *, stored: bool) -> Image.Image:
+    """Return a picture as RGB, as a viewer shows it on a white page; with `stored` its pixels keep their places.
+
+    Regions are in pixels as they are stored, so a picture that has some is not turned. Raises ValueError for what has
+    no 8-bit colours or several frames (a preview beside a camera's picture is none).
+    """
+    if opened.mode not in MODES:
+        raise ValueError(f"a picture of mode {opened.mode}, which has no 8-bit colours")
+    frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+    if frames > 1:
+        raise ValueError(f"it has {frames} frames: keep the one you mean as a picture of its own")
+    upright = opened if stored else _upright(opened)
+    if not upright.has_transparency_data:
+        return upright.convert("RGB")
+    over = upright.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF orientation says; notes that cannot be read say nothing."""
+    opened.load()  # so that only the notes can fail below
+    try:
+        return ImageOps.exif_transpose(opened)
+    except UNREADABLE:
+        return opened
 
 
 def _opened(sample: Sample) -> Image.Image:
@@ -104,6 +130,8 @@ def _opened(sample: Sample) -> Image.Image:
 
 def open_picture(path: Path) -> Image.Image:
     """Open a picture of one of FORMATS; its pixels are read when they are asked for. Raises one of UNREADABLE."""
+    if path.exists() and not path.is_file():
+        raise ValueError("a folder, pipe, socket or device, not a file")  # a pipe would be waited for without end
     return Image.open(path, formats=FORMATS)
 
 

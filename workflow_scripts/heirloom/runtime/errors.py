@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
-# What a terminal obeys, or no log can hold: names of foreign files are shown in messages.
-_ESCAPES: Mapping[int, str] = MappingProxyType(
-    {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
-)
+# What a terminal obeys, what turns the direction of a line, and what ends it: nothing that a file's name may do.
+_OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def plain(text: str) -> str:
+    """Return a text on one line, its control and format characters and what UTF-8 cannot hold shown as escapes."""
+    return "".join(_escape(sign) if unicodedata.category(sign) in _OBEYED else sign for sign in text)
+
+
+def _escape(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
+
+
 _SHOWN = 8
 
 
@@ -22,23 +31,24 @@ def some(names: Sequence[str]) -> str:
 class HeirloomError(Exception):
     """An error whose text is enough to mend it, so it is shown without a traceback.
 
-    `what` is one sentence, `where` names the file, key or member it concerns, `mend` says what to do. Control
-    characters, which names of foreign files may hold, are shown as escapes.
+    `what` is one sentence, `details` are lines below it, `where` names the file, key or member it concerns, `mend` says
+    what to do. Names of foreign files may be in all of them, so each stays on one line (`plain`).
     """
 
-    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+    def __init__(self, what: str, *, details: Sequence[str] = (), where: str = "", mend: str = "") -> None:
         super().__init__(what)
+        self.details = tuple(details)
         self.what = what
         self.where = where
         self.mend = mend
 
     def __str__(self) -> str:
-        lines = [self.what]
+        lines = [self.what, *self.details]
         if self.where:
             lines.append(f"  where: {self.where}")
         if self.mend:
             lines.append(f"  to mend: {self.mend}")
-        return "\n".join(lines).translate(_ESCAPES).encode("utf-8", "backslashreplace").decode("utf-8")
+        return "\n".join(map(plain, lines))
 
 
 class ConfigError(HeirloomError):

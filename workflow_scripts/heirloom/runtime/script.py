@@ -77,7 +77,8 @@ def arguments_of(run: Callable[..., None], snakemake: Any) -> dict[str, Any]:
             problems.extend(error.args)
     if problems:
         raise ConfigError(
-            f"rule {snakemake.rule} does not fit {run.__module__}.{run.__name__}", where="\n    ".join(problems)
+            f"rule {snakemake.rule} does not fit {run.__module__}.{run.__name__}",
+            details=[f"    {problem}" for problem in problems],
         )
     return arguments
 

@@ -138,9 +138,11 @@ def _refuse_problems(problems: Sequence[str], files: Path) -> None:
     if len(problems) > NAMED:
         shown.append(f"    and {len(problems) - NAMED} more")
     count = "1 picture" if len(problems) == 1 else f"{len(problems)} pictures"
-    what = "\n".join([f"{count} of the data set cannot be used:", *shown])
+    own = next((link.resolve() for link in files.iterdir() if link.is_symlink()), None)  # a user's folder, unpacked
     mend = f"restore them from the original archive, or delete {files.parent} and run again"
-    raise DataError(what, where=str(files), mend=mend)
+    if own is not None:
+        mend = f"correct or remove them in {own}, delete {files.parent} and run again"
+    raise DataError(f"{count} of the data set cannot be used:", details=shown, where=str(own or files), mend=mend)
 
 
 def _refuse_changes(files: Path, expected: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -49,14 +50,19 @@ def scan(folder: Path, problems: list[str]) -> Classes:
     """Return the pictures of each class folder, both in sorted order.
 
     What would be left out silently is reported: an empty class, pictures beside or below class folders, files that are
-    no picture of a known kind.
+    no picture of a known kind, two folders whose names look the same. Names are in Unicode's composed form (NFC), in
+    which one class has one name whatever the disk makes of it.
     """
     problems += [f"{path}: lies in no class folder" for path in pictures(folder, *SUFFIXES)]
-    classes = {child.name: pictures(child, *SUFFIXES) for child in subfolders(folder)}
-    for name, found in classes.items():
-        problems += _strays(folder / name, known=set(found))
+    classes: Classes = {}
+    for child in subfolders(folder):
+        found, name = pictures(child, *SUFFIXES), unicodedata.normalize("NFC", child.name)
+        problems += _strays(child, known=set(found))
         if not found:
-            problems.append(f"{folder / name}: no picture in this class folder")
+            problems.append(f"{child}: no picture in this class folder")
+        if name in classes:
+            problems.append(f"{child}: another class folder has the same name in another Unicode spelling")
+        classes.setdefault(name, found)
     return classes
 
 

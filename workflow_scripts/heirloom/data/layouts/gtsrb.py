@@ -110,7 +110,8 @@ def read(root: Path) -> Listing:
 
 def _class_ids(folder: Path) -> list[int]:
     """Return the class ids that have a training folder, sorted."""
-    found = sorted(int(path.name) for path in folder.iterdir() if path.is_dir() and re.fullmatch(r"\d{5}", path.name))
+    names = [path.name for path in folder.iterdir() if path.is_dir()]
+    found = sorted(int(name) for name in names if re.fullmatch(r"[0-9]{5}", name))
     if not found:
         raise DataError("GTSRB's training part has no class folder", where=str(folder), mend="it holds 00000 to 00042")
     return found
@@ -122,7 +123,7 @@ def _training(folder: Path, class_id: int, labels: Mapping[int, int], problems: 
         if row["ClassId"] != str(class_id):
             problems.append(f"{path}: its list says class {row['ClassId']}, its folder class {class_id}")
             continue
-        track = re.fullmatch(r"(\d+)_\d+", path.stem)
+        track = re.fullmatch(r"([0-9]+)_[0-9]+", path.stem)
         if track is None:
             problems.append(f"{path}: its name has no track number (TTTTT_FFFFF.ppm)")
             continue

@@ -30,7 +30,7 @@ PEOPLE_LIST = "identity_meta.csv"
 PLACES = (".", "meta")  # of the list, beside the training folder
 TEST_SEED = 2
 TEST_PICTURES = 2
-PERSON = re.compile(r"n\d{6}")
+PERSON = re.compile(r"n[0-9]{6}")
 _NO_REGIONS: Mapping[str, Box] = MappingProxyType({})  # one for millions of samples
 
 

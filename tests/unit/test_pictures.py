@@ -1,0 +1,190 @@
+"""How a picture becomes an array: what a file may hold besides plain pixels (docs/datasets.md), and names of files."""
+
+from __future__ import annotations
+
+import io
+import os
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from heirloom.data.layouts import folder, gtsrb
+from heirloom.data.layouts.listing import Sample
+from heirloom.data.pictures import Decoder, prepare
+from heirloom.runtime.errors import DataError, plain
+from tests.unit.data_samples import save_picture, write_classes
+
+SIDE = 12
+LEFT = np.zeros((SIDE, SIDE, 3), np.uint8)
+LEFT[:, : SIDE // 2] = 200  # bright on its left
+
+
+def sample(path: Path, **facts: object) -> Sample:
+    """A test picture without regions, unless they are given."""
+    return Sample(path=path, identifier=path.name, label=0, group=path.name, part="test", **facts)  # type: ignore[arg-type]
+
+
+def read(path: Path, **facts: object) -> np.ndarray:
+    """A picture's array at its own size."""
+    array, _ = prepare(sample(path, **facts), size=SIDE, fit="crop")
+    return array
+
+
+def refusal(path: Path) -> str:
+    """What is said of a picture that is refused."""
+    decoder = Decoder(SIDE, "crop")
+    list(decoder.decode([sample(path)]))
+    (problem,) = decoder.problems
+    return problem
+
+
+MODES = {
+    "png": ("RGB", "L", "1", "P"),
+    "jpg": ("RGB", "L", "CMYK"),
+    "tif": ("RGB", "L", "1", "P", "CMYK"),
+    "bmp": ("RGB", "L", "1", "P"),
+    "ppm": ("RGB", "L", "1"),
+}
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [(suffix, mode) for suffix, modes in MODES.items() for mode in modes])
+def test_a_plain_picture_is_what_pil_alone_makes_of_it(tmp_path: Path, mode: str, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 256, (31, 40, 3), dtype=np.uint8)).convert(mode)
+    picture.save(path)
+    with Image.open(path) as opened:
+        box = (4.5, 0.0, 35.5, 31.0)
+        expected = opened.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+    assert np.array_equal(read(path), np.asarray(expected))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path, orientation: int) -> None:
+    stored = Image.fromarray(LEFT)
+    # the inverse of what each orientation asks for
+    ways = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    if orientation in ways:
+        stored = stored.transpose(ways[orientation])
+    notes = Image.Exif()
+    notes[0x0112] = orientation
+    stored.save(tmp_path / "a.png", exif=notes)
+    assert np.array_equal(read(tmp_path / "a.png"), LEFT)
+
+
+def test_a_picture_with_regions_keeps_its_pixels_in_place(tmp_path: Path) -> None:
+    notes = Image.Exif()
+    notes[0x0112] = 3
+    Image.fromarray(LEFT).save(tmp_path / "a.png", exif=notes)
+    array, regions = prepare(sample(tmp_path / "a.png", regions={"sign": (0, 0, 6, 12)}), size=SIDE, fit="crop")
+    assert np.array_equal(array, LEFT)
+    assert regions == {"sign": (0, 0, 6, 12)}
+
+
+def test_damaged_notes_of_a_camera_say_nothing(tmp_path: Path) -> None:
+    Image.fromarray(LEFT).save(tmp_path / "a.jpg", quality=95, exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert np.abs(read(tmp_path / "a.jpg").astype(int) - LEFT).max() < 20
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_white_whatever_colour_it_hides(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(np.concatenate([LEFT, np.where(LEFT[..., :1] > 0, 255, 0).astype(np.uint8)], axis=2))
+    picture.convert(mode).save(tmp_path / "a.png")
+    array = read(tmp_path / "a.png")
+    assert (array[:, SIDE // 2 :] == 255).all()
+    assert (array[:, : SIDE // 2] == 200).all()
+
+
+def test_an_opaque_alpha_channel_changes_nothing(tmp_path: Path) -> None:
+    Image.fromarray(LEFT).convert("RGBA").save(tmp_path / "a.png")
+    assert np.array_equal(read(tmp_path / "a.png"), LEFT)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tif", "webp", "png"])
+def test_several_frames_are_refused(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.fromarray(LEFT), Image.fromarray(255 - LEFT)]
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
+    assert "2 frames" in refusal(tmp_path / f"a.{suffix}")
+
+
+def test_grey_of_sixteen_bits_is_refused_by_name(tmp_path: Path) -> None:
+    Image.fromarray(LEFT[..., 0].astype(np.uint16) * 257).save(tmp_path / "a.png")
+    assert "I;16" in refusal(tmp_path / "a.png")
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_under_a_pictures_name_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    assert "pipe" in refusal(tmp_path / "x.png")
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_a_users_folder_is_named(tmp_path: Path) -> None:
+    base = write_classes(tmp_path / "set", classes=("a", "b"), images=4)
+    os.mkfifo(base / "a" / "x.png")
+    listed = folder.read(tmp_path)
+    decoder = Decoder(SIDE, "crop")
+    list(decoder.decode(listed.samples))
+    assert [problem for problem in (*listed.problems, *decoder.problems) if "x.png" in problem]
+
+
+SPELLINGS = [unicodedata.normalize(form, "Ampelmännchen") for form in ("NFC", "NFD")]
+
+
+def test_a_class_has_one_name_in_either_spelling(tmp_path: Path) -> None:
+    assert SPELLINGS[0] != SPELLINGS[1]
+    for part, spelling in zip(("train", "test"), SPELLINGS, strict=True):
+        for name in (spelling, "other"):
+            save_picture(tmp_path / "set" / part / name / "0.png", seed=len(part + name))
+    listed = folder.read(tmp_path)
+    assert listed.problems == ()
+    assert listed.classes == (SPELLINGS[0], "other")
+    assert {each.part for each in listed.samples if each.label == 0} == {"development", "test"}
+
+
+def test_two_spellings_side_by_side_are_reported(tmp_path: Path) -> None:
+    for spelling in SPELLINGS:
+        for number in range(3):
+            save_picture(tmp_path / "set" / spelling / f"{number}.png", seed=number)
+    for number in range(3):
+        save_picture(tmp_path / "set" / "other" / f"{number}.png", seed=10 + number)
+    (problem,) = folder.read(tmp_path).problems
+    assert "Unicode" in problem
+
+
+@pytest.mark.parametrize("name", ["\u0660\u0660\u0660\u0660\u0661", "\u0966\u0966\u0966\u0967\u0968"])
+def test_a_class_folder_of_other_digits_is_no_class_of_gtsrb(tmp_path: Path, name: str) -> None:
+    save_picture(tmp_path / name / "0.ppm")
+    with pytest.raises(DataError):
+        gtsrb._class_ids(tmp_path)
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\x1b", "\u202e", "\u200f", "\u2028", "\x9b", "\udcff"])
+def test_a_files_name_forges_no_line_and_turns_none(sign: str) -> None:
+    told = str(DataError(f"a{sign}b", details=[f"c{sign}d"], where=f"e{sign}f", mend=f"g{sign}h"))
+    assert len(told.splitlines()) == 4
+    assert sign not in told.replace("\n", "") if sign == "\n" else sign not in told
+    told.encode()
+
+
+@pytest.mark.parametrize("name", ["Straße", "красный", "止まれ", "a b\u00a0c", "naïve"])
+def test_other_names_are_shown_as_they_are(name: str) -> None:
+    assert plain(name) == name
+
+
+def test_a_cut_picture_is_still_a_broken_one(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(content, "JPEG")
+    (tmp_path / "a.jpg").write_bytes(content.getvalue()[:1000])
+    assert refusal(tmp_path / "a.jpg")
