@@ -8,6 +8,11 @@ DATA ?=
 BIN := .venv/bin
 READY := .venv/ready
 HEIRLOOM := $(BIN)/python -m heirloom
+# a relative path: Python reads the file in the locale's encoding, and a clone's folder may have any name
+LINK := import pathlib, sysconfig; \
+	pathlib.Path(sysconfig.get_path("purelib"), "heirloom.pth").write_text("../../../../workflow_scripts\n")
+# texts are UTF-8 whatever the locale says
+export PYTHONUTF8 := 1
 STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
 
 .DEFAULT_GOAL := help
@@ -20,8 +25,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Heirloom needs Python 3.11 or newer; set PYTHON=" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
-	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	VIRTUAL_ENV=.venv $(BIN)/python -m uv pip sync --quiet --require-hashes requirements.lock
+	@$(BIN)/python -c '$(LINK)'
 	@touch $@
 
 results: $(READY) ## Run the quickstart study (or STUDY=name) and print its answers
@@ -35,7 +40,7 @@ doctor: $(READY) ## Check environment, machine, disk and data, and what each stu
 	$(HEIRLOOM) doctor $(STUDY_FILE) $(if $(DATA),--data $(DATA))
 
 snakemake-report: $(READY) ## Write Snakemake's own report of a finished study (STUDY=name)
-	$(BIN)/snakemake --cores 1 $(if $(STUDY),--configfile config/studies/$(STUDY).yaml) \
+	$(BIN)/python -m snakemake --cores 1 $(if $(STUDY),--configfile config/studies/$(STUDY).yaml) \
 		--report results/$(or $(STUDY),quickstart)/snakemake-report.html
 
 # one thread for each worker: there is a worker for each core
@@ -46,21 +51,21 @@ test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 check: $(READY) ## Lint, formats and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/mypy
-	$(BIN)/snakemake --lint
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m snakefmt --check Snakefile rules
+	$(BIN)/python -m mypy
+	$(BIN)/python -m snakemake --lint
 
 format: $(READY) ## Bring every file into the house style
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile rules
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m snakefmt Snakefile rules
 
 lock: $(READY) ## Resolve requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --no-annotate --extra dev pyproject.toml --output-file requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --no-annotate --extra slurm --constraint requirements.lock \
 		$$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock) \
 		pyproject.toml --output-file requirements-slurm.lock
@@ -78,7 +83,7 @@ downloads: $(READY) ## Fetch what a study needs from the network, for machines t
 	$(HEIRLOOM) downloads $(STUDY_FILE) $(if $(DATA),--data $(DATA)) --cores $(CORES)
 
 slurm: $(READY) ## Install Snakemake's SLURM executor, on a cluster's login node
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --requirement requirements-slurm.lock
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --requirement requirements-slurm.lock
 
 test-faults: $(READY) ## Run the tests that kill and damage
 	$(BIN)/python -m pytest -m faults

@@ -9,9 +9,11 @@ from heirloom.config.tabled import tabled
 from heirloom.config.targets import experiment_files
 from heirloom.config.workflow import downloads_of, open_grid
 from heirloom.doctor.announce import announce
+from heirloom.runtime.causes import tell_causes_at_exit
 from heirloom.runtime.errors import HeirloomError
 
 min_version("9.20")
+tell_causes_at_exit(Path(".snakemake"))
 
 try:
     GRID = open_grid(config, config_files=workflow.configfiles, project=Path(workflow.basedir))

@@ -7,8 +7,12 @@ OUTPUTS:    none
 
 import gc
 import os
+import shlex
+import sys
 from functools import cache
 from importlib.metadata import version
+
+from snakemake.persistence import PersistenceBase
 
 from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
@@ -26,6 +30,13 @@ from heirloom.runtime.digest import code_digest
 # something else, a spinning thread holds the core that the other one needs, and two trainings side by side come almost
 # to a halt. Jobs inherit it; no result depends on it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+# Snakemake puts the path of Python into its commands as it is, where a shell stumbles over spaces and parentheses.
+sys.executable = shlex.quote(sys.executable)
+
+# Snakemake loads pandas to compare parameters with the last run's; none here is a pandas object, all others it compares
+# without (docs/scale.md).
+PersistenceBase._serialize_param = property(lambda persistence: persistence._serialize_param_builtin)
 
 # While Snakemake plans, its jobs only grow in number: walking through all of them again and again in search of garbage
 # is a sixth of the time (docs/scale.md).
