@@ -9,7 +9,7 @@ from heirloom.config.tabled import tabled
 from heirloom.config.targets import experiment_files
 from heirloom.config.workflow import downloads_of, open_grid
 from heirloom.doctor.announce import announce
-from heirloom.runtime.causes import tell_causes_at_exit
+from heirloom.runtime.causes import note_cause, tell_causes_at_exit
 from heirloom.runtime.errors import HeirloomError
 
 min_version("9.20")
@@ -18,6 +18,7 @@ tell_causes_at_exit(Path(".snakemake"))
 try:
     GRID = open_grid(config, config_files=workflow.configfiles, project=Path(workflow.basedir))
 except HeirloomError as error:
+    note_cause(str(error), log=None)
     raise WorkflowError(str(error)) from None
 
 # No output depends on these, so they are no parameters and rerun nothing: stages read them from here.

@@ -1,4 +1,4 @@
-"""How a run begins and ends: in a folder of any name, in any locale, and with the cause of a failure as its last words."""
+"""How a run begins and ends: in a folder of any name, in any locale, and a failure's cause is its last word."""
 
 from __future__ import annotations
 
@@ -66,9 +66,11 @@ def failing(fresh: Project) -> Project:
     fresh.edit(
         "workflow_scripts/render_dataset.py",
         "from heirloom.stages import render_dataset\n",
+        "import functools\n"
         "from heirloom.runtime.errors import DataError\n"
         "from heirloom.stages import render_dataset\n\n\n"
-        "def refuse() -> None:\n"
+        "@functools.wraps(render_dataset.run)\n"
+        "def refuse(**_: object) -> None:\n"
         "    raise DataError('a tile is loose', where='the roof', mend='nail it')\n\n\n"
         "render_dataset.run = refuse\n",
     )
@@ -91,6 +93,14 @@ def test_the_cause_of_a_failure_stands_last(failing: Project, command: tuple[str
     ]
     assert "Traceback" in (failing.folder / LOG).read_text()
     assert not list(failing.folder.glob(".snakemake/causes-*"))
+
+
+def test_the_cause_of_a_refused_plan_stands_last(fresh: Project) -> None:
+    fresh.change_study(bogus=1)
+    plan = fresh.snakemake("-n")
+    assert plan.returncode != 0
+    assert 'unknown key "bogus"' in plan.stderr.splitlines()[-3]
+    assert plan.stderr.splitlines()[-1].startswith("  to mend: ")
 
 
 def test_planning_imports_no_library_of_the_jobs(fresh: Project) -> None:
