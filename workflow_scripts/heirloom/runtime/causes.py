@@ -29,8 +29,10 @@ def note_cause(told: str, log: Path | None) -> None:
     if place is None:
         return
     line = f"  log: {log}\n" if log else ""
-    with suppress(OSError), Path(place).open("a", encoding="utf-8") as notes:  # the failure itself goes on
-        notes.write(f"heirloom: {told}\n{line}")
+    with suppress(OSError):  # the failure itself goes on
+        Path(place).parent.mkdir(exist_ok=True)  # a refused plan comes before Snakemake makes its folder
+        with Path(place).open("a", encoding="utf-8") as notes:
+            notes.write(f"heirloom: {told}\n{line}")
 
 
 def _tell(notes: Path, owner: int) -> None:
