@@ -8,6 +8,11 @@ DATA ?=
 BIN := .venv/bin
 READY := .venv/ready
 HEIRLOOM := $(BIN)/python -m heirloom
+# a relative path: Python reads the file in the locale's encoding, and a clone's folder may have any name
+LINK := import pathlib, sysconfig; \
+	pathlib.Path(sysconfig.get_path("purelib"), "heirloom.pth").write_text("../../../../workflow_scripts\n")
+# texts are UTF-8 whatever the locale says
+export PYTHONUTF8 := 1
 STUDY_FILE = $(if $(STUDY),--study config/studies/$(STUDY).yaml)
 
 .DEFAULT_GOAL := help
@@ -21,8 +26,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
 	VIRTUAL_ENV=.venv $(BIN)/python -m uv pip sync --quiet --require-hashes requirements.lock
-	@# relative: Python reads an absolute path with umlauts not at all where LC_ALL=C
-	echo ../../../../workflow_scripts > .venv/lib/python$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')/site-packages/heirloom.pth
+	@$(BIN)/python -c '$(LINK)'
 	@touch $@
 
 results: $(READY) ## Run the quickstart study (or STUDY=name) and print its answers

@@ -12,10 +12,12 @@ from heirloom.config.tabled import tabled
 from heirloom.config.targets import experiment_files
 from heirloom.config.workflow import downloads_of, open_grid, python_for_jobs
 from heirloom.doctor.announce import announce
+from heirloom.runtime.causes import note_cause, tell_causes_at_exit
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.repair import missing_files
 
 min_version("9.20")
+tell_causes_at_exit(Path(".snakemake"))
 
 try:
     for file in workflow.configfiles:
@@ -23,6 +25,7 @@ try:
     GRID = open_grid(config, config_files=workflow.configfiles, project=Path(workflow.basedir))
     sys.executable = python_for_jobs(sys.executable, Path.cwd())
 except HeirloomError as error:
+    note_cause(str(error), log=None)
     raise WorkflowError(str(error)) from None
 
 # No output depends on these, so they are no parameters and rerun nothing: stages read them from here.

@@ -10,6 +10,8 @@ import os
 from functools import cache
 from importlib.metadata import version
 
+from snakemake.persistence import PersistenceBase
+
 from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
@@ -26,6 +28,10 @@ from heirloom.runtime.digest import code_digest
 # something else, a spinning thread holds the core that the other one needs, and two trainings side by side come almost
 # to a halt. Jobs inherit it; no result depends on it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+# Snakemake loads pandas to compare parameters with the last run's; none here is a pandas object, all others it compares
+# without (docs/scale.md).
+PersistenceBase._serialize_param = property(lambda persistence: persistence._serialize_param_builtin)
 
 # While Snakemake plans, its jobs only grow in number: walking through all of them again and again in search of garbage
 # is a sixth of the time (docs/scale.md).

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -120,17 +121,25 @@ def installed() -> None:
 
 @contextmanager
 def running() -> Iterator[Slurm]:
-    """Start munge, a controller and a node, and stop them at the end; raises NoSlurmError."""
+    """Start munge, a controller and a node, and stop them at the end, also when asked to end; raises NoSlurmError."""
     # the socket's path may have 107 characters, so it lies directly in the temporary folder
     folder = Path(tempfile.mkdtemp(prefix="heirloom-slurm-"))
     slurm = Slurm(folder)
+    usual = signal.signal(signal.SIGTERM, _interrupt)
     try:
         _configure(folder)
         _start(slurm)
         yield slurm
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # being asked once more would leave daemons behind
         _stop(folder)
         shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, usual)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """End as Ctrl-C does: pytest then closes its fixtures, which SIGTERM by itself leaves open."""
+    raise KeyboardInterrupt
 
 
 def _found(program: str) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from heirloom.runtime.causes import note_cause
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.files import storage_error
 
@@ -38,10 +39,12 @@ def open_log(path: Path | None) -> Iterator[None]:
             told = error if isinstance(error, HeirloomError) else storage_error(error)
             if told is None:
                 logger.exception("stopped by an unexpected error")
+                note_cause(f"a job stopped by an unexpected error: {type(error).__name__}: {error}", path)
                 raise
             if logging.getLogger().hasHandlers():  # else logging would show the traceback on the screen
                 logger.error("%s", told, exc_info=error)
             sys.stderr.write(f"{told}\n")
+            note_cause(str(told), path)
             raise SystemExit(1) from error
 
 
