@@ -95,6 +95,7 @@ benchmark: $(READY) ## Run the benchmarks (on an idle machine)
 	$(BIN)/python -m benchmarks.remos_slicing
 	$(BIN)/python -m benchmarks.criticality
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.strided_points
 
 golden: $(READY) ## Measure quickstart's golden numbers over seeds anew [EXPERIMENTS="name ..."]
 	$(BIN)/python -m tests.golden.quickstart $$(mktemp -d)/project $(EXPERIMENTS)
