@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from heirloom.data.layouts import folder, gtsrb
 from heirloom.data.layouts.listing import Sample
 from heirloom.data.pictures import Decoder, prepare
 from heirloom.runtime.errors import DataError, plain
-from tests.unit.data_samples import save_picture, write_classes
+from heirloom.runtime.logs import open_log
+from tests.unit.data_samples import make_raw, save_picture, write_classes
+from tests.unit.data_samples import prepare as prepare_set
 
 SIDE = 12
 LEFT = np.zeros((SIDE, SIDE, 3), np.uint8)
@@ -178,9 +182,82 @@ def test_a_files_name_forges_no_line_and_turns_none(sign: str) -> None:
     told.encode()
 
 
-@pytest.mark.parametrize("name", ["Straße", "красный", "止まれ", "a b\u00a0c", "naïve"])
+@pytest.mark.parametrize(
+    "name", ["Straße", "красный", "止まれ", "a b\u00a0c", "naïve", "می\u200cکشم", "क्\u200dष", "👩\u200d🔬"]
+)
 def test_other_names_are_shown_as_they_are(name: str) -> None:
     assert plain(name) == name
+
+
+def drawn_as_test(root: Path, form: str) -> set[str]:
+    """The pictures that the rule makes the test part of a folder whose names are spelled in a form of Unicode."""
+    for number in range(20):
+        name = unicodedata.normalize(form, f"é{number}.png")
+        save_picture(root / "ab"[number % 2] / name, seed=number)
+    return {each.identifier for each in folder.read(root).samples if each.part == "test"}
+
+
+def test_the_spelling_of_names_on_a_disk_changes_no_split(tmp_path: Path) -> None:
+    assert drawn_as_test(tmp_path / "composed", "NFC") == drawn_as_test(tmp_path / "decomposed", "NFD")
+
+
+def test_two_spellings_of_a_pictures_name_are_reported(tmp_path: Path) -> None:
+    base = write_classes(tmp_path / "set", classes=("a", "b"), images=4)
+    for number, form in enumerate(("NFC", "NFD")):
+        save_picture(base / "a" / unicodedata.normalize(form, "é.png"), seed=500 + number)
+    (problem,) = folder.read(tmp_path).problems
+    assert "Unicode" in problem
+
+
+def test_a_classs_name_carries_nothing_into_tables_that_a_terminal_obeys(tmp_path: Path) -> None:
+    write_classes(tmp_path / "set", classes=("a\n\x1b[31m\u202e", "b"), images=4)
+    listed = folder.read(tmp_path)
+    assert listed.problems == ()
+    assert listed.classes == ("a\\n\\x1b[31m\\u202e", "b")
+
+
+def test_a_log_gives_a_name_no_line_of_its_own_and_a_refusal_its_lines(tmp_path: Path) -> None:
+    refused = DataError("a\nb", where="c", mend="d")
+    with open_log(tmp_path / "log"):
+        logging.getLogger("heirloom").warning("%s: found", "e\n00:00:00 INFO f\x1b\u202e")
+        logging.getLogger("heirloom").error("%s", refused)
+    first, *others = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert first.endswith("e\\n00:00:00 INFO f\\x1b\\u202e: found")
+    assert len(others) == 3
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A user's own folder of class folders, which the raw files of a data set are a link to."""
+    (tmp_path / "raw" / "files").mkdir(parents=True)
+    base = write_classes(tmp_path / "mine", images=10)
+    (tmp_path / "raw" / "files" / "named").symlink_to(base, target_is_directory=True)
+    make_raw(tmp_path / "raw")
+    return base
+
+
+def spoil(base: Path) -> None:
+    next(base.rglob("*.png")).write_bytes(b"")
+
+
+def lose_a_class(base: Path) -> None:
+    for child in sorted(base.iterdir())[1:]:
+        shutil.rmtree(child)
+
+
+def lose_a_picture(base: Path) -> None:
+    next(base.rglob("*.png")).unlink()
+
+
+@pytest.mark.parametrize("fault", [spoil, lose_a_class, lose_a_picture])
+def test_advice_about_a_users_own_folder_names_it_and_no_archive(own: Path, tmp_path: Path, fault: object) -> None:
+    fault(own)  # type: ignore[operator]
+    with pytest.raises(DataError) as refused:
+        prepare_set(tmp_path / "raw" / "card.json", tmp_path / "prepared", layout="folder")
+    told = refused.value
+    assert told.where.startswith(str(own))
+    assert f"delete {tmp_path / 'raw'} and run again" in told.mend
+    assert "archive" not in str(told)
 
 
 def test_a_cut_picture_is_still_a_broken_one(tmp_path: Path) -> None:

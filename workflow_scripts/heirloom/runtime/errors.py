@@ -8,11 +8,16 @@ from pathlib import Path
 
 # What a terminal obeys, what turns the direction of a line, and what ends it: nothing that a file's name may do.
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"  # letters of Persian and Indic words, and parts of emoji, are joined or kept apart by them
 
 
 def plain(text: str) -> str:
     """Return a text on one line, its control and format characters and what UTF-8 cannot hold shown as escapes."""
-    return "".join(_escape(sign) if unicodedata.category(sign) in _OBEYED else sign for sign in text)
+    return "".join(_escape(sign) if _is_obeyed(sign) else sign for sign in text)
+
+
+def _is_obeyed(sign: str) -> bool:
+    return unicodedata.category(sign) in _OBEYED and sign not in _JOINERS
 
 
 def _escape(sign: str) -> str:

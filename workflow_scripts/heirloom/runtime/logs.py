@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 import threading
@@ -10,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from heirloom.runtime.causes import note_cause
-from heirloom.runtime.errors import HeirloomError
+from heirloom.runtime.errors import HeirloomError, plain
 from heirloom.runtime.files import storage_error
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,25 @@ def open_log(path: Path | None) -> Iterator[None]:
             raise SystemExit(1) from error
 
 
+def _on_its_line(record: logging.LogRecord) -> logging.LogRecord:
+    """Escape what names of files and answers of servers must not do to a log; a refusal and a warning have lines."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    several = record.name == "py.warnings" or any(isinstance(value, HeirloomError) for value in args)
+    message = record.getMessage()
+    told = copy.copy(record)  # other handlers are given the record as it was
+    told.msg = "\n".join(map(plain, message.split("\n") if several else [message]))
+    told.args = None
+    return told
+
+
+class _Lines(logging.Formatter):
+    """Writes a record's message as `_on_its_line` has it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's text, with the traceback it may have."""
+        return super().format(_on_its_line(record))
+
+
 class _LogFile(logging.FileHandler):
     """A log on a disk that may be full: says so once, where logging would print a traceback for every line."""
 
@@ -70,7 +90,7 @@ def _root_log_to(path: Path) -> Iterator[None]:
     """Add the file's handler to the root logger, and take it away at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = _LogFile(path, mode="w", encoding="utf-8")
-    handler.setFormatter(logging.Formatter(_FORMAT, datefmt="%H:%M:%S"))
+    handler.setFormatter(_Lines(_FORMAT, datefmt="%H:%M:%S"))
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)

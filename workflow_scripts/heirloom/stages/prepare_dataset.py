@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,8 @@ def run(*, inputs: Inputs, outputs: Outputs, layout: str, preparation: Preparati
     """
     files = inputs.raw.parent / "files"
     raw = read_card(inputs.raw)
-    listing: Listing = resolve(known(LAYOUTS, layout, kind="layout"))(files)
+    with _told_of_own(files):
+        listing: Listing = resolve(known(LAYOUTS, layout, kind="layout"))(files)
     chosen = splits.split(
         [sample for sample in listing.samples if sample.part == "development"],
         validation=preparation.validation,
@@ -115,7 +116,9 @@ def _refuse_empty(listing: Listing, files: Path) -> None:
     for part in ("development", "test"):
         if not any(sample.part == part for sample in listing.samples):
             _refuse_problems(listing.problems, files)
-            raise DataError(f"the data set has no {part} picture", where=str(files), mend="unpack it again")
+            own = _own(files)
+            mend = f"add some in {own}, delete {files.parent} and run again" if own else "unpack it again"
+            raise DataError(f"the data set has no {part} picture", where=str(own or files), mend=mend)
 
 
 def _decode(path: Path, part: _Part) -> None:
@@ -138,7 +141,7 @@ def _refuse_problems(problems: Sequence[str], files: Path) -> None:
     if len(problems) > NAMED:
         shown.append(f"    and {len(problems) - NAMED} more")
     count = "1 picture" if len(problems) == 1 else f"{len(problems)} pictures"
-    own = next((link.resolve() for link in files.iterdir() if link.is_symlink()), None)  # a user's folder, unpacked
+    own = _own(files)
     mend = f"restore them from the original archive, or delete {files.parent} and run again"
     if own is not None:
         mend = f"correct or remove them in {own}, delete {files.parent} and run again"
@@ -149,9 +152,38 @@ def _refuse_changes(files: Path, expected: object) -> None:
     """Compare the raw files with their card: a lost picture is noticed even where no list names it."""
     found = describe(files)
     if expected is not None and found != expected:
-        what = f"the raw files are not those that were unpacked: {found['files']} files, {found['bytes']} bytes"
+        own = _own(files)
+        known_as = "that were in the folder when it was first looked at" if own else "that were unpacked"
+        what = f"the raw files are not those {known_as}: {found['files']} files, {found['bytes']} bytes"
         mend = f"their card says otherwise: delete {files.parent} and run again"
-        raise DataError(what, where=str(files), mend=mend)
+        raise DataError(what, where=str(own or files), mend=mend)
+
+
+def _own(files: Path) -> Path | None:
+    """Return the user's folder that the raw files are a link to; None where archives were unpacked."""
+    link = _link(files)
+    return None if link is None else link.resolve()
+
+
+def _link(files: Path) -> Path | None:
+    """Find the link to a user's folder; no archive can bring one, since those to folders are refused."""
+    entries = files.iterdir() if files.is_dir() else ()
+    return next((link for link in entries if link.is_symlink() and link.is_dir()), None)
+
+
+@contextmanager
+def _told_of_own(files: Path) -> Iterator[None]:
+    """Put a reader's refusal of a user's own folder into words about that folder, not about the link to it."""
+    try:
+        yield
+    except DataError as error:
+        link = _link(files)
+        if link is None:
+            raise
+        own, again = str(link.resolve()), f"delete {files.parent} and run again"
+        mend = error.mend if again in error.mend else f"{error.mend} (in {own}), then {again}"
+        where = error.where.replace(f"{link}", own).replace(f"{files}", own)
+        raise DataError(error.what, details=error.details, where=where, mend=mend) from error
 
 
 def _write_index(path: Path, part: _Part, classes: Sequence[str], files: Path) -> None:

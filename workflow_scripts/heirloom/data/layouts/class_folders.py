@@ -50,20 +50,31 @@ def scan(folder: Path, problems: list[str]) -> Classes:
     """Return the pictures of each class folder, both in sorted order.
 
     What would be left out silently is reported: an empty class, pictures beside or below class folders, files that are
-    no picture of a known kind, two folders whose names look the same. Names are in Unicode's composed form (NFC), in
-    which one class has one name whatever the disk makes of it.
+    no picture of a known kind, two folders or pictures whose names look the same. Classes' names are in Unicode's
+    composed form (NFC), in which one class has one name whatever the disk makes of it.
     """
     problems += [f"{path}: lies in no class folder" for path in pictures(folder, *SUFFIXES)]
     classes: Classes = {}
     for child in subfolders(folder):
         found, name = pictures(child, *SUFFIXES), unicodedata.normalize("NFC", child.name)
         problems += _strays(child, known=set(found))
+        problems += _respelled(found)
         if not found:
             problems.append(f"{child}: no picture in this class folder")
         if name in classes:
             problems.append(f"{child}: another class folder has the same name in another Unicode spelling")
         classes.setdefault(name, found)
     return classes
+
+
+def _respelled(found: Iterable[Path]) -> Iterator[str]:
+    """Report pictures of a folder that have one name in two Unicode spellings."""
+    seen: set[str] = set()
+    for path in found:
+        name = unicodedata.normalize("NFC", path.name)
+        if name in seen:
+            yield f"{path}: another picture has the same name in another Unicode spelling"
+        seen.add(name)
 
 
 def _strays(folder: Path, *, known: set[Path]) -> Iterator[str]:
@@ -82,13 +93,17 @@ def samples(
     part: Literal["development", "test"],
     problems: list[str],
 ) -> Iterator[Sample]:
-    """Yield a sample for each picture, named by its place below `base`; report classes that `labels` does not have."""
+    """Yield a sample for each picture, named by its place below `base` in Unicode's composed form (NFC).
+
+    Names decide which pictures are held out, so they must not depend on a disk. Reports classes that `labels` does not
+    have.
+    """
     for name, found in classes.items():
         if name not in labels:
             problems.append(f"{(found or [base / name])[0].parent}: a class that the training folder does not have")
             continue
         for path in found:
-            identifier = path.relative_to(base).as_posix()
+            identifier = unicodedata.normalize("NFC", path.relative_to(base).as_posix())
             yield Sample(identifier, path, labels[name], part, identifier)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heirloom.data.bounded import read_whole
-from heirloom.runtime.errors import DataError
+from heirloom.runtime.errors import DataError, plain
 
 Box = tuple[float, float, float, float]
 SEARCH_DEPTH = 3
@@ -60,7 +60,8 @@ def listing(
 ) -> Listing:
     """Put samples in order (development first, then by identifier).
 
-    Samples that share an identifier, and names that no table can hold, join the problems.
+    Samples that share an identifier, and names that no table can hold, join the problems. Control and format
+    characters in classes' names are shown as escapes, since these names stand in tables and figures.
     """
     names = tuple(classes)
     ordered = sorted(samples, key=lambda sample: (sample.part, sample.identifier))
@@ -72,16 +73,12 @@ def listing(
         seen.add(sample.identifier)
         if not _is_utf8(sample.identifier):
             found.append(f"{sample.path}: its name is no UTF-8: rename it")
-    return Listing(names, tuple(ordered), tuple(map(_printable, found)), test_split)
+    return Listing(tuple(map(plain, names)), tuple(ordered), tuple(map(plain, found)), test_split)
 
 
 def _is_utf8(text: str) -> bool:
-    return _printable(text) == text
-
-
-def _printable(text: str) -> str:
-    """Show the bytes of a file's name that are no UTF-8 as escapes, which any log can hold."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Tell whether a file's name is text; bytes of one that are no UTF-8 are halves of surrogate pairs."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def find_folder(root: Path, *, marks: Iterable[str], title: str, capitals: bool = True) -> Path:
