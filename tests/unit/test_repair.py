@@ -83,6 +83,13 @@ def test_a_card_that_is_no_card_is_damaged_with_a_receipt_or_without(results, co
     assert faults(results).damaged == (card,)
 
 
+def test_of_a_card_that_names_a_file_wrongly_the_card_alone_is_owed(results):
+    """No rule makes what it names: a run that asked for it would end with an error."""
+    card = weights(results).with_name("card.json")
+    card.write_text(card.read_text().replace("weights.safetensors", "wEights.safetensors"))
+    assert faults(results) == Faults((), (card,))
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 3}', b'{"a": {"b": 3}}'])
 def test_a_receipt_that_is_none_says_nothing(results, content):
     (results / FOLDER / "tables").write_bytes(content)

@@ -32,6 +32,8 @@ def test_every_output_is_known_as_planned_and_nothing_else(planned: tuple[Grid, 
     assert {path for job in jobs for path in job.outputs if not is_planned(Path(path))} == set()
     for name in ("tables/mine.csv", "figures/mine.png", "notes.txt", "tables/old/summary.csv"):
         assert not is_planned(Path("results") / grid.study.name / name)
+    folders = {Path(path).parent for job in jobs for path in job.outputs}
+    assert [folder for folder in folders if is_planned(folder / "../../mine.txt")] == []
 
 
 def test_nothing_is_made_again_before_what_it_is_made_from(planned: tuple[Grid, list[Job]]) -> None:

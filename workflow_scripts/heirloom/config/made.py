@@ -24,12 +24,15 @@ def planned_files(grid: Grid) -> Callable[[Path], bool]:
     """Return what tells whether a job of a study makes a file, by its path from the project's folder.
 
     People keep files of their own beside tables and figures; figures of an earlier version of the study stay as well.
+    A path that climbs out of a folder (`..`), as only a forged card or receipt has one, is nobody's.
     """
     study = Path(paths.RESULTS) / grid.study.name
     names = {study / "tables": TABLES, study / "figures": frozenset(grid.figures)}
     folders = {Path(folder) for _, folder, _ in costly_jobs(grid)}
 
     def is_planned(path: Path) -> bool:
+        if ".." in path.parts:
+            return False
         if path.parent in names:
             return path.stem in names[path.parent]
         return path == Path(paths.report(grid.study.name)) or not folders.isdisjoint(path.parents)

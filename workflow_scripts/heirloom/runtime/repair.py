@@ -27,7 +27,7 @@ class Faults:
 
 
 def find_faults(folders: Iterable[Path], *, is_planned: Callable[[Path], bool]) -> Faults:
-    """Compare the files of a study's folders with the receipts of their jobs, and with the cards beside them.
+    """Compare the files of a study's folders with the receipts of their jobs or, where these are absent, with cards.
 
     `folders`: results/shared and results/<study>. Only files that `is_planned` are judged: people keep files of their
     own there, and studies leave some behind. Where a job has no receipt,
@@ -50,16 +50,17 @@ def missing_files(folders: Iterable[Path], *, is_planned: Callable[[Path], bool]
 
 
 def _expected(folders: Sequence[Path]) -> tuple[dict[Path, Written], list[Path]]:
-    """Return what files were written as, by their cards and, before these, their receipts; and cards that are none."""
-    expected: dict[Path, Written] = {}
+    """Return what files were written as, by receipts and the cards that none speaks for; and cards that are none.
+
+    A card that has a receipt is a file like others: what an altered one names is nothing that a rule makes.
+    """
+    expected = {path: written for receipt in receipts_in(folders) for path, written in receipt.items()}
     damaged = []
-    for card in (path for path in _own_files(folders) if path.name == CARD):
+    for card in (path for path in _own_files(folders) if path.name == CARD and path not in expected):
         try:
             expected |= named_by(card)
         except DamagedFileError:
             damaged.append(card)
-    for receipt in receipts_in(folders):
-        expected |= receipt
     return expected, damaged
 
 
