@@ -272,11 +272,11 @@ def test_bf16_is_for_training_alone(lesson, tmp_path):
 
 
 def test_a_diverging_training_says_where_and_what_to_do(lesson, tmp_path):
-    phases = (supervised_phase(toy.recipe(iterations=20, learning_rate=1e30, schedule="constant")),)
+    phases = (supervised_phase(toy.recipe(iterations=20, learning_rate=1e18, schedule="constant")),)
     with pytest.raises(TrainingError) as caught:
         train(toy.classifier(), lesson, phases, tmp_path, seconds=1e-9)
     assert "iteration 2" in str(caught.value)
-    assert "1e+30" in str(caught.value)
+    assert "1e+18" in str(caught.value)
     assert "learning_rate" in caught.value.mend
     kept = torch.load(tmp_path / NAME, weights_only=True)["content"]  # of before the loss was lost
     assert kept["iteration"] == 1

@@ -73,8 +73,10 @@ def test_a_start_announces_what_snakemake_plans_and_nothing_when_nothing_is_to_d
 def test_a_run_that_repairs_announces_once(project):
     table = project.folder / "results/tiny/tables/measurements.parquet"
     table.write_bytes(table.read_bytes()[:50])
-    (project.folder / "results/tiny/figures/attack_success.png").unlink()
+    figure = project.folder / "results/tiny/figures/attack_success.png"
+    figure.unlink()
+    project.edit("study/tiny.yaml", "Does the trigger survive?", "Is the trigger still there?")
     done = project.heirloom("run")
     assert done.returncode == 0, done.stderr
-    assert announced(done.stderr) == ["2 to run of 23 (1 draw_figures, 1 write_report)"]
-    assert (project.folder / "results/tiny/figures/attack_success.png").is_file()
+    assert len(announced(done.stderr)) == 1
+    assert figure.is_file()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -19,6 +19,7 @@ from heirloom.config.attacks import AutoAttack, FeatureAttack, NoiseAttack
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
+from heirloom.config.made import planned_files, results_of
 from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Evaluation, Slice, Student
@@ -38,6 +39,7 @@ from heirloom.config.work import (
     score_loads,
     training_load,
 )
+from heirloom.runtime.repair import missing_files
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def estimate(grid: Grid, *, arrival: ArrivalOf, planned: Iterable[str] | None = 
     code changed since are then not seen. Raises ConfigError for a body without a cost.
     """
     tasks = list(_Planner(grid, arrival).tasks())
-    todo = missing(tasks, exists=os.path.exists) if planned is None else set(planned)
+    gone = {str(path) for path in missing_files(results_of(grid.study.name), is_planned=planned_files(grid))}
+    todo = missing(tasks, exists=os.path.exists, gone=gone) if planned is None else set(planned)
     return Estimate(
         study=grid.study.name,
         todo=tuple(task for task in tasks if task.output in todo),
@@ -112,10 +115,10 @@ def estimate(grid: Grid, *, arrival: ArrivalOf, planned: Iterable[str] | None = 
     )
 
 
-def missing(tasks: Sequence[Task], *, exists: Callable[[str], bool]) -> set[str]:
+def missing(tasks: Sequence[Task], *, exists: Callable[[str], bool], gone: Container[str] = ()) -> set[str]:
     """Return the outputs that have to be made: targets that are absent, what these need, and what needs these.
 
-    An absent file that nobody needs any more is not made, as Snakemake makes none.
+    What is `gone` though it was made is a target. Another absent file that nobody needs any more is not made.
     """
     absent = {task.output for task in tasks if not exists(task.output)}
     needs = {task.output: task.needs for task in tasks}
@@ -123,7 +126,7 @@ def missing(tasks: Sequence[Task], *, exists: Callable[[str], bool]) -> set[str]
     for task in tasks:
         for need in task.needs:
             users.setdefault(need, []).append(task.output)
-    waiting = [task.output for task in tasks if task.target and task.output in absent]
+    waiting = [task.output for task in tasks if task.output in absent and (task.target or task.output in gone)]
     todo: set[str] = set()
     while waiting:
         output = waiting.pop()
