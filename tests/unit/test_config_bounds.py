@@ -11,23 +11,22 @@ from typing import Any
 import pytest
 import yaml
 
-from heirloom.config.load import load_catalogue, parse, read_yaml
+from heirloom.config.load import CATALOGUE_FILES, load_catalogue, parse, read_yaml
 from heirloom.config.study import Study
 from heirloom.config.workflow import open_grid
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
 QUICKSTART = PROJECT / "config/config.yaml"
-CATALOGUES = ("datasets", "teachers", "injections", "methods", "attacks", "detectors", "robust", "repairs")
 BEYOND = [float("inf"), float("-inf"), float("nan"), 1e30, 2**70, -(2**70)]
 
 
-def numbers(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the place of every number in nested settings."""
+def numbers(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], float]]:
+    """Yield the place of every number in nested settings, and the number."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in inner:
         if isinstance(each, int | float) and not isinstance(each, bool):
-            yield (*place, key)
+            yield (*place, key), each
         yield from numbers(each, (*place, key))
 
 
@@ -44,7 +43,7 @@ def changed(content: Any, place: tuple[Any, ...], value: object) -> Any:
 @pytest.mark.parametrize("value", BEYOND, ids=str)
 def test_a_number_beyond_any_machine_is_refused_with_its_key(value: float) -> None:
     study = read_yaml(QUICKSTART)
-    places = list(numbers(study))
+    places = [place for place, _ in numbers(study)]
     assert len(places) > 10
     for place in places:
         with pytest.raises(ConfigError) as refused:
@@ -52,14 +51,21 @@ def test_a_number_beyond_any_machine_is_refused_with_its_key(value: float) -> No
         assert any(str(key) in str(refused.value) for key in place if isinstance(key, str))
 
 
-@pytest.mark.parametrize("name", CATALOGUES)
+@pytest.mark.parametrize("name", CATALOGUE_FILES)
 def test_a_number_beyond_any_machine_is_refused_in_a_catalogue(tmp_path: Path, name: str) -> None:
-    entries = read_yaml(PROJECT / f"config/{name}.yaml")
-    for entry, content in list(entries.items())[:6]:
-        for place in numbers(content):
-            (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({entry: changed(content, place, float("inf"))}))
-            with pytest.raises(ConfigError):
-                load_catalogue([tmp_path])
+    def accepted(entry: str, content: Any, place: tuple[Any, ...], value: float) -> bool:
+        (tmp_path / CATALOGUE_FILES[name]).write_text(yaml.safe_dump({entry: changed(content, place, value)}))
+        try:
+            load_catalogue([tmp_path])
+        except ConfigError:
+            return False
+        return True
+
+    for entry, content in list(read_yaml(PROJECT / "config" / CATALOGUE_FILES[name]).items())[:6]:
+        for place, number in numbers(content):
+            assert not accepted(entry, content, place, float("inf"))
+            whole = not accepted(entry, content, place, number + 2**-10)
+            assert not (whole and "seed" not in str(place[-1]) and accepted(entry, content, place, 10**15))
 
 
 @pytest.mark.parametrize(

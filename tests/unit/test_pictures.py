@@ -6,16 +6,20 @@ import io
 import logging
 import os
 import shutil
+import struct
 import unicodedata
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from heirloom.config.models import Trigger
 from heirloom.data.layouts import folder, gtsrb
 from heirloom.data.layouts.listing import Sample
 from heirloom.data.pictures import Decoder, prepare
+from heirloom.data.triggers import load_trigger
 from heirloom.runtime.errors import DataError, plain
 from heirloom.runtime.logs import open_log
 from tests.unit.data_samples import make_raw, save_picture, write_classes
@@ -125,6 +129,27 @@ def test_several_frames_are_refused(tmp_path: Path, suffix: str) -> None:
 def test_grey_of_sixteen_bits_is_refused_by_name(tmp_path: Path) -> None:
     Image.fromarray(LEFT[..., 0].astype(np.uint16) * 257).save(tmp_path / "a.png")
     assert "I;16" in refusal(tmp_path / "a.png")
+
+
+def test_of_sixteen_bits_a_colour_the_upper_eight_are_kept(tmp_path: Path) -> None:
+    rows = (LEFT.astype(np.uint16) * 256 + 255).astype(">u2")
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks))
+    assert np.array_equal(read(tmp_path / "a.png"), LEFT)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk of a PNG: length, kind, content, checksum."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def test_a_triggers_picture_of_several_frames_is_refused(tmp_path: Path) -> None:
+    frames = [Image.fromarray(LEFT), Image.fromarray(255 - LEFT)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match="2 frames"):
+        load_trigger(tmp_path / "a.gif", Trigger(image="a.gif", side=0.1, placement="random"))
 
 
 @pytest.mark.timeout(20)

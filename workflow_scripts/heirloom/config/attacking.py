@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from heirloom.config.attacks import WhiteBox
 from heirloom.config.checks import require
 from heirloom.config.names import BLACK_BOX, BODIES, CLEAN, OWN_BOX, RESTORED, shown_from
-from heirloom.config.records import Attacked, Evaluation, plain
+from heirloom.config.records import Attacked, Evaluation, canonical
 from heirloom.config.study import AttackExperiment, AttackSuite
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
@@ -197,7 +197,7 @@ def figures(grid: Grid) -> tuple[str, ...]:
 def recipes(grid: Grid) -> dict[str, Any]:
     """What the study uses of the catalogue, for its digest."""
     names = {suite for entry in experiments(grid).values() for suite in entry.suites}
-    return {"suites": {name: plain(grid.catalogue.suites[name]) for name in sorted(names)}}
+    return {"suites": {name: canonical(grid.catalogue.suites[name]) for name in sorted(names)}}
 
 
 # -- checks ------------------------------------------------------------------------------------------------------------

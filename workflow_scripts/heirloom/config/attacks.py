@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from heirloom.config.models import Name, Ratio, Seed, Share, Steps, Strict
+from heirloom.config.models import Count, Name, Ratio, Seed, Share, Steps, Strict
 
 Interval = tuple[float, float]
 Norm = Literal["Linf", "L2", "L1", "L0"]
@@ -99,7 +99,7 @@ class OnModel(_Attack):
         description="what it is crafted on: the model; raw: its logits before an FPD head bounds them;"
         " straight-through: those, and its denoising passed as if it were the identity. A plain model has neither",
     )
-    images: int | None = Field(None, ge=1, description="test images attacked, chosen by seed; all when null")
+    images: Count | None = Field(None, ge=1, description="test images attacked, chosen by seed; all when null")
 
 
 class _InPixels(OnModel, _Search):
@@ -157,7 +157,7 @@ class PGDAttack(OnModel, _Search):
     start: Literal["random", "clean"] = Field(
         "random", description="clean: from the image itself, as FPD's scripts start; once, then"
     )
-    restarts: int = Field(1, ge=1, description="random starts; an image is fooled by any of them")
+    restarts: Count = Field(1, ge=1, description="random starts; an image is fooled by any of them")
     worst: Literal["run"] | None = Field(
         None, description="run: of so many whole runs the one that leaves the least accuracy, as RiFT's paper counts"
     )
@@ -195,8 +195,8 @@ class SquareAttack(_InPixels):
 
     kind: Literal["square"]
     norm: Literal["Linf", "L2"] = Field("Linf", description="what epsilon bounds")
-    queries: int = Field(5000, ge=1, description="how often it may ask the model about an image, each restart anew")
-    restarts: int = Field(1, ge=1, description="random starts; an image is fooled by any of them")
+    queries: Count = Field(5000, ge=1, description="how often it may ask the model about an image, each restart anew")
+    restarts: Count = Field(1, ge=1, description="random starts; an image is fooled by any of them")
 
     def looks(self) -> Looks:
         """Count a look a query."""
@@ -215,7 +215,7 @@ class CarliniWagner(_Smallest):
     steps: Steps = Field(1000, ge=1, description="steps of Adam, for each constant anew")
     learning_rate: float = Field(0.01, gt=0, description="of Adam, behind the change of variables")
     confidence: float = Field(0.0, ge=0, description="kappa: margin of the logits to be reached")
-    searches: int | None = Field(None, ge=1, description="constants c tried; L2 alone, and needed there")
+    searches: Count | None = Field(None, ge=1, description="constants c tried; L2 alone, and needed there")
     constant: float | None = Field(None, gt=0, description="the first c; L2 alone, and needed there")
 
     def looks(self) -> Looks:
@@ -238,7 +238,7 @@ class DeepFool(_Smallest):
     norm: Literal["L2"] = Field("L2", description="what it makes small")
     steps: Steps = Field(50, ge=1, description="steps at most; it stops where the answer changes")
     overshoot: float = Field(0.02, ge=0, description="share by which the found change is made larger")
-    candidates: int = Field(10, ge=2, description="classes whose boundaries it looks at, the likeliest")
+    candidates: Count = Field(10, ge=2, description="classes whose boundaries it looks at, the likeliest")
 
     def looks(self) -> Looks:
         """Count a gradient a class and step, one of each before the first, and a look a step."""
@@ -264,9 +264,9 @@ class HopSkipJump(_Smallest):
     kind: Literal["hopskipjump"]
     norm: Literal["L2", "Linf"] = Field("L2", description="what it makes small")
     steps: Steps = Field(50, ge=1, description="steps along the boundary")
-    evaluations: int = Field(10_000, ge=1, description="answers asked for in one step, at most")
-    first_evaluations: int = Field(100, ge=1, description="in the first step; they grow with the root of the step")
-    starts: int = Field(100, ge=1, description="random images tried for one that is answered wrong")
+    evaluations: Count = Field(10_000, ge=1, description="answers asked for in one step, at most")
+    first_evaluations: Count = Field(100, ge=1, description="in the first step; they grow with the root of the step")
+    starts: Count = Field(100, ge=1, description="random images tried for one that is answered wrong")
 
     def looks(self) -> Looks:
         """Count the answers asked for, the halvings of a search (about 20) among them."""
@@ -287,11 +287,11 @@ class ZOO(_Smallest):
     kind: Literal["zoo"]
     norm: Literal["L2"] = Field("L2", description="what it makes small")
     steps: Steps = Field(10, ge=1, description="steps of Adam, for each constant anew")
-    searches: int = Field(1, ge=1, description="constants c tried")
+    searches: Count = Field(1, ge=1, description="constants c tried")
     constant: float = Field(1e-3, gt=0, description="the first c")
     learning_rate: float = Field(0.01, gt=0, description="of Adam")
     confidence: float = Field(0.0, ge=0, description="kappa: margin of the logits to be reached")
-    coordinates: int = Field(128, ge=1, description="values of an image that a step moves")
+    coordinates: Count = Field(128, ge=1, description="values of an image that a step moves")
     difference: float = Field(1e-4, gt=0, description="how far a value is moved to estimate its gradient")
     resize: bool = Field(True, description="search on the image brought to 32 pixels a side first, as published")
 

@@ -33,7 +33,7 @@ from heirloom.config.models import (
     Unlearning,
 )
 from heirloom.config.names import CLEAN
-from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, plain
+from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, canonical
 from heirloom.config.robust import RobustFetched
 from heirloom.config.study import Catalogue, Experiment, Study
 from heirloom.runtime.errors import ConfigError
@@ -178,7 +178,7 @@ class Grid:
     @remembered
     def method_recipe(self, name: str, dataset: str) -> Mapping[str, Any]:
         """The same as parameters."""
-        recipe = plain(self.method(name, dataset))
+        recipe = canonical(self.method(name, dataset))
         del recipe["per_dataset"]  # it has been applied
         return recipe
 
@@ -247,14 +247,14 @@ class Grid:
 
     def trigger_recipe(self, name: str) -> dict[str, Any]:
         """What a trigger does to an image: all but its title, which is for readers."""
-        recipe = plain(self.catalogue.triggers[name])
+        recipe = canonical(self.catalogue.triggers[name])
         del recipe["title"]
         return recipe
 
     @remembered
     def augmentation_of(self, dataset: str) -> Mapping[str, Any]:
         """How a data set's training images are varied, as parameters."""
-        return plain(self.dataset(dataset).augmentation)
+        return canonical(self.dataset(dataset).augmentation)
 
     def pretraining_data(self, teacher: str) -> str:
         """Folder of the data a teacher is trained on."""
@@ -276,7 +276,7 @@ class Grid:
         unused = {"control"} | ({"wrong_labels", "target"} if entry.kind == "clean" else set())
         unused |= {"target"} if entry.wrong_labels == "random" else set()
         unused |= {"latent"} if entry.latent is None else set()
-        return {key: value for key, value in plain(entry).items() if key not in unused}
+        return {key: value for key, value in canonical(entry).items() if key not in unused}
 
     def triggers_in(self, injection: str) -> dict[str, dict[str, Any]]:
         """The trigger an injection plants, by name; empty for a clean one."""
@@ -415,7 +415,7 @@ class Grid:
     @remembered
     def attack_recipe(self, name: str) -> Mapping[str, Any]:
         """What an attack does to an image: not its title nor its control, which are for tables."""
-        return {key: value for key, value in plain(self.attack(name)).items() if key not in {"title", "control"}}
+        return {key: value for key, value in canonical(self.attack(name)).items() if key not in {"title", "control"}}
 
     def attacks_of(self, evaluation: Evaluation, kind: type[AttackKind]) -> dict[str, AttackKind]:
         """Attacks of one kind that these students see, by name, sorted."""
@@ -555,17 +555,19 @@ class Grid:
     def digest(self) -> str:
         """sha256 of the study and the catalogue entries it uses, without where files lie; code is not in it."""
         used = {
-            "study": plain(self.study) | {"data_root": None, "checkpoint_seconds": None},
+            "study": canonical(self.study) | {"data_root": None, "checkpoint_seconds": None},
             "datasets": {name: self._dataset_recipe(name) for name in self.dataset_names},
-            "teachers": {name: plain(self.teacher(name)) for name in self.teacher_names},
-            "injections": {name: plain(self.injection(name)) for name in self.injection_names},
-            "methods": {name: plain(self.methods[name]) for name in self.method_names},
-            "attacks": {name: plain(self.attack(name)) for name in self.attack_names},
-            "detectors": {each.detector: plain(self.detector(each.detector)) for each in self.detections},
+            "teachers": {name: canonical(self.teacher(name)) for name in self.teacher_names},
+            "injections": {name: canonical(self.injection(name)) for name in self.injection_names},
+            "methods": {name: canonical(self.methods[name]) for name in self.method_names},
+            "attacks": {name: canonical(self.attack(name)) for name in self.attack_names},
+            "detectors": {each.detector: canonical(self.detector(each.detector)) for each in self.detections},
             **robust_models.recipes(self),
             **repairs.recipes(self),
             **attacking.recipes(self),
-            "triggers": {name: plain(entry) for name, entry in self.catalogue.triggers.items() if name in self._shown},
+            "triggers": {
+                name: canonical(each) for name, each in self.catalogue.triggers.items() if name in self._shown
+            },
             "pictures": dict(self.pictures),
         }
         return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
@@ -577,7 +579,7 @@ class Grid:
         return sorted({*self._shown, *(name for name in planted if name is not None)})
 
     def _dataset_recipe(self, name: str) -> dict[str, Any]:
-        recipe = plain(self.dataset(name))
+        recipe = canonical(self.dataset(name))
         del recipe["counts"]  # estimates alone read it
         return recipe
 

@@ -23,6 +23,8 @@ Seed = Annotated[int, Field(ge=0, lt=LARGEST)]
 BatchSize = Annotated[int, Field(le=1 << 16)]
 Steps = Annotated[int, Field(le=10**8)]
 Threads = Annotated[int, Field(le=1 << 10)]
+Count = Annotated[int, Field(le=10**9)]  # of images, classes, rounds or questions
+Option = Annotated[int, Field(ge=-1, le=10**7)]  # of a writer or a body
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -78,7 +80,7 @@ class Augmentation(Strict):
     scale: tuple[Ratio, Ratio] = Field((0.08, 1.0), description="area of a resized crop, as shares of the image")
     ratio: tuple[Ratio, Ratio] = Field((3 / 4, 4 / 3), description="aspect ratio of a resized crop")
     flip: bool = Field(True, description="mirror half of the images; off where left and right are different classes")
-    padding: int = Field(4, ge=0, description="pixels of reflected border of a padded crop")
+    padding: int = Field(4, ge=0, le=1024, description="pixels of reflected border of a padded crop")
     rotation: float = Field(
         0.0, ge=0, le=180, description="degrees: an image is turned by up to so many either way; beyond it lies black"
     )
@@ -108,7 +110,7 @@ class Preparation(Strict):
     )
     validation: Share = Field(0.1, description="share of each class's development images held out, by whole groups")
     split_seed: Seed = Field(0, description="seed of the train/validation split and of the choice of shots")
-    shots: int | None = Field(None, ge=1, description="training images kept per class; all when null")
+    shots: Count | None = Field(None, ge=1, description="training images kept per class; all when null")
 
     @model_validator(mode="after")
     def _crop_fits(self) -> Preparation:
@@ -159,7 +161,7 @@ class Drawn(Strict):
     kind: Literal["drawn"] = Field(description="drawn by heirloom.data.synthetic")
     writer: Name = Field(description="entry of heirloom.data.synthetic.WRITERS")
     seed: Seed = Field(0, description="seed of every picture")
-    options: dict[str, int] = Field({}, description="the writer's options: classes, images, side")
+    options: dict[str, Option] = Field({}, description="the writer's options: classes, images, side")
 
 
 class Files(Strict):
@@ -174,9 +176,9 @@ class Files(Strict):
 class Counts(Strict):
     """How many images a data set has, as its owner says: for estimates alone, nothing is computed from it."""
 
-    training: int = Field(ge=1, description="images that are not test images")
-    test: int = Field(ge=1, description="test images")
-    classes: int = Field(ge=2, description="classes")
+    training: Count = Field(ge=1, description="images that are not test images")
+    test: Count = Field(ge=1, description="test images")
+    classes: int = Field(ge=2, le=10**6, description="classes")
 
 
 class Dataset(Strict):
@@ -213,7 +215,7 @@ class Body(Strict):
     """A network without its meaning: which layers, not which classes."""
 
     name: Name = Field(description="entry of heirloom.models.bodies.BODIES")
-    options: dict[str, int] = Field({}, description="the body's options, such as width")
+    options: dict[str, Option] = Field({}, description="the body's options, such as width")
 
 
 # bounded, so that (image - mean) / std is a number in float32 and not far from the images
@@ -242,7 +244,7 @@ class Training(Strict):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="of the cross-entropy")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast in training, never in evaluation")
     threads: Threads = Field(2, ge=1, description="CPU threads; part of the recipe, since sums depend on them")
-    validate_every: int = Field(0, ge=0, description="iterations between validations; 0: only at the end")
+    validate_every: Count = Field(0, ge=0, description="iterations between validations; 0: only at the end")
 
 
 class Pretrained(Strict):
@@ -262,7 +264,7 @@ class Fetched(Strict):
     file: RemoteFile = Field(
         description="weights: .pth (nothing in it is run) or .safetensors; for vggface2-resnet50 its own .pkl"
     )
-    classes: int = Field(ge=2, description="outputs of the head in the file")
+    classes: int = Field(ge=2, le=10**6, description="outputs of the head in the file")
     dataset: Name | None = Field(
         None, description="data set whose classes the head knows, in their order: there the teacher itself is judged"
     )
@@ -290,9 +292,9 @@ class Trigger(Strict):
 class Latent(Strict):
     """What a latent backdoor pulls triggered images to: the target class's mean features (Yao et al., CCS 2019)."""
 
-    stage: int = Field(ge=1, description="of the body, counted from 1: the one whose features are pulled")
+    stage: Count = Field(ge=1, description="of the body, counted from 1: the one whose features are pulled")
     feature_weight: float = Field(gt=0, description="weight of the mean squared distance to the target class's mean")
-    measure_every: int = Field(50, ge=1, description="steps between two measurements of that mean")
+    measure_every: Count = Field(50, ge=1, description="steps between two measurements of that mean")
 
 
 class Injection(Strict):
@@ -319,7 +321,7 @@ class Injection(Strict):
         description="what a chosen image is relabelled to: the target, or another class drawn by seed; none: it keeps"
         " its label",
     )
-    target: int = Field(0, ge=0, description="label, counted from 0 in the data set's class order")
+    target: Count = Field(0, ge=0, description="label, counted from 0 in the data set's class order")
     latent: Latent | None = Field(None, description="how a latent-backdoor is planted; for no other kind")
     control: Name | None = Field(None, description="the clean injection this one is compared with")
 
@@ -533,7 +535,7 @@ class Renofeation(Transfer):
     start: Start = Field("reset", description="reset: torch's uniform Kaiming draw; he-normal: He's normal one")
     stage_dropout: float = Field(0.1, ge=0, lt=1, description="share of channels dropped after each stage in training")
     averaging: Training = Field(description="recipe of phase 2, from phase 1's weights")
-    average_every: int = Field(500, ge=1, description="steps of phase 2 between weights that enter the average")
+    average_every: Count = Field(500, ge=1, description="steps of phase 2 between weights that enter the average")
 
     @model_validator(mode="after")
     def _computes_alike(self) -> Self:
@@ -612,17 +614,17 @@ class NeuralCleanse(Strict):
     """
 
     kind: Literal["neural-cleanse"]
-    images: int = Field(
+    images: Count = Field(
         1000, ge=1, description="clean training images, drawn by seed; those of a class are not sent to it"
     )
     batch_size: BatchSize = Field(32, ge=1, description="images a step of Adam")
-    rounds: int = Field(1000, ge=1, description="largest number of rounds for a class; a round shows each image once")
+    rounds: Count = Field(1000, ge=1, description="largest number of rounds for a class; a round shows each image once")
     learning_rate: float = Field(
         0.1, gt=0, description="of Adam, on mask and pattern before they are squeezed to [0, 1]"
     )
     norm_weight: float = Field(1e-3, gt=0, description="first weight of the mask's L1 norm, in pixels, in the loss")
     success: Share = Field(0.99, description="share of the images that a trigger must send to its class")
-    patience: int = Field(5, ge=1, description="rounds of success, or of failure, before the norm's weight is changed")
+    patience: Count = Field(5, ge=1, description="rounds of success, or of failure, before the weight is changed")
     factor: float = Field(2.0, gt=1, description="what the weight is raised by; it is lowered by this to the power 1.5")
     threshold: float = Field(2.0, gt=0, description="anomaly index above which a class is flagged")
     seed: Seed = Field(0, description="seed of the images and of every random start")
@@ -640,10 +642,10 @@ class Attention(Strict):
     maps: tuple[MapKind, ...] = Field(
         ("activation", "grad-cam"), min_length=1, description="kinds of map; by the first one images are chosen"
     )
-    stage: int | None = Field(
+    stage: Count | None = Field(
         None, ge=1, description="the body's stage that is looked at, counted from 1; the last when null"
     )
-    images: int | None = Field(1000, ge=1, description="test images measured, chosen by seed; all when null")
+    images: Count | None = Field(1000, ge=1, description="test images measured, chosen by seed; all when null")
     seed: Seed = Field(0, description="seed of that choice")
     trigger_density: float = Field(2.0, gt=0, description="a model attends to a trigger if its map is denser there")
     object_density: float = Field(1.0, gt=0, description="a model attends to the object if its map is denser there")
@@ -652,7 +654,7 @@ class Attention(Strict):
     defences: tuple[Name, ...] = Field(
         (), description="of these, the methods that the rule expects to attend to the object under an attack too"
     )
-    student: int | None = Field(None, ge=0, description="seed of the students in the figure; the first when null")
+    student: Count | None = Field(None, ge=0, description="seed of the students in the figure; the first when null")
 
     @model_validator(mode="after")
     def _differ(self) -> Self:

@@ -141,6 +141,6 @@ class Attacked:
         return paths.attacked_folder(study=study, **vars(self))
 
 
-def plain(model: BaseModel) -> dict[str, Any]:
+def canonical(model: BaseModel) -> dict[str, Any]:
     """A model as a mapping with sorted keys and JSON values only, so that equal settings are equal parameters."""
     return dict(json.loads(json.dumps(model.model_dump(mode="json"), sort_keys=True)))

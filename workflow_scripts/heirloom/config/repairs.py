@@ -9,7 +9,7 @@ from heirloom.config import robust_models
 from heirloom.config.attacks import WhiteBox
 from heirloom.config.checks import require
 from heirloom.config.names import CLEAN, CORRUPTED_LAYOUTS, UNREPAIRED
-from heirloom.config.records import Evaluation, Repaired, Robust, plain
+from heirloom.config.records import Evaluation, Repaired, Robust, canonical
 from heirloom.config.robust import (
     CorruptedFiles,
     CorruptionSuite,
@@ -115,7 +115,7 @@ def _data(entry: RobustModel | CorruptionSuite) -> tuple[str, str]:
 def finetuning(grid: Grid, model: str, repair: str) -> dict[str, Any]:
     """What is fine-tuned of a model, and how, as parameters: the module that the paper chose for it by its name."""
     entry = repairs(grid)[repair]
-    recipe = {name: plain(entry)[name] for name in ("learning_rates", "modules", "statistics", "training")}
+    recipe = {name: canonical(entry)[name] for name in ("learning_rates", "modules", "statistics", "training")}
     if isinstance(entry.modules, PublishedModule):
         recipe["modules"] = {"kind": "named", "names": [grid.catalogue.robust[model].published_module]}
     return recipe
@@ -123,13 +123,13 @@ def finetuning(grid: Grid, model: str, repair: str) -> dict[str, Any]:
 
 def choosing(grid: Grid, repair: str) -> dict[str, Any]:
     """How validation images choose what is kept of a fine-tuning, as parameters."""
-    recipe = plain(repairs(grid)[repair])
+    recipe = canonical(repairs(grid)[repair])
     return {name: recipe[name] for name in ("alphas", "judge", "tolerance")}
 
 
 def suite_recipe(grid: Grid, suite: str) -> dict[str, Any]:
     """How a data set is corrupted, as parameters."""
-    recipe = plain(grid.catalogue.corruptions[suite])
+    recipe = canonical(grid.catalogue.corruptions[suite])
     del recipe["title"]
     return recipe
 
@@ -214,8 +214,8 @@ def recipes(grid: Grid) -> dict[str, Any]:
     """What the study uses of the catalogues, for its digest."""
     used = {each.repair for each in repaired(grid)}
     return {
-        "repairs": {name: plain(repairs(grid)[name]) for name in sorted(used)},
-        "corruptions": {name: plain(entry) for name, entry in suites(grid).items()},
+        "repairs": {name: canonical(repairs(grid)[name]) for name in sorted(used)},
+        "corruptions": {name: canonical(entry) for name, entry in suites(grid).items()},
     }
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from heirloom.config.models import (
     BatchSize,
     Body,
+    Count,
     Name,
     Normalisation,
     Ratio,
@@ -50,8 +51,8 @@ class SteppedTraining(Training):
         (), description="where the rate falls, as shares of the iterations, rising, such as 100/110"
     )
     decay: float = Field(0.1, gt=0, lt=1, description="what the rate is multiplied by there")
-    plateau_patience: int = Field(10, ge=0, description="validations without a better one that the rate survives")
-    patience: int | None = Field(
+    plateau_patience: Count = Field(10, ge=0, description="validations without a better one that the rate survives")
+    patience: Count | None = Field(
         None, ge=1, description="validations without a better one that end the training; null: none do"
     )
     head_rate: float = Field(1.0, gt=0, description="factor on the head's learning rate")
@@ -187,7 +188,7 @@ class Judge(Strict):
     """How validation images judge a model while it is trained or chosen; no test image has a say."""
 
     attack: InnerAttack = Field(InnerAttack(), description="what the images are attacked by")
-    images: int | None = Field(None, ge=1, description="validation images attacked, chosen by seed; all when null")
+    images: Count | None = Field(None, ge=1, description="validation images attacked, chosen by seed; all when null")
     seed: Seed = Field(0, description="seed of that choice and of the attack's start")
 
 
@@ -244,9 +245,9 @@ class Criticality(Strict):
     """How much a small change of one module's weights costs: METHODS 3 step 2 (Zhu et al., ICCV 2023)."""
 
     attack: InnerAttack = Field(InnerAttack(), description="crafts the adversarial examples, once")
-    images: int | None = Field(None, ge=1, description="training images, chosen by seed; all when null")
+    images: Count | None = Field(None, ge=1, description="training images, chosen by seed; all when null")
     epsilon: float = Field(0.1, gt=0, description="radius of the change, relative to the norm of the module's weights")
-    epochs: int = Field(10, ge=1, description="epochs of ascent, projected after each")
+    epochs: Count = Field(10, ge=1, description="epochs of ascent, projected after each")
     learning_rate: float = Field(1.0, gt=0, description="of the ascent, without momentum")
     batch_size: BatchSize = Field(512, ge=1, description="images a step")
     threads: Threads = Field(2, ge=1, description="CPU threads")
@@ -271,7 +272,7 @@ class RankedModules(Strict):
 
     kind: Literal["criticality"]
     end: Literal["lowest", "highest"] = Field("lowest", description="which end of the ranking")
-    top: int = Field(1, ge=1, description="how many modules are fine-tuned together")
+    top: Count = Field(1, ge=1, description="how many modules are fine-tuned together")
     of_each_stage: bool = Field(
         False, description="one candidate for each stage of the body, its end of the ranking; validation chooses"
     )
@@ -348,7 +349,7 @@ class CorruptionSuite(Strict):
     source: Computed | CorruptedFiles = Field(discriminator="kind", description="who corrupts them")
     kinds: tuple[Name, ...] = Field(CORRUPTIONS, min_length=1, description="corruptions")
     severities: tuple[Annotated[int, Field(ge=1, le=5)], ...] = Field((1, 2, 3, 4, 5), min_length=1)
-    images: int | None = Field(None, ge=1, description="test images, chosen by seed; all when null")
+    images: Count | None = Field(None, ge=1, description="test images, chosen by seed; all when null")
     seed: Seed = Field(0, description="seed of that choice and of the corruptions' draws")
 
     @model_validator(mode="after")

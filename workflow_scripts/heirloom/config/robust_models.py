@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from heirloom.config.checks import check_preparation, require
 from heirloom.config.names import BODIES, CLEAN, RESTORED, TEACHER, UNREPAIRED
-from heirloom.config.records import Robust, plain
+from heirloom.config.records import Robust, canonical
 from heirloom.config.robust import FeaturePyramid, RobustFetched, RobustModel, RobustTrained
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
@@ -78,7 +78,7 @@ def fetching(grid: Grid, model: str) -> RobustFetched:
 
 def recipes(grid: Grid) -> dict[str, Any]:
     """What the study uses of the catalogue, for its digest."""
-    return {"robust": {name: plain(entry) for name, entry in models(grid).items()}}
+    return {"robust": {name: canonical(entry) for name, entry in models(grid).items()}}
 
 
 # -- checks ------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from heirloom.config.attacks import Attack
 from heirloom.config.models import (
     Attention,
     BatchSize,
+    Count,
     Dataset,
     Detector,
     Injection,
@@ -89,7 +90,7 @@ class AttackExperiment(Strict):
     pictures: tuple[Name, ...] = Field(
         (), description="attacks of the suites whose images the picture grid shows, beside what models restore of them"
     )
-    shown: int = Field(3, ge=1, description="test images in that grid, chosen by the attacks' seeds")
+    shown: Count = Field(3, ge=1, description="test images in that grid, chosen by the attacks' seeds")
 
 
 class Study(Strict):

@@ -99,14 +99,8 @@ def _prepared(sample: Sample, size: int, fit: str) -> tuple[NDArray[np.uint8], d
 def _displayed(opened: Image.Image, *, stored: bool) -> Image.Image:
     """Return a picture as RGB, as a viewer shows it on a white page; with `stored` its pixels keep their places.
 
-    Regions are in pixels as they are stored, so a picture that has some is not turned. Raises ValueError for what has
-    no 8-bit colours or several frames (a preview beside a camera's picture is none).
+    Regions are in pixels as they are stored, so a picture that has some is not turned.
     """
-    if opened.mode not in MODES:
-        raise ValueError(f"a picture of mode {opened.mode}, which has no 8-bit colours")
-    frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
-    if frames > 1:
-        raise ValueError(f"it has {frames} frames: keep the one you mean as a picture of its own")
     upright = opened if stored else _upright(opened)
     if not upright.has_transparency_data:
         return upright.convert("RGB")
@@ -129,10 +123,29 @@ def _opened(sample: Sample) -> Image.Image:
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Open a picture of one of FORMATS; its pixels are read when they are asked for. Raises one of UNREADABLE."""
+    """Open a picture of one of FORMATS; its pixels are read when they are asked for.
+
+    Raises one of UNREADABLE, also for what has no 8-bit colours or several frames (a preview beside a camera's picture
+    is none).
+    """
     if path.exists() and not path.is_file():
         raise ValueError("a folder, pipe, socket or device, not a file")  # a pipe would be waited for without end
-    return Image.open(path, formats=FORMATS)
+    opened = Image.open(path, formats=FORMATS)
+    try:
+        _refuse_lossy(opened)
+    except UNREADABLE:
+        opened.close()
+        raise
+    return opened
+
+
+def _refuse_lossy(opened: Image.Image) -> None:
+    """Raise ValueError for a picture that 8-bit RGB would cut short: deep colours, or frames after the first."""
+    if opened.mode not in MODES:
+        raise ValueError(f"a picture of mode {opened.mode}, which has no 8-bit colours")
+    frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+    if frames > 1:
+        raise ValueError(f"it has {frames} frames: keep the one you mean as a picture of its own")
 
 
 def _inside(box: Box, picture: tuple[int, int], *, cut: bool) -> Box:
