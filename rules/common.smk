@@ -18,7 +18,7 @@ from heirloom.config.grid import Grid
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN, OWN_BOX
-from heirloom.config.records import Attacked, Evaluation, Repaired, Student, plain
+from heirloom.config.records import Attacked, Evaluation, Repaired, Student, canonical
 from heirloom.config.robust import CorruptedFiles
 from heirloom.config.resources import NEEDS, gpu_request
 from heirloom.models.bodies import BODIES

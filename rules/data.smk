@@ -28,7 +28,7 @@ rule render_dataset:
     params:
         writer=lambda wildcards: GRID.drawing(wildcards.dataset).writer,
         seed=lambda wildcards: GRID.drawing(wildcards.dataset).seed,
-        options=lambda wildcards: plain(GRID.drawing(wildcards.dataset))["options"],
+        options=lambda wildcards: canonical(GRID.drawing(wildcards.dataset))["options"],
         code=code_of(
             "render_dataset",
             lambda wildcards: [WRITERS[GRID.drawing(wildcards.dataset).writer]],
@@ -51,8 +51,8 @@ rule download_dataset:
     resources:
         **resources_of("download_dataset"),
     params:
-        files=lambda wildcards: plain(GRID.files(wildcards.dataset))["files"],
-        folders=lambda wildcards: plain(GRID.files(wildcards.dataset))["folders"],
+        files=lambda wildcards: canonical(GRID.files(wildcards.dataset))["files"],
+        folders=lambda wildcards: canonical(GRID.files(wildcards.dataset))["folders"],
         code=code_of("download_dataset"),
     script:
         "../workflow_scripts/download_dataset.py"
@@ -77,7 +77,7 @@ rule prepare_dataset:
         **resources_of("prepare_dataset"),
     params:
         layout=lambda wildcards: GRID.dataset(wildcards.dataset).layout,
-        preparation=lambda wildcards: plain(GRID.dataset(wildcards.dataset).preparations[wildcards.preparation]),
+        preparation=lambda wildcards: canonical(GRID.dataset(wildcards.dataset).preparations[wildcards.preparation]),
         code=code_of(
             "prepare_dataset",
             lambda wildcards: [LAYOUTS[GRID.dataset(wildcards.dataset).layout]],

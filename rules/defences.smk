@@ -29,7 +29,7 @@ rule detect_backdoor:
     resources:
         **resources_of("detect_backdoor"),
     params:
-        detector=lambda wildcards: plain(GRID.detector(wildcards.detector)),
+        detector=lambda wildcards: canonical(GRID.detector(wildcards.detector)),
         name="{detector}",
         asked=lambda wildcards: GRID.asked_classes(evaluation_of(wildcards)),
         threads=GRID.study.evaluation_threads,

@@ -76,11 +76,11 @@ rule train_robust:
     resources:
         **resources_of("train_robust"),
     params:
-        body=lambda wildcards: plain(robust_of(wildcards).body),
-        normalisation=lambda wildcards: plain(robust_of(wildcards).normalisation),
-        objective=lambda wildcards: plain(robust_models.training(GRID, wildcards.model))["objective"],
-        training=lambda wildcards: plain(robust_models.training(GRID, wildcards.model))["training"],
-        judge=lambda wildcards: plain(robust_models.training(GRID, wildcards.model))["judge"],
+        body=lambda wildcards: canonical(robust_of(wildcards).body),
+        normalisation=lambda wildcards: canonical(robust_of(wildcards).normalisation),
+        objective=lambda wildcards: canonical(robust_models.training(GRID, wildcards.model))["objective"],
+        training=lambda wildcards: canonical(robust_models.training(GRID, wildcards.model))["training"],
+        judge=lambda wildcards: canonical(robust_models.training(GRID, wildcards.model))["judge"],
         augmentation=lambda wildcards: GRID.augmentation_of(robust_of(wildcards).dataset),
         code=code_of(
             "train_robust",
@@ -110,9 +110,9 @@ rule fetch_robust:
     resources:
         **resources_of("fetch_robust"),
     params:
-        body=lambda wildcards: plain(robust_of(wildcards).body),
-        normalisation=lambda wildcards: plain(robust_of(wildcards).normalisation),
-        file=lambda wildcards: plain(robust_models.fetching(GRID, wildcards.model))["file"],
+        body=lambda wildcards: canonical(robust_of(wildcards).body),
+        normalisation=lambda wildcards: canonical(robust_of(wildcards).normalisation),
+        file=lambda wildcards: canonical(robust_models.fetching(GRID, wildcards.model))["file"],
         code=code_of(
             "fetch_robust",
             lambda wildcards: [*robust_code(wildcards), BODIES[robust_of(wildcards).body.name].reader],
@@ -139,7 +139,7 @@ rule measure_criticality:
     resources:
         **resources_of("measure_criticality"),
     params:
-        criticality=plain(GRID.study.criticality),
+        criticality=canonical(GRID.study.criticality),
         code=code_of("measure_criticality", lambda wildcards: robust_code(wildcards)),
     script:
         "../workflow_scripts/measure_criticality.py"

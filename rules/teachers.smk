@@ -30,9 +30,9 @@ rule pretrain_teacher:
     resources:
         **resources_of("pretrain_teacher"),
     params:
-        body=lambda wildcards: plain(GRID.teacher(wildcards.teacher).body),
-        normalisation=lambda wildcards: plain(GRID.teacher(wildcards.teacher).normalisation),
-        training=lambda wildcards: plain(GRID.pretraining(wildcards.teacher).training),
+        body=lambda wildcards: canonical(GRID.teacher(wildcards.teacher).body),
+        normalisation=lambda wildcards: canonical(GRID.teacher(wildcards.teacher).normalisation),
+        training=lambda wildcards: canonical(GRID.pretraining(wildcards.teacher).training),
         augmentation=lambda wildcards: GRID.augmentation_of(GRID.pretraining(wildcards.teacher).dataset),
         seed=lambda wildcards: GRID.pretraining(wildcards.teacher).seed,
         code=code_of("pretrain_teacher", lambda wildcards: body_code(wildcards.teacher)),
@@ -55,9 +55,9 @@ rule fetch_teacher:
     resources:
         **resources_of("fetch_teacher"),
     params:
-        body=lambda wildcards: plain(GRID.teacher(wildcards.teacher).body),
-        normalisation=lambda wildcards: plain(GRID.teacher(wildcards.teacher).normalisation),
-        file=lambda wildcards: plain(GRID.fetching(wildcards.teacher))["file"],
+        body=lambda wildcards: canonical(GRID.teacher(wildcards.teacher).body),
+        normalisation=lambda wildcards: canonical(GRID.teacher(wildcards.teacher).normalisation),
+        file=lambda wildcards: canonical(GRID.fetching(wildcards.teacher))["file"],
         classes=lambda wildcards: GRID.fetching(wildcards.teacher).classes,
         dataset=lambda wildcards: GRID.fetching(wildcards.teacher).dataset,
         code=code_of(
