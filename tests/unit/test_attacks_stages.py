@@ -8,7 +8,7 @@ from PIL import Image
 
 from heirloom.attacks.subjects import attacked_rows
 from heirloom.config.models import Trigger
-from heirloom.config.records import plain
+from heirloom.config.records import canonical
 from heirloom.config.resources import NEEDS
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
@@ -232,17 +232,17 @@ def rule(run, **params):
 
 @pytest.mark.parametrize("stage", [craft_feature_attack, attack_student, evaluate_students])
 def test_attacks_reach_the_stages_as_plain_parameters(stage):
-    published = plain(attacked.feature(**attacked.PUBLISHED))
+    published = canonical(attacked.feature(**attacked.PUBLISHED))
     names = ("card", "images", "index")
     given = {
         craft_feature_attack: (("teacher_card", "teacher_weights"), {"attack": published}),
         attack_student: (
             ("student_card", "student_weights"),
-            {"attacks": {"p": plain(attacked.pgd()), "a": plain(attacked.autoattack())}, "method": "m", "seed": "3"},
+            {"attacks": {"p": canonical(attacked.pgd()), "a": canonical(attacked.autoattack())}, "method": "m", "seed": "3"},
         ),
         evaluate_students: (
             ("perturbations", "perturbation_cards", "students", "student_weights"),
-            {"feature_attacks": {"f": published}, "noise": {"n": plain(NOISE)}, "students": [], "triggers": {}},
+            {"feature_attacks": {"f": published}, "noise": {"n": canonical(NOISE)}, "students": [], "triggers": {}},
         ),
     }
     files, params = given[stage]

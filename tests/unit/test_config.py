@@ -15,7 +15,7 @@ from heirloom.config.jobs import histories
 from heirloom.config.load import load_catalogue, load_study
 from heirloom.config.models import Dataset, Files, Preparation, RemoteFile, Trigger
 from heirloom.config.names import CLEAN
-from heirloom.config.records import plain
+from heirloom.config.records import canonical
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import command_of, open_grid
 from heirloom.runtime.errors import ConfigError
@@ -376,7 +376,7 @@ def test_addresses_are_no_parameters_but_reach_the_stages(content):
     near = with_file(grid_of(content), RemoteFile(name="x.zip", urls=("https://a.example/x.zip",)))
     far = with_file(grid_of(content), RemoteFile(name="x.zip", urls=("https://a.example/x.zip", "https://b.example/x")))
     assert near.digest == far.digest
-    assert plain(near.files("signs")) == plain(far.files("signs"))
+    assert canonical(near.files("signs")) == canonical(far.files("signs"))
     assert far.addresses["datasets.signs"] == {"x.zip": ["https://a.example/x.zip", "https://b.example/x"]}
 
 
@@ -407,8 +407,8 @@ def test_a_control_s_name_is_no_parameter_of_the_training(content):
 def test_equal_settings_are_equal_parameters():
     trigger = Trigger(image="a.png", side="40/224")
     assert trigger.side == pytest.approx(40 / 224)
-    assert plain(trigger) == plain(Trigger(side="40/224", image="a.png"))
-    assert list(plain(trigger)) == sorted(plain(trigger))
+    assert canonical(trigger) == canonical(Trigger(side="40/224", image="a.png"))
+    assert list(canonical(trigger)) == sorted(canonical(trigger))
 
 
 def test_a_crop_larger_than_its_image_is_refused():

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from heirloom.config.models import Normalisation, RemoteFile
-from heirloom.config.records import plain
+from heirloom.config.records import canonical
 from heirloom.data import fetch
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.errors import DataError
@@ -218,4 +218,4 @@ def test_a_local_path_of_another_entry_is_none_of_ours(server: Server, stage: St
 
 
 def test_where_a_file_lies_is_no_parameter() -> None:
-    assert plain(RemoteFile(name="x", local_path="/home/me/x")) == plain(RemoteFile(name="x"))
+    assert canonical(RemoteFile(name="x", local_path="/home/me/x")) == canonical(RemoteFile(name="x"))
