@@ -238,7 +238,11 @@ def test_attacks_reach_the_stages_as_plain_parameters(stage):
         craft_feature_attack: (("teacher_card", "teacher_weights"), {"attack": published}),
         attack_student: (
             ("student_card", "student_weights"),
-            {"attacks": {"p": canonical(attacked.pgd()), "a": canonical(attacked.autoattack())}, "method": "m", "seed": "3"},
+            {
+                "attacks": {"p": canonical(attacked.pgd()), "a": canonical(attacked.autoattack())},
+                "method": "m",
+                "seed": "3",
+            },
         ),
         evaluate_students: (
             ("perturbations", "perturbation_cards", "students", "student_weights"),
