@@ -6,12 +6,10 @@ from snakemake.utils import min_version
 
 from heirloom.config import paths
 from heirloom.config.load import read_yaml
-from heirloom.config.made import planned_files, results_of
 from heirloom.config.models import NAME_PATTERN
-from heirloom.config.tabled import tabled
-from heirloom.config.targets import experiment_files
-from heirloom.config.workflow import downloads_of, open_grid, python_for_jobs
+from heirloom.config.workflow import open_grid, python_for_jobs
 from heirloom.doctor.announce import announce
+from heirloom.plan.plan import plan_of
 from heirloom.runtime.causes import note_cause, tell_causes_at_exit
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.repair import missing_files
@@ -36,7 +34,7 @@ config["local_paths"] = GRID.local_paths
 config["addresses"] = GRID.addresses
 config["checksums"] = str(Path(workflow.basedir) / "config" / "checksums.lock")
 STUDY = GRID.study.name
-TABLED = tabled(GRID)
+PLAN = plan_of(GRID)
 
 
 wildcard_constraints:
@@ -57,7 +55,7 @@ wildcard_constraints:
 
 onstart:
     announce(
-        GRID,
+        PLAN,
         planned=[str(path) for job in workflow.dag.needrun_jobs() for path in job.output],
         cores=None if workflow.non_local_exec else workflow.cores,
     )
@@ -82,47 +80,42 @@ rule all:
         paths.report(STUDY),
         [paths.figure(STUDY, f"{name}.png") for name in GRID.figures],
         # what is gone though it was made: Snakemake misses no file from which all has been made already
-        lambda wildcards: missing_files(results_of(STUDY), is_planned=planned_files(GRID)),
+        lambda wildcards: missing_files(PLAN.folders, is_planned=PLAN.makes),
 
 
 rule downloads:
     input:
-        downloads_of(GRID),
+        PLAN.downloads,
 
 
 rule data:
     input:
-        [
-            f"{paths.data_folder(name, preparation)}/card.json"
-            for name in GRID.dataset_names
-            for preparation in GRID.preparations_of(name)
-        ],
+        [job.output for job in PLAN.of("prepare_dataset")],
 
 
 rule teachers:
     input:
-        [f"{paths.teacher_folder(teacher, injection)}/card.json" for teacher, injection in GRID.infected_teachers],
+        [job.output for job in PLAN.of("pretrain_teacher", "fetch_teacher", "inject_defect")],
 
 
 rule students:
     input:
-        [f"{student.folder(STUDY)}/card.json" for student in GRID.students],
+        [job.output for job in PLAN.of("train_student")],
 
 
 # what the tables are made of: all of it, which --batch splits, or that of one experiment
 rule evaluations:
     input:
-        TABLED.predictions,
-        TABLED.measures,
+        list(PLAN.job("collect_measurements", f"{paths.RESULTS}/{STUDY}/tables").files),
 
 
-for experiment, files in experiment_files(GRID).items():
+for experiment in GRID.questions:
 
     rule:
         name:
             f"experiment_{experiment}"
         input:
-            files,
+            PLAN.targets(experiment),
         localrule: True
 
 

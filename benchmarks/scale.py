@@ -27,11 +27,11 @@ import yaml
 from tests.workflow.project import SOURCE, Project, new_project
 
 from heirloom.config.grid import Grid
-from heirloom.config.jobs import costly_jobs
 from heirloom.config.load import load_study
 from heirloom.config.models import FinePruning, FineTuning, MethodEntry, Unlearning
 from heirloom.config.names import CLEAN
 from heirloom.config.study import Catalogue, Study
+from heirloom.plan.plan import plan_of
 
 PLAN_GOAL, NO_OP_GOAL, MEMORY_GOAL = 30.0, 15.0, 2048.0  # seconds of CPU time, and MiB
 PARTS = 5
@@ -67,13 +67,13 @@ def study_of(jobs: int, seed: int) -> Content:
     """Draw a study of at least so many jobs from the project's own catalogues: experiments of all three kinds."""
     draw, catalogue = random.Random(seed), catalogue_of(SOURCE)  # noqa: S311 (not for secrets)
     study = base(f"generated-{jobs}")
-    found: set[tuple[str, str]] = set()
+    found: set[str] = set()
     for number in range(jobs):
         kind, make = draw.choices(KINDS, weights=(8, 1, 1))[0]
         experiment = make(draw, catalogue)
         grid = Grid(Study.model_validate(base(study["name"]) | {kind: {f"part-{number}": experiment}}), catalogue)
         study.setdefault(kind, {})[f"part-{number}"] = experiment
-        found |= {(rule, folder) for rule, folder, _ in costly_jobs(grid)}
+        found |= {job.place for job in plan_of(grid).of()}
         if len(found) >= jobs:
             break
     return study

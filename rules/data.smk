@@ -7,10 +7,6 @@ OUTPUTS:    results/shared/data/{dataset}/raw/card.json (and files/ beside it)
             results/<study>/tables/data_check.parquet
 """
 
-from heirloom.config.models import Drawn, Files
-from heirloom.data.layouts import LAYOUTS
-from heirloom.data.synthetic import WRITERS
-
 
 rule render_dataset:
     output:
@@ -20,19 +16,13 @@ rule render_dataset:
     benchmark:
         benchmark_of("render_dataset", paths.raw_folder())
     wildcard_constraints:
-        dataset=only(GRID.names("datasets", Drawn)),
+        dataset=only("render_dataset", paths.raw_folder(), "dataset"),
     conda:
         "../envs/heirloom.yaml"
     resources:
         **resources_of("render_dataset"),
     params:
-        writer=lambda wildcards: GRID.drawing(wildcards.dataset).writer,
-        seed=lambda wildcards: GRID.drawing(wildcards.dataset).seed,
-        options=lambda wildcards: canonical(GRID.drawing(wildcards.dataset))["options"],
-        code=code_of(
-            "render_dataset",
-            lambda wildcards: [WRITERS[GRID.drawing(wildcards.dataset).writer]],
-        ),
+        **params_of("render_dataset", paths.raw_folder()),
     script:
         "../workflow_scripts/render_dataset.py"
 
@@ -45,22 +35,20 @@ rule download_dataset:
     benchmark:
         benchmark_of("download_dataset", paths.raw_folder())
     wildcard_constraints:
-        dataset=only(GRID.names("datasets", Files)),
+        dataset=only("download_dataset", paths.raw_folder(), "dataset"),
     conda:
         "../envs/heirloom.yaml"
     resources:
         **resources_of("download_dataset"),
     params:
-        files=lambda wildcards: canonical(GRID.files(wildcards.dataset))["files"],
-        folders=lambda wildcards: canonical(GRID.files(wildcards.dataset))["folders"],
-        code=code_of("download_dataset"),
+        **params_of("download_dataset", paths.raw_folder()),
     script:
         "../workflow_scripts/download_dataset.py"
 
 
 rule prepare_dataset:
     input:
-        raw=f"{paths.raw_folder()}/card.json",
+        unpack(inputs_of("prepare_dataset", paths.data_folder())),
     output:
         card=f"{paths.data_folder()}/card.json",
         development_images=f"{paths.data_folder()}/development/images.npy",
@@ -71,31 +59,21 @@ rule prepare_dataset:
         log_of("prepare_dataset", paths.data_folder()),
     benchmark:
         benchmark_of("prepare_dataset", paths.data_folder())
+    wildcard_constraints:
+        preparation=only("prepare_dataset", paths.data_folder(), "preparation"),
     conda:
         "../envs/heirloom.yaml"
     resources:
         **resources_of("prepare_dataset"),
     params:
-        layout=lambda wildcards: GRID.dataset(wildcards.dataset).layout,
-        preparation=lambda wildcards: canonical(GRID.dataset(wildcards.dataset).preparations[wildcards.preparation]),
-        code=code_of(
-            "prepare_dataset",
-            lambda wildcards: [LAYOUTS[GRID.dataset(wildcards.dataset).layout]],
-        ),
+        **params_of("prepare_dataset", paths.data_folder()),
     script:
         "../workflow_scripts/prepare_dataset.py"
 
 
-PREPARED = [paths.data_folder(*names) for names in GRID.prepared_data]
-
-
 rule check_datasets:
     input:
-        cards=[f"{folder}/card.json" for folder in PREPARED],
-        development_images=ancient([f"{folder}/development/images.npy" for folder in PREPARED]),
-        development_indices=ancient([f"{folder}/development/index.parquet" for folder in PREPARED]),
-        test_images=ancient([f"{folder}/test/images.npy" for folder in PREPARED]),
-        test_indices=ancient([f"{folder}/test/index.parquet" for folder in PREPARED]),
+        unpack(inputs_of("check_datasets", f"{paths.RESULTS}/{STUDY}/tables")),
     output:
         data_check=paths.table(STUDY, "data_check.parquet"),
     log:
@@ -107,7 +85,6 @@ rule check_datasets:
     resources:
         **resources_of("check_datasets"),
     params:
-        origins=[GRID.origin_of(*names) for names in GRID.prepared_data],
-        code=code_of("check_datasets"),
+        **params_of("check_datasets", f"{paths.RESULTS}/{STUDY}/tables"),
     script:
         "../workflow_scripts/check_datasets.py"

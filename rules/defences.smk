@@ -6,15 +6,12 @@ INPUTS:     results/shared/teachers/{teacher}/{injection}/, a teacher whose head
 OUTPUTS:    results/<study>/detections/{teacher}/{injection}/{dataset}/{detector}/{card.json,measures.parquet,reversed.npy}
 """
 
-from heirloom.defences import DETECTORS
-
 DETECTION = paths.detection_folder(study=STUDY)
 
 
 rule detect_backdoor:
     input:
-        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "development")),
-        unpack(lambda wildcards: model(paths.teacher_folder(wildcards.teacher, wildcards.injection))),
+        unpack(inputs_of("detect_backdoor", DETECTION)),
     output:
         card=f"{DETECTION}/card.json",
         measures=f"{DETECTION}/measures.parquet",
@@ -25,20 +22,10 @@ rule detect_backdoor:
         benchmark_of("detect_backdoor", DETECTION)
     conda:
         "../envs/heirloom.yaml"
-    threads: GRID.study.evaluation_threads
+    threads: threads_of("detect_backdoor", DETECTION)
     resources:
         **resources_of("detect_backdoor"),
     params:
-        detector=lambda wildcards: canonical(GRID.detector(wildcards.detector)),
-        name="{detector}",
-        asked=lambda wildcards: GRID.asked_classes(evaluation_of(wildcards)),
-        threads=GRID.study.evaluation_threads,
-        code=code_of(
-            "detect_backdoor",
-            lambda wildcards: [
-                DETECTORS[GRID.detector(wildcards.detector).kind],
-                *body_code(wildcards.teacher),
-            ],
-        ),
+        **params_of("detect_backdoor", DETECTION),
     script:
         "../workflow_scripts/detect_backdoor.py"

@@ -10,8 +10,6 @@ OUTPUTS:    results/<study>/attacks/{teacher}/{injection}/{dataset}/{attack}/{ca
             results/<study>/white_box/{teacher}/{injection}/{dataset}/{method}/seed{seed}/predictions.parquet
 """
 
-from heirloom.attacks.catalogue import WHITE_BOX
-
 ATTACK = paths.attack_folder(study=STUDY)
 ATTENTION = paths.attention_folder(study=STUDY)
 EVALUATION = paths.evaluation_folder(study=STUDY)
@@ -20,9 +18,7 @@ WHITE_BOX_ATTACK = paths.white_box_folder(study=STUDY)
 
 rule craft_feature_attack:
     input:
-        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
-        unpack(lambda wildcards: model(paths.teacher_folder(wildcards.teacher, wildcards.injection))),
-        unpack(known_slice),
+        unpack(inputs_of("craft_feature_attack", ATTACK)),
     output:
         card=f"{ATTACK}/card.json",
         perturbations=f"{ATTACK}/perturbations.npy",
@@ -32,24 +28,18 @@ rule craft_feature_attack:
         benchmark_of("craft_feature_attack", ATTACK)
     conda:
         "../envs/heirloom.yaml"
-    threads: GRID.study.evaluation_threads
+    threads: threads_of("craft_feature_attack", ATTACK)
     resources:
         **resources_of("craft_feature_attack"),
     params:
-        attack=lambda wildcards: GRID.attack_recipe(wildcards.attack),
-        batch_size=GRID.study.attack_batch,
-        threads=GRID.study.evaluation_threads,
-        code=code_of("craft_feature_attack", lambda wildcards: body_code(wildcards.teacher)),
+        **params_of("craft_feature_attack", ATTACK),
     script:
         "../workflow_scripts/craft_feature_attack.py"
 
 
 rule evaluate_students:
     input:
-        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
-        unpack(lambda wildcards: judged_models(wildcards, GRID.students_of(evaluation_of(wildcards)))),
-        unpack(crafted_attacks),
-        triggers=lambda wildcards: [trigger_picture(name) for name in GRID.triggers_of(evaluation_of(wildcards))],
+        unpack(inputs_of("evaluate_students", EVALUATION)),
     output:
         predictions=f"{EVALUATION}/predictions.parquet",
     log:
@@ -58,31 +48,18 @@ rule evaluate_students:
         benchmark_of("evaluate_students", EVALUATION)
     conda:
         "../envs/heirloom.yaml"
-    threads: GRID.study.evaluation_threads
+    threads: threads_of("evaluate_students", EVALUATION)
     resources:
         **resources_of("evaluate_students"),
     params:
-        students=lambda wildcards: named(GRID.students_of(evaluation_of(wildcards))),
-        triggers=lambda wildcards: {
-            name: GRID.trigger_recipe(name) for name in GRID.triggers_of(evaluation_of(wildcards))
-        },
-        feature_attacks=attacks_of(FeatureAttack),
-        noise=attacks_of(NoiseAttack),
-        batch_size=GRID.study.evaluation_batch,
-        threads=GRID.study.evaluation_threads,
-        code=code_of("evaluate_students", lambda wildcards: body_code(wildcards.teacher)),
+        **params_of("evaluate_students", EVALUATION),
     script:
         "../workflow_scripts/evaluate_students.py"
 
 
 rule map_attention:
     input:
-        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
-        unpack(lambda wildcards: judged_models(wildcards, attention.students(GRID, evaluation_of(wildcards)))),
-        unpack(lambda wildcards: crafted_attacks(wildcards, attention.attacks)),
-        triggers=lambda wildcards: [
-            trigger_picture(name) for name in attention.triggers(GRID, evaluation_of(wildcards))
-        ],
+        unpack(inputs_of("map_attention", ATTENTION)),
     output:
         measures=f"{ATTENTION}/measures.parquet",
         panels=f"{ATTENTION}/panels.safetensors",
@@ -93,29 +70,18 @@ rule map_attention:
         benchmark_of("map_attention", ATTENTION)
     conda:
         "../envs/heirloom.yaml"
-    threads: GRID.study.evaluation_threads
+    threads: threads_of("map_attention", ATTENTION)
     resources:
         **resources_of("map_attention"),
     params:
-        students=lambda wildcards: named(attention.students(GRID, evaluation_of(wildcards))),
-        triggers=lambda wildcards: {
-            name: GRID.trigger_recipe(name) for name in attention.triggers(GRID, evaluation_of(wildcards))
-        },
-        feature_attacks=attacks_of(FeatureAttack, attention.attacks),
-        noise=attacks_of(NoiseAttack, attention.attacks),
-        recipe=lambda wildcards: attention.recipe(GRID, evaluation_of(wildcards)),
-        sheets=lambda wildcards: attention.sheets(GRID, evaluation_of(wildcards)),
-        batch_size=GRID.study.evaluation_batch,
-        threads=GRID.study.evaluation_threads,
-        code=code_of("map_attention", lambda wildcards: body_code(wildcards.teacher)),
+        **params_of("map_attention", ATTENTION),
     script:
         "../workflow_scripts/map_attention.py"
 
 
 rule attack_student:
     input:
-        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
-        unpack(lambda wildcards: model(student_of(wildcards).folder(STUDY), prefix="student_")),
+        unpack(inputs_of("attack_student", WHITE_BOX_ATTACK)),
     output:
         predictions=f"{WHITE_BOX_ATTACK}/predictions.parquet",
     log:
@@ -124,20 +90,10 @@ rule attack_student:
         benchmark_of("attack_student", WHITE_BOX_ATTACK)
     conda:
         "../envs/heirloom.yaml"
-    threads: GRID.study.evaluation_threads
+    threads: threads_of("attack_student", WHITE_BOX_ATTACK)
     resources:
         **resources_of("attack_student"),
     params:
-        attacks=lambda wildcards: {name: GRID.attack_recipe(name) for name in GRID.white_box_of(student_of(wildcards))},
-        batch_size=GRID.study.attack_batch,
-        threads=GRID.study.evaluation_threads,
-        code=code_of(
-            "attack_student",
-            lambda wildcards: [
-                *(WHITE_BOX[attack.kind] for attack in GRID.white_box_of(student_of(wildcards)).values()),
-                *body_code(wildcards.teacher),
-            ],
-        ),
-        libraries=lambda wildcards: libraries_of(GRID.white_box_of(student_of(wildcards)).values()),
+        **params_of("attack_student", WHITE_BOX_ATTACK),
     script:
         "../workflow_scripts/attack_student.py"

@@ -14,8 +14,7 @@ ATTACKED = paths.attacked_folder(study=STUDY)
 
 rule attack_model:
     input:
-        unpack(lambda wildcards: prepared(robust_data(wildcards), "test")),
-        unpack(lambda wildcards: attacked_models(wildcards)),
+        unpack(inputs_of("attack_model", ATTACKED)),
     output:
         card=f"{ATTACKED}/card.json",
         predictions=f"{ATTACKED}/predictions.parquet",
@@ -27,32 +26,18 @@ rule attack_model:
         benchmark_of("attack_model", ATTACKED)
     conda:
         "../envs/heirloom.yaml"
-    threads: GRID.study.evaluation_threads
+    threads: threads_of("attack_model", ATTACKED)
     resources:
         **resources_of("attack_model"),
     params:
-        attacks=lambda wildcards: {
-            name: GRID.attack_recipe(name) for name in attacking.attacks_of(GRID, attacked_of(wildcards))
-        },
-        targets=lambda wildcards: attacking.targets_of(GRID, attacked_of(wildcards)),
-        clean=lambda wildcards: attacking.judges_clean(GRID, attacked_of(wildcards)),
-        shown=lambda wildcards: attacking.pictured(GRID, attacked_of(wildcards)),
-        batch_size=GRID.study.evaluation_batch,
-        attack_batch_size=GRID.study.attack_batch,
-        threads=GRID.study.evaluation_threads,
-        code=code_of("attack_model", lambda wildcards: attacked_code(wildcards)),
-        libraries=lambda wildcards: libraries_of(attacking.attacks_of(GRID, attacked_of(wildcards)).values()),
+        **params_of("attack_model", ATTACKED),
     script:
         "../workflow_scripts/attack_model.py"
 
 
-PICTURED = attacking.with_pictures(GRID)
-
-
 rule draw_restored:
     input:
-        cards=[f"{each.folder(STUDY)}/card.json" for each in PICTURED],
-        pictures=ancient([f"{each.folder(STUDY)}/pictures.safetensors" for each in PICTURED]),
+        unpack(inputs_of("draw_restored", f"{paths.RESULTS}/{STUDY}/figures")),
     output:
         restored=shown(paths.figure(STUDY, "restored.png"), "restored"),
         restored_pdf=paths.figure(STUDY, "restored.pdf"),
@@ -65,7 +50,6 @@ rule draw_restored:
     resources:
         **resources_of("draw_restored"),
     params:
-        models=[each.model for each in PICTURED],
-        code=code_of("draw_restored"),
+        **params_of("draw_restored", f"{paths.RESULTS}/{STUDY}/figures"),
     script:
         "../workflow_scripts/draw_restored.py"

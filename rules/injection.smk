@@ -10,9 +10,7 @@ OUTPUTS:    results/shared/teachers/{teacher}/{injection}/{card.json,weights.saf
 
 rule inject_defect:
     input:
-        unpack(lambda wildcards: prepared(GRID.injection_data(wildcards.injection), "development")),
-        unpack(lambda wildcards: model(paths.teacher_folder(wildcards.teacher, CLEAN))),
-        triggers=lambda wildcards: [trigger_picture(name) for name in GRID.triggers_in(wildcards.injection)],
+        unpack(inputs_of("inject_defect", paths.teacher_folder())),
     output:
         card=f"{paths.teacher_folder()}/card.json",
         weights=f"{paths.teacher_folder()}/weights.safetensors",
@@ -22,16 +20,13 @@ rule inject_defect:
     benchmark:
         benchmark_of("inject_defect", paths.teacher_folder())
     wildcard_constraints:
-        injection=only(sorted(GRID.catalogue.injections)),
+        injection=only("inject_defect", paths.teacher_folder(), "injection"),
     conda:
         "../envs/heirloom.yaml"
-    threads: lambda wildcards: GRID.injection(wildcards.injection).training.threads
+    threads: threads_of("inject_defect", paths.teacher_folder())
     resources:
         **resources_of("inject_defect"),
     params:
-        injection=lambda wildcards: GRID.injection_recipe(wildcards.injection),
-        triggers=lambda wildcards: GRID.triggers_in(wildcards.injection),
-        augmentation=lambda wildcards: GRID.augmentation_of(GRID.injection(wildcards.injection).dataset),
-        code=code_of("inject_defect", lambda wildcards: body_code(wildcards.teacher)),
+        **params_of("inject_defect", paths.teacher_folder()),
     script:
         "../workflow_scripts/inject_defect.py"

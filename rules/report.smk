@@ -10,23 +10,13 @@ OUTPUTS:    results/<study>/tables/{measurements,summary,comparisons,costs}.parq
             results/<study>/report.html
 """
 
-from heirloom.config import attacking
-from heirloom.config.grid import FIGURES as FIGURE_NAMES
-from heirloom.config.jobs import benchmarks, histories
-from heirloom.config.published import published_for
-from heirloom.config.workflow import command_of
-
-FROM_SUMMARY = [attacking.RATES, attacking.STRENGTH]
-SUMMARY_FIGURES = [*FIGURE_NAMES, *(name for name in FROM_SUMMARY if name in GRID.figures)]
-HISTORIES = histories(GRID)
 TABLES = f"{paths.RESULTS}/{STUDY}/tables"
 FIGURES = f"{paths.RESULTS}/{STUDY}/figures"
 
 
 rule collect_measurements:
     input:
-        predictions=TABLED.predictions,
-        measures=TABLED.measures,
+        unpack(inputs_of("collect_measurements", TABLES)),
     output:
         measurements=paths.table(STUDY, "measurements.parquet"),
     log:
@@ -38,21 +28,14 @@ rule collect_measurements:
     resources:
         **resources_of("collect_measurements"),
     params:
-        study=STUDY,
-        config_digest=GRID.digest,
-        evaluations=TABLED.descriptions,
-        files=TABLED.files,
-        measure_files=TABLED.measure_files,
-        code=code_of("collect_measurements"),
+        **params_of("collect_measurements", TABLES),
     script:
         "../workflow_scripts/collect_measurements.py"
 
 
 rule summarise:
     input:
-        measurements=paths.table(STUDY, "measurements.parquet"),
-        predictions=TABLED.predictions,
-        measures=TABLED.measures,
+        unpack(inputs_of("summarise", TABLES)),
     output:
         summary=paths.table(STUDY, "summary.parquet"),
         comparisons=paths.table(STUDY, "comparisons.parquet"),
@@ -68,20 +51,14 @@ rule summarise:
     resources:
         **resources_of("summarise"),
     params:
-        evaluations=TABLED.descriptions,
-        files=TABLED.files,
-        measure_files=TABLED.measure_files,
-        experiments=GRID.questions,
-        published=published_for(GRID.study, Path(workflow.basedir)),
-        seed=GRID.study.bootstrap_seed,
-        code=code_of("summarise"),
+        **params_of("summarise", TABLES),
     script:
         "../workflow_scripts/summarise.py"
 
 
 rule collect_costs:
     input:
-        measurements=paths.table(STUDY, "measurements.parquet"),
+        unpack(inputs_of("collect_costs", TABLES)),
     output:
         costs=paths.table(STUDY, "costs.parquet"),
     log:
@@ -93,20 +70,17 @@ rule collect_costs:
     resources:
         **resources_of("collect_costs"),
     params:
-        benchmarks=benchmarks(GRID),
-        code=code_of("collect_costs"),
+        **params_of("collect_costs", TABLES),
     script:
         "../workflow_scripts/collect_costs.py"
 
 
 rule draw_figures:
     input:
-        summary=paths.table(STUDY, "summary.parquet"),
-        comparisons=paths.table(STUDY, "comparisons.parquet"),
-        histories=list(HISTORIES),
+        unpack(inputs_of("draw_figures", FIGURES)),
     output:
-        **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in SUMMARY_FIGURES},
-        **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in SUMMARY_FIGURES},
+        **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in GRID.summary_figures},
+        **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in GRID.summary_figures},
     log:
         log_of("draw_figures", FIGURES),
     benchmark:
@@ -116,26 +90,14 @@ rule draw_figures:
     resources:
         **resources_of("draw_figures"),
     params:
-        trainings=list(HISTORIES.values()),
-        controls=GRID.controls,
-        ladders=attacking.ladders(GRID),
-        code=code_of("draw_figures"),
+        **params_of("draw_figures", FIGURES),
     script:
         "../workflow_scripts/draw_figures.py"
 
 
-SHOWN = [GRID.injection_data(name) for name in GRID.defects]
-PLANTED = {name: recipe for defect in GRID.defects for name, recipe in GRID.triggers_in(defect).items()}
-
-
 rule draw_contact_sheets:
     input:
-        cards=[f"{folder}/card.json" for folder in SHOWN],
-        development_images=ancient([f"{folder}/development/images.npy" for folder in SHOWN]),
-        development_indices=ancient([f"{folder}/development/index.parquet" for folder in SHOWN]),
-        test_images=ancient([f"{folder}/test/images.npy" for folder in SHOWN]),
-        test_indices=ancient([f"{folder}/test/index.parquet" for folder in SHOWN]),
-        triggers=[trigger_picture(name) for name in PLANTED],
+        unpack(inputs_of("draw_contact_sheets", FIGURES)),
     output:
         png=[shown(paths.figure(STUDY, f"{name}.png"), "contact_sheet", injection=name) for name in GRID.contact_sheets],
         pdf=[paths.figure(STUDY, f"{name}.pdf") for name in GRID.contact_sheets],
@@ -148,21 +110,14 @@ rule draw_contact_sheets:
     resources:
         **resources_of("draw_contact_sheets"),
     params:
-        sheets=[GRID.sheet_of(name) for name in GRID.defects],
-        triggers=PLANTED,
-        batch_size=GRID.study.evaluation_batch,
-        code=code_of("draw_contact_sheets"),
+        **params_of("draw_contact_sheets", FIGURES),
     script:
         "../workflow_scripts/draw_contact_sheets.py"
 
 
-ATTENTIVE = sorted(attention.figures(GRID))
-
-
 rule draw_attention:
     input:
-        panels=lambda wildcards: ancient([f"{folder}/panels.safetensors" for folder in attention_folders(wildcards)]),
-        cards=lambda wildcards: [f"{folder}/card.json" for folder in attention_folders(wildcards)],
+        unpack(inputs_of("draw_attention", f"{FIGURES}/attention_{{experiment}}")),
     output:
         png=shown(paths.figure(STUDY, "attention_{experiment}.png"), "attention", experiment="{experiment}"),
         pdf=paths.figure(STUDY, "attention_{experiment}.pdf"),
@@ -172,40 +127,20 @@ rule draw_attention:
     benchmark:
         benchmark_of("draw_attention", f"{FIGURES}/attention_{{experiment}}")
     wildcard_constraints:
-        experiment=only(ATTENTIVE),
+        experiment=only("draw_attention", f"{FIGURES}/attention_{{experiment}}", "experiment"),
     conda:
         "../envs/heirloom.yaml"
     resources:
         **resources_of("draw_attention"),
     params:
-        evaluations=lambda wildcards: [
-            (each.teacher, each.injection, each.dataset) for each in attention.drawn(GRID, wildcards.experiment)
-        ],
-        code=code_of("draw_attention"),
+        **params_of("draw_attention", f"{FIGURES}/attention_{{experiment}}"),
     script:
         "../workflow_scripts/draw_attention.py"
 
 
-TEACHERS = [(name, CLEAN) for name in GRID.teacher_names]
-TEACHERS += [names for names in GRID.infected_teachers if names not in TEACHERS]
-
-
-EMBEDDED = [name for name in GRID.figures if name in {*FIGURE_NAMES, *GRID.model_figures}]
-
-
 rule write_report:
     input:
-        summary=paths.table(STUDY, "summary.parquet"),
-        comparisons=paths.table(STUDY, "comparisons.parquet"),
-        data_check=paths.table(STUDY, "data_check.parquet"),
-        costs=paths.table(STUDY, "costs.parquet"),
-        figures=[paths.figure(STUDY, f"{name}.png") for name in EMBEDDED],
-        captions=[os.path.relpath(caption_of(name)) for name in EMBEDDED],
-        data_cards=[f"{folder}/card.json" for folder in PREPARED],
-        teacher_cards=[f"{paths.teacher_folder(*names)}/card.json" for names in TEACHERS],
-        sheets=[paths.figure(STUDY, f"{name}.png") for name in GRID.contact_sheets],
-        attention=[paths.figure(STUDY, f"attention_{name}.png") for name in ATTENTIVE],
-        attention_captions=[paths.figure(STUDY, f"attention_{name}.txt") for name in ATTENTIVE],
+        unpack(inputs_of("write_report", f"{paths.RESULTS}/{STUDY}/report")),
     output:
         report=shown(paths.report(STUDY), "report", category="Report"),
     log:
@@ -217,18 +152,6 @@ rule write_report:
     resources:
         **resources_of("write_report"),
     params:
-        about={
-            "study": STUDY,
-            "title": GRID.study.title,
-            "digest": GRID.digest,
-            "seeds": list(GRID.study.seeds),
-            "questions": GRID.questions,
-            "command": command_of(GRID),
-            "data": GRID.prepared_data,
-            "teachers": TEACHERS,
-            "sheets": [GRID.sheet_of(name) for name in GRID.defects],
-            "attention": ATTENTIVE,
-        },
-        code=code_of("write_report"),
+        **params_of("write_report", f"{paths.RESULTS}/{STUDY}/report"),
     script:
         "../workflow_scripts/write_report.py"

@@ -12,10 +12,7 @@ OUTPUTS:    results/shared/corruptions/{suite}/{card.json,images.npy,index.parqu
             results/<study>/figures/{criticality,interpolation}.{png,pdf}
 """
 
-from heirloom.config.robust import RobustFetched, RobustTrained
-from heirloom.data.layouts import CORRUPTED_LAYOUTS
-from heirloom.evaluation.corruptions import CORRUPTERS
-from heirloom.training.robust import OBJECTIVES
+from heirloom.config import repairs
 
 ROBUST = paths.robust_folder()
 SUITE = paths.corruption_folder()
@@ -27,8 +24,7 @@ ROBUSTNESS = paths.robustness_folder(study=STUDY)
 
 rule corrupt_dataset:
     input:
-        unpack(lambda wildcards: prepared(suite_data(wildcards), "test")),
-        raw=lambda wildcards: published_corruptions(wildcards),
+        unpack(inputs_of("corrupt_dataset", SUITE)),
     output:
         card=f"{SUITE}/card.json",
         images=f"{SUITE}/images.npy",
@@ -42,24 +38,14 @@ rule corrupt_dataset:
     resources:
         **resources_of("corrupt_dataset"),
     params:
-        suite=lambda wildcards: repairs.suite_recipe(GRID, wildcards.suite),
-        layout=lambda wildcards: corrupted_layout(wildcards),
-        code=code_of(
-            "corrupt_dataset",
-            lambda wildcards: (
-                [CORRUPTED_LAYOUTS[corrupted_layout(wildcards)]]
-                if corrupted_layout(wildcards)
-                else [CORRUPTERS[kind] for kind in GRID.catalogue.corruptions[wildcards.suite].kinds]
-            ),
-        ),
+        **params_of("corrupt_dataset", SUITE),
     script:
         "../workflow_scripts/corrupt_dataset.py"
 
 
 rule train_robust:
     input:
-        unpack(lambda wildcards: prepared(robust_data(wildcards), "development")),
-        unpack(lambda wildcards: earlier_weights(wildcards)),
+        unpack(inputs_of("train_robust", ROBUST)),
     output:
         card=f"{ROBUST}/card.json",
         weights=f"{ROBUST}/weights.safetensors",
@@ -69,33 +55,21 @@ rule train_robust:
     benchmark:
         benchmark_of("train_robust", ROBUST)
     wildcard_constraints:
-        model=only(GRID.names("robust", RobustTrained)),
+        model=only("train_robust", ROBUST, "model"),
     conda:
         "../envs/heirloom.yaml"
-    threads: lambda wildcards: robust_models.training(GRID, wildcards.model).training.threads
+    threads: threads_of("train_robust", ROBUST)
     resources:
         **resources_of("train_robust"),
     params:
-        body=lambda wildcards: canonical(robust_of(wildcards).body),
-        normalisation=lambda wildcards: canonical(robust_of(wildcards).normalisation),
-        objective=lambda wildcards: canonical(robust_models.training(GRID, wildcards.model))["objective"],
-        training=lambda wildcards: canonical(robust_models.training(GRID, wildcards.model))["training"],
-        judge=lambda wildcards: canonical(robust_models.training(GRID, wildcards.model))["judge"],
-        augmentation=lambda wildcards: GRID.augmentation_of(robust_of(wildcards).dataset),
-        code=code_of(
-            "train_robust",
-            lambda wildcards: [
-                OBJECTIVES[robust_models.training(GRID, wildcards.model).objective.objective],
-                *robust_code(wildcards),
-            ],
-        ),
+        **params_of("train_robust", ROBUST),
     script:
         "../workflow_scripts/train_robust.py"
 
 
 rule fetch_robust:
     input:
-        data_card=lambda wildcards: f"{robust_data(wildcards)}/card.json",
+        unpack(inputs_of("fetch_robust", ROBUST)),
     output:
         card=f"{ROBUST}/card.json",
         weights=f"{ROBUST}/weights.safetensors",
@@ -104,27 +78,20 @@ rule fetch_robust:
     benchmark:
         benchmark_of("fetch_robust", ROBUST)
     wildcard_constraints:
-        model=only(GRID.names("robust", RobustFetched)),
+        model=only("fetch_robust", ROBUST, "model"),
     conda:
         "../envs/heirloom.yaml"
     resources:
         **resources_of("fetch_robust"),
     params:
-        body=lambda wildcards: canonical(robust_of(wildcards).body),
-        normalisation=lambda wildcards: canonical(robust_of(wildcards).normalisation),
-        file=lambda wildcards: canonical(robust_models.fetching(GRID, wildcards.model))["file"],
-        code=code_of(
-            "fetch_robust",
-            lambda wildcards: [*robust_code(wildcards), BODIES[robust_of(wildcards).body.name].reader],
-        ),
+        **params_of("fetch_robust", ROBUST),
     script:
         "../workflow_scripts/fetch_robust.py"
 
 
 rule measure_criticality:
     input:
-        unpack(lambda wildcards: prepared(robust_data(wildcards), "development")),
-        unpack(lambda wildcards: model(paths.robust_folder(wildcards.model, wildcards.seed), prefix="model_")),
+        unpack(inputs_of("measure_criticality", CRITICALITY)),
     output:
         card=f"{CRITICALITY}/card.json",
         criticality=f"{CRITICALITY}/criticality.parquet",
@@ -135,21 +102,18 @@ rule measure_criticality:
         benchmark_of("measure_criticality", CRITICALITY)
     conda:
         "../envs/heirloom.yaml"
-    threads: GRID.study.criticality.threads
+    threads: threads_of("measure_criticality", CRITICALITY)
     resources:
         **resources_of("measure_criticality"),
     params:
-        criticality=canonical(GRID.study.criticality),
-        code=code_of("measure_criticality", lambda wildcards: robust_code(wildcards)),
+        **params_of("measure_criticality", CRITICALITY),
     script:
         "../workflow_scripts/measure_criticality.py"
 
 
 rule finetune_module:
     input:
-        unpack(lambda wildcards: prepared(robust_data(wildcards), "development")),
-        unpack(lambda wildcards: model(start_of(wildcards).folder, prefix="model_")),
-        unpack(lambda wildcards: ranking_of(wildcards)),
+        unpack(inputs_of("finetune_module", FINETUNED)),
     output:
         card=f"{FINETUNED}/card.json",
         weights=f"{FINETUNED}/weights.safetensors",
@@ -160,29 +124,18 @@ rule finetune_module:
         benchmark_of("finetune_module", FINETUNED)
     conda:
         "../envs/heirloom.yaml"
-    threads: lambda wildcards: repairs.repairs(GRID)[wildcards.repair].training.threads
+    threads: threads_of("finetune_module", FINETUNED)
     resources:
         **resources_of("finetune_module"),
     params:
-        modules=lambda wildcards: finetuning_of(wildcards, "modules"),
-        statistics=lambda wildcards: finetuning_of(wildcards, "statistics"),
-        training=lambda wildcards: finetuning_of(wildcards, "training"),
-        learning_rates=lambda wildcards: finetuning_of(wildcards, "learning_rates"),
-        augmentation=lambda wildcards: GRID.augmentation_of(robust_of(wildcards).dataset),
-        code=code_of("finetune_module", lambda wildcards: robust_code(wildcards)),
+        **params_of("finetune_module", FINETUNED),
     script:
         "../workflow_scripts/finetune_module.py"
 
 
 rule interpolate_module:
     input:
-        unpack(lambda wildcards: prepared(robust_data(wildcards), "development")),
-        unpack(lambda wildcards: model(start_of(wildcards).folder, prefix="model_")),
-        unpack(
-            lambda wildcards: model(
-                paths.finetuned_folder(study=STUDY, **repaired_of(wildcards).names), prefix="finetuned_"
-            )
-        ),
+        unpack(inputs_of("interpolate_module", REPAIRED)),
     output:
         card=f"{REPAIRED}/card.json",
         weights=f"{REPAIRED}/weights.safetensors",
@@ -193,24 +146,18 @@ rule interpolate_module:
         benchmark_of("interpolate_module", REPAIRED)
     conda:
         "../envs/heirloom.yaml"
-    threads: GRID.study.evaluation_threads
+    threads: threads_of("interpolate_module", REPAIRED)
     resources:
         **resources_of("interpolate_module"),
     params:
-        alphas=lambda wildcards: repairs.choosing(GRID, wildcards.repair)["alphas"],
-        judge=lambda wildcards: repairs.choosing(GRID, wildcards.repair)["judge"],
-        tolerance=lambda wildcards: repairs.choosing(GRID, wildcards.repair)["tolerance"],
-        threads=GRID.study.evaluation_threads,
-        code=code_of("interpolate_module", lambda wildcards: robust_code(wildcards)),
+        **params_of("interpolate_module", REPAIRED),
     script:
         "../workflow_scripts/interpolate_module.py"
 
 
 rule evaluate_robust:
     input:
-        unpack(lambda wildcards: prepared(robust_data(wildcards), "test")),
-        unpack(lambda wildcards: model(repaired_of(wildcards).folder(STUDY), prefix="model_")),
-        unpack(lambda wildcards: corrupted_images(wildcards)),
+        unpack(inputs_of("evaluate_robust", ROBUSTNESS)),
     output:
         card=f"{ROBUSTNESS}/card.json",
         predictions=f"{ROBUSTNESS}/predictions.parquet",
@@ -221,36 +168,18 @@ rule evaluate_robust:
         benchmark_of("evaluate_robust", ROBUSTNESS)
     conda:
         "../envs/heirloom.yaml"
-    threads: GRID.study.evaluation_threads
+    threads: threads_of("evaluate_robust", ROBUSTNESS)
     resources:
         **resources_of("evaluate_robust"),
     params:
-        attacks=lambda wildcards: {
-            name: GRID.attack_recipe(name) for name in repairs.attacks_of(GRID, repaired_of(wildcards))
-        },
-        batch_size=GRID.study.evaluation_batch,
-        attack_batch_size=GRID.study.attack_batch,
-        threads=GRID.study.evaluation_threads,
-        code=code_of(
-            "evaluate_robust",
-            lambda wildcards: [
-                *(WHITE_BOX[attack.kind] for attack in repairs.attacks_of(GRID, repaired_of(wildcards)).values()),
-                *robust_code(wildcards),
-            ],
-        ),
-        libraries=lambda wildcards: libraries_of(repairs.attacks_of(GRID, repaired_of(wildcards)).values()),
+        **params_of("evaluate_robust", ROBUSTNESS),
     script:
         "../workflow_scripts/evaluate_robust.py"
 
 
-RANKED = repairs.ranked(GRID)
-MENDED = repairs.repaired(GRID)
-
-
 rule draw_rift:
     input:
-        criticality=[f"{each.criticality_folder(STUDY)}/criticality.parquet" for each in RANKED],
-        interpolation=[f"{each.folder(STUDY)}/interpolation.parquet" for each in MENDED],
+        unpack(inputs_of("draw_rift", f"{paths.RESULTS}/{STUDY}/figures")),
     output:
         **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in repairs.WAYS},
         **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in repairs.WAYS},
@@ -263,10 +192,6 @@ rule draw_rift:
     resources:
         **resources_of("draw_rift"),
     params:
-        measured=[(each.model, each.seed) for each in RANKED],
-        repaired=[(each.start.model, each.repair, each.seed) for each in MENDED],
-        tolerances={each.repair: repairs.choosing(GRID, each.repair)["tolerance"] for each in MENDED},
-        marked=repairs.marked(GRID),
-        code=code_of("draw_rift"),
+        **params_of("draw_rift", f"{paths.RESULTS}/{STUDY}/figures"),
     script:
         "../workflow_scripts/draw_rift.py"

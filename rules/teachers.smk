@@ -6,14 +6,14 @@ INPUTS:     results/shared/data/{dataset}/{preparation}/card.json, development/
 OUTPUTS:    results/shared/teachers/{teacher}/none/{card.json,weights.safetensors,history.parquet}
 """
 
-from heirloom.config.models import Fetched, Pretrained
+from heirloom.config.names import CLEAN
 
 CLEAN_TEACHER = paths.teacher_folder(injection=CLEAN)
 
 
 rule pretrain_teacher:
     input:
-        unpack(lambda wildcards: prepared(GRID.pretraining_data(wildcards.teacher), "development")),
+        unpack(inputs_of("pretrain_teacher", CLEAN_TEACHER)),
     output:
         card=f"{CLEAN_TEACHER}/card.json",
         weights=f"{CLEAN_TEACHER}/weights.safetensors",
@@ -23,19 +23,14 @@ rule pretrain_teacher:
     benchmark:
         benchmark_of("pretrain_teacher", CLEAN_TEACHER)
     wildcard_constraints:
-        teacher=only(GRID.names("teachers", Pretrained)),
+        teacher=only("pretrain_teacher", CLEAN_TEACHER, "teacher"),
     conda:
         "../envs/heirloom.yaml"
-    threads: lambda wildcards: GRID.pretraining(wildcards.teacher).training.threads
+    threads: threads_of("pretrain_teacher", CLEAN_TEACHER)
     resources:
         **resources_of("pretrain_teacher"),
     params:
-        body=lambda wildcards: canonical(GRID.teacher(wildcards.teacher).body),
-        normalisation=lambda wildcards: canonical(GRID.teacher(wildcards.teacher).normalisation),
-        training=lambda wildcards: canonical(GRID.pretraining(wildcards.teacher).training),
-        augmentation=lambda wildcards: GRID.augmentation_of(GRID.pretraining(wildcards.teacher).dataset),
-        seed=lambda wildcards: GRID.pretraining(wildcards.teacher).seed,
-        code=code_of("pretrain_teacher", lambda wildcards: body_code(wildcards.teacher)),
+        **params_of("pretrain_teacher", CLEAN_TEACHER),
     script:
         "../workflow_scripts/pretrain_teacher.py"
 
@@ -49,19 +44,12 @@ rule fetch_teacher:
     benchmark:
         benchmark_of("fetch_teacher", CLEAN_TEACHER)
     wildcard_constraints:
-        teacher=only(GRID.names("teachers", Fetched)),
+        teacher=only("fetch_teacher", CLEAN_TEACHER, "teacher"),
     conda:
         "../envs/heirloom.yaml"
     resources:
         **resources_of("fetch_teacher"),
     params:
-        body=lambda wildcards: canonical(GRID.teacher(wildcards.teacher).body),
-        normalisation=lambda wildcards: canonical(GRID.teacher(wildcards.teacher).normalisation),
-        file=lambda wildcards: canonical(GRID.fetching(wildcards.teacher))["file"],
-        classes=lambda wildcards: GRID.fetching(wildcards.teacher).classes,
-        dataset=lambda wildcards: GRID.fetching(wildcards.teacher).dataset,
-        code=code_of(
-            "fetch_teacher", lambda wildcards: [*body_code(wildcards.teacher), *reader_code(wildcards.teacher)]
-        ),
+        **params_of("fetch_teacher", CLEAN_TEACHER),
     script:
         "../workflow_scripts/fetch_teacher.py"

@@ -9,18 +9,13 @@ OUTPUTS:    results/<study>/students/{teacher}/{injection}/{dataset}/{method}/se
             results/<study>/slices/{teacher}/{injection}/{dataset}/{method}/{card.json,weights.safetensors}
 """
 
-from heirloom.transfer.methods import METHODS
-from heirloom.transfer.scores import SCORES
-
 STUDENT = paths.student_folder(study=STUDY)
 SLICE = paths.slice_folder(study=STUDY)
 
 
 rule train_student:
     input:
-        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "development")),
-        unpack(lambda wildcards: model(paths.teacher_folder(wildcards.teacher, wildcards.injection))),
-        unpack(reversed_trigger),
+        unpack(inputs_of("train_student", STUDENT)),
     output:
         card=f"{STUDENT}/card.json",
         weights=f"{STUDENT}/weights.safetensors",
@@ -30,23 +25,21 @@ rule train_student:
     benchmark:
         benchmark_of("train_student", STUDENT)
     wildcard_constraints:
-        method=only(sorted(set(GRID.methods) - set(GRID.selections))),
+        method=only("train_student", STUDENT, "method"),
     conda:
         "../envs/heirloom.yaml"
-    threads: lambda wildcards: method_of(wildcards).training.threads
+    threads: threads_of("train_student", STUDENT)
     resources:
         **resources_of("train_student"),
     params:
-        method=lambda wildcards: GRID.method_recipe(wildcards.method, wildcards.dataset),
-        augmentation=lambda wildcards: GRID.augmentation_of(wildcards.dataset),
-        code=code_of("train_student", lambda wildcards: method_code(wildcards)),
+        **params_of("train_student", STUDENT),
     script:
         "../workflow_scripts/train_student.py"
 
 
 rule select_student:
     input:
-        unpack(candidates_of),
+        unpack(inputs_of("select_student", STUDENT)),
     output:
         card=f"{STUDENT}/card.json",
         weights=f"{STUDENT}/weights.safetensors",
@@ -56,23 +49,20 @@ rule select_student:
     benchmark:
         benchmark_of("select_student", STUDENT)
     wildcard_constraints:
-        method=only(sorted(GRID.selections)),
+        method=only("select_student", STUDENT, "method"),
     conda:
         "../envs/heirloom.yaml"
     resources:
         **resources_of("select_student"),
     params:
-        candidates=lambda wildcards: list(GRID.trained_for(wildcards.method)),
-        seeds=list(GRID.study.seeds),
-        code=code_of("select_student"),
+        **params_of("select_student", STUDENT),
     script:
         "../workflow_scripts/select_student.py"
 
 
 rule slice_teacher:
     input:
-        unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "development")),
-        unpack(lambda wildcards: model(paths.teacher_folder(wildcards.teacher, wildcards.injection))),
+        unpack(inputs_of("slice_teacher", SLICE)),
     output:
         card=f"{SLICE}/card.json",
         weights=f"{SLICE}/weights.safetensors",
@@ -82,14 +72,10 @@ rule slice_teacher:
         benchmark_of("slice_teacher", SLICE)
     conda:
         "../envs/heirloom.yaml"
-    threads: lambda wildcards: method_of(wildcards).training.threads
+    threads: threads_of("slice_teacher", SLICE)
     resources:
         **resources_of("slice_teacher"),
     params:
-        name="{method}",
-        method=lambda wildcards: GRID.method_recipe(wildcards.method, wildcards.dataset),
-        augmentation=lambda wildcards: GRID.augmentation_of(wildcards.dataset),
-        seed=GRID.study.seeds[0],
-        code=code_of("slice_teacher", lambda wildcards: method_code(wildcards)),
+        **params_of("slice_teacher", SLICE),
     script:
         "../workflow_scripts/slice_teacher.py"

@@ -11,13 +11,13 @@ import yaml
 
 from heirloom.config import attacking, paths, repairs
 from heirloom.config.grid import Grid
-from heirloom.config.jobs import histories
 from heirloom.config.load import load_catalogue, load_study
 from heirloom.config.models import Dataset, Files, Preparation, RemoteFile, Trigger
 from heirloom.config.names import CLEAN
 from heirloom.config.records import canonical
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import command_of, open_grid
+from heirloom.plan.plan import plan_of
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -483,8 +483,9 @@ def test_the_command_asks_for_a_folder_where_the_study_needs_files():
 
 
 def test_histories_are_those_of_students_and_of_teachers_after_an_injection(content):
-    found = histories(grid_of(content))
-    teachers = [keys for keys in found.values() if keys["method"] == "teacher"]
+    (drawn,) = plan_of(grid_of(content)).of("draw_figures")
+    found = drawn.settings["trainings"]
+    teachers = [keys for keys in found if keys["method"] == "teacher"]
     assert {keys["injection"] for keys in teachers} == {"signs-backdoor", "signs-clean"}
     assert all("seed" not in keys for keys in teachers)
     assert len(found) == len(teachers) + len(grid_of(content).students)

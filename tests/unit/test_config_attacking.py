@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from heirloom.config import attacking, robust_models
-from heirloom.config.estimate import Arrival, estimate
 from heirloom.config.grid import Grid
-from heirloom.config.jobs import costly_jobs
 from heirloom.config.load import load_study
 from heirloom.config.records import Attacked, Evaluation, Robust
-from heirloom.config.tabled import tabled
+from heirloom.plan.estimate import estimate
+from heirloom.plan.plan import plan_of
+from heirloom.plan.tables import evaluated
+from heirloom.plan.takes import Arrival
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -105,7 +106,7 @@ def test_a_suite_whose_attacks_all_ran_has_no_job(grid_of, content):
     content["attack_experiments"]["first"]["suites"].append("again")
     grid = grid_of(content, suites={"again": {"attacks": ["pgd-20"]}})
     assert not [each for each in attacking.attacked(grid) if each.suite == "again"]
-    assert "pgd-20" in tabled(grid).descriptions[0]["experiments"]["first"]["attacks"]
+    assert "pgd-20" in evaluated(grid, plan_of(grid).of).descriptions[0]["experiments"]["first"]["attacks"]
 
 
 def test_models_that_others_start_from_are_trained_though_nobody_attacks_them(grid_of, content):
@@ -113,14 +114,13 @@ def test_models_that_others_start_from_are_trained_though_nobody_attacks_them(gr
     grid = grid_of(content)
     assert list(robust_models.models(grid)) == ["fpd", "later", "plain"]
     assert Robust("plain", 2) in robust_models.weights(grid)
-    tasks = {task.output: task for task in estimate(grid, arrival=lambda *_: Arrival(0, 0)).todo}
-    later = tasks["results/shared/robust/later/seed2/card.json"]
-    assert "results/shared/robust/plain/seed2/card.json" in later.needs
+    later = plan_of(grid).job("train_robust", "results/shared/robust/later/seed2")
+    assert "results/shared/robust/plain/seed2/card.json" in later.files
 
 
 def test_the_tables_set_all_models_of_a_data_set_side_by_side(grid_of, content):
     grid = grid_of(content)
-    found = tabled(grid)
+    found = evaluated(grid, plan_of(grid).of)
     (description,) = found.descriptions
     assert (description["teacher"], description["injection"], description["dataset"]) == ("none", "none", "digits")
     first, second = (description["experiments"][name] for name in ("first", "second"))
@@ -136,14 +136,15 @@ def test_the_tables_set_all_models_of_a_data_set_side_by_side(grid_of, content):
 
 def test_every_attack_job_is_estimated_and_a_substitute_costs_its_targets_a_look(grid_of, content):
     grid = grid_of(content)
-    counted = Counter(rule for rule, _, _ in costly_jobs(grid))
+    plan = plan_of(grid)
+    counted = Counter(job.rule for job in plan.of())
     assert counted == {"render_dataset": 1, "prepare_dataset": 1, "train_robust": 6, "attack_model": 12}
-    tasks = [task for task in estimate(grid, arrival=lambda *_: Arrival(0, 0)).todo if task.rule == "attack_model"]
-    assert {task.output for task in tasks} == {
-        f"{each.folder('attacked')}/predictions.parquet" for each in attacking.attacked(grid)
-    }
-    (shown,) = [task for task in tasks if "/black-box/" in task.output and "seed1" in task.output]
-    assert {path.split("/")[3] for path in shown.needs if "/robust/" in path} == {"plain", "fpd"}
+    todo = [(job.place, takes) for job, takes in estimate(plan, arrival=lambda *_: Arrival(0, 0)).todo]
+    folders = [each.folder("attacked") for each in attacking.attacked(grid)]
+    assert [job.place for job in plan.of("attack_model")] == folders
+    (job,) = [job for job in plan.of("attack_model") if "/black-box/" in job.place and "seed1" in job.place]
+    assert {path.split("/")[3] for path in job.files if "/robust/" in path} == {"plain", "fpd"}
+    shown = dict(todo)[job.place]
     assert len(shown.loads) == 2
     assert shown.loads[0].passes > 10 * shown.loads[1].passes
 

@@ -9,10 +9,12 @@ import yaml
 
 from heirloom.config import attention
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
-from heirloom.config.estimate import Arrival, estimate
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
 from heirloom.config.records import Evaluation
+from heirloom.plan.estimate import estimate
+from heirloom.plan.plan import plan_of
+from heirloom.plan.takes import Arrival
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -125,14 +127,14 @@ def test_regions_name_their_trigger_only_where_a_study_maps_several():
 def test_maps_are_counted_in_the_estimate(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     grids = [grid_of(study()), grid_of(study(same_data_set={"stage": 2, "images": 100}))]
-    before, after = (estimate(grid, arrival=lambda *_: Arrival(0, 0)) for grid in grids)
+    before, after = (estimate(plan_of(grid), arrival=lambda *_: Arrival(0, 0)) for grid in grids)
     assert {rule: after.jobs[rule] for rule in ("map_attention", "draw_attention")} == {
         "map_attention": 2,
         "draw_attention": 1,
     }
     assert sum(after.jobs.values()) == sum(before.jobs.values()) + 3
-    task = next(task for task in after.todo if task.rule == "map_attention")
-    assert task.loads[0].passes == 100 * 2 * 5  # images, clean and triggered, four students and their teacher
+    takes = next(takes for job, takes in after.todo if job.rule == "map_attention")
+    assert takes.loads[0].passes == 100 * 2 * 5  # images, clean and triggered, four students and their teacher
 
 
 def test_students_of_the_injection_s_own_data_set_alone_are_drawn():

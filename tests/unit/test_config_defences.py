@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from heirloom.config.estimate import Arrival, estimate
 from heirloom.config.grid import Grid
-from heirloom.config.jobs import costly_jobs
 from heirloom.config.load import load_study, read_yaml
 from heirloom.config.records import Evaluation
+from heirloom.plan.estimate import estimate
+from heirloom.plan.plan import plan_of
+from heirloom.plan.takes import Arrival
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -60,9 +60,10 @@ def test_a_detector_looks_at_the_teacher_and_its_control_whatever_the_seeds(cont
         (INFECTED, "neural-cleanse-short"),
         (CONTROL, "neural-cleanse-short"),
     ]
-    assert [evaluation for _, evaluation in grid.measures] == [INFECTED, CONTROL]
+    measured = plan_of(grid).of("collect_measurements")[0].inputs["measures"]
+    assert [path.split("/")[4] for path in measured] == [INFECTED.injection, CONTROL.injection]
     assert grid.asked_classes(INFECTED) == grid.asked_classes(CONTROL) == [0]
-    assert Counter(rule for rule, _, _ in costly_jobs(grid))["detect_backdoor"] == 2
+    assert len(plan_of(grid).of("detect_backdoor")) == 2
     assert grid.description_of(INFECTED)["experiments"]["first"]["measures"] == ["detection_score"]
 
 
@@ -157,15 +158,16 @@ def test_another_preparation_than_the_injection_s_is_other_data(content):
 def test_the_estimate_makes_a_student_wait_for_the_trigger_that_it_unlearns(content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     content["experiments"]["first"]["methods"] = ["plain", "unlearned"]
-    found = estimate(grid_of(content), arrival=lambda *_: Arrival(0, 0))
-    waiting = {task.output.split("/")[-3]: task.needs for task in found.todo if task.rule == "train_student"}
-    looked = [task for task in found.todo if task.rule == "detect_backdoor"]
+    plan = plan_of(grid_of(content))
+    todo = estimate(plan, arrival=lambda *_: Arrival(0, 0)).todo
+    looked = [(job, takes) for job, takes in todo if job.rule == "detect_backdoor"]
     assert len(looked) == 2
-    assert all(task.loads[0].macs > 0 and task.disk > 0 for task in looked)
-    assert {task.output for task in looked} & {*waiting["unlearned"]}
-    assert not {task.output for task in looked} & {*waiting["plain"]}
-    tables = next(task for task in found.todo if task.rule == "collect_measurements")
-    assert {task.output for task in looked} <= {*tables.needs}
+    assert all(takes.loads[0].macs > 0 and takes.disk > 0 for _, takes in looked)
+    waiting = {job.names["method"]: [need.rule for need in plan.needs(job)] for job in plan.of("train_student")}
+    assert "detect_backdoor" in waiting["unlearned"]
+    assert "detect_backdoor" not in waiting["plain"]
+    (tables,) = plan.of("collect_measurements")
+    assert {job.output for job, _ in looked} <= {*tables.files}
 
 
 def test_the_digest_follows_a_detector_that_is_used(content):

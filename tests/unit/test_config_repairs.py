@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from heirloom.config import repairs, robust_models
-from heirloom.config.estimate import Arrival, estimate
 from heirloom.config.grid import Grid
-from heirloom.config.jobs import costly_jobs, histories
 from heirloom.config.load import load_study, read_yaml
 from heirloom.config.records import Evaluation, Repaired, Robust
 from heirloom.config.robust import CORRUPTIONS
-from heirloom.config.tabled import tabled
 from heirloom.models.bodies import build_body
+from heirloom.plan.estimate import estimate
+from heirloom.plan.plan import plan_of
+from heirloom.plan.tables import evaluated
+from heirloom.plan.takes import Arrival
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -64,7 +65,7 @@ def test_each_seed_is_trained_ranked_repaired_and_judged_before_and_after(conten
     assert repairs.judged(grid) == [
         Repaired(start, repair, start.seed) for start in (FIRST, SECOND) for repair in ("head", "ranked", "unrepaired")
     ]
-    assert Counter(rule for rule, _, _ in costly_jobs(grid)) == {
+    assert Counter(job.rule for job in plan_of(grid).of()) == {
         "render_dataset": 1,
         "prepare_dataset": 1,
         "corrupt_dataset": 1,
@@ -84,7 +85,8 @@ def test_nothing_is_ranked_unless_a_repair_or_an_experiment_asks(content):
 
 
 def test_the_tables_find_robust_models_where_teachers_stand(content):
-    found = tabled(grid_of(content))
+    grid = grid_of(content)
+    found = evaluated(grid, plan_of(grid).of)
     (description,) = found.descriptions
     assert (description["teacher"], description["injection"], description["dataset"]) == (MODEL, "none", "digits")
     scope = description["experiments"]["first"]
@@ -112,7 +114,7 @@ def test_students_and_robust_models_of_one_study_keep_their_places(content):
         },
     }
     grid = grid_of(content)
-    found = tabled(grid)
+    found = evaluated(grid, plan_of(grid).of)
     assert [each["teacher"] for each in found.descriptions] == ["narrow-objects", MODEL]
     assert dict(zip(found.predictions, found.files, strict=True)) == {
         path: 0 if "/evaluations/" in path else 1 for path in found.predictions
@@ -124,15 +126,15 @@ def test_students_and_robust_models_of_one_study_keep_their_places(content):
 def test_the_estimate_counts_every_robust_job_and_a_longer_ascent_costs_more(content):
     def estimated():
         grid = grid_of(content)
-        found = estimate(grid, arrival=lambda *_: Arrival(disk=0, download=0))
+        found = estimate(plan_of(grid), arrival=lambda *_: Arrival(disk=0, download=0))
         by_rule = {}
-        for task in found.todo:
-            by_rule[task.rule] = by_rule.get(task.rule, 0) + sum(load.macs for load in task.loads)
+        for job, takes in found.todo:
+            by_rule[job.rule] = by_rule.get(job.rule, 0) + sum(load.macs for load in takes.loads)
         return found, by_rule
 
     found, cost = estimated()
     grid = grid_of(content)
-    outputs = {task.output for task in found.todo}
+    outputs = {job.output for job, _ in found.todo}
     assert {f"{each.robustness_folder('repaired')}/predictions.parquet" for each in repairs.judged(grid)} <= outputs
     assert cost["measure_criticality"] > 0
     content["criticality"] = {"epochs": 20}
@@ -150,7 +152,8 @@ def test_the_digest_follows_what_the_study_uses(content):
 
 
 def test_histories_of_robust_trainings_are_drawn(content):
-    found = histories(grid_of(content))
+    (drawn,) = plan_of(grid_of(content)).of("draw_figures")
+    found = dict(zip(drawn.inputs["histories"], drawn.settings["trainings"], strict=True))
     assert [keys["seed"] for path, keys in found.items() if "/robust/" in path] == [1, 2]
 
 

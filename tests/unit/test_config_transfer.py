@@ -10,8 +10,8 @@ import yaml
 
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.grid import Grid
-from heirloom.config.jobs import costly_jobs, histories
 from heirloom.config.load import load_study, read_yaml
+from heirloom.plan.plan import plan_of
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -120,9 +120,9 @@ def test_students_of_candidates_are_trained_and_the_chosen_one_alone_is_judged(c
     trained = Counter(student.method for student in grid.students)
     assert trained == {"own": 2, "linear-probe-slow": 2, "linear-probe-middle": 2, "linear-probe-fast": 2}
     assert {student.method for student in grid.students_of(grid.evaluations[0])} == {"own", "linear-probe"}
-    jobs = Counter(rule for rule, _, _ in costly_jobs(grid))
-    assert (jobs["train_student"], jobs["select_student"]) == (8, 2)
-    assert len(histories(grid)) == 8
+    plan = plan_of(grid)
+    assert (len(plan.of("train_student")), len(plan.of("select_student"))) == (8, 2)
+    assert len(plan.of("draw_figures")[0].inputs["histories"]) == 8
 
 
 def test_a_selection_of_selections_is_refused(content):

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from heirloom.config.models import Body
-from heirloom.config.rates import FILE, Rate, Rates, write_rates
 from heirloom.doctor import announce as announcing
 from heirloom.doctor import environment, hardware, run
 from heirloom.doctor.disk import ability_findings, space_finding
 from heirloom.doctor.measure import Trial, fitted, noise, step_seconds
 from heirloom.doctor.report import WIDTH, Finding, Group, has_problem, rendered
 from heirloom.doctor.wording import size, span
+from heirloom.plan.plan import plan_of
+from heirloom.plan.rates import FILE, Rate, Rates, write_rates
 from heirloom.runtime import machine
 from heirloom.runtime.devices import compute
 from heirloom.runtime.errors import StorageError
@@ -258,7 +259,7 @@ def test_a_start_on_a_disk_that_is_too_small_is_announced(project, monkeypatch, 
     grid = run._open(project, Path("config/studies/poison.yaml"), None)
     monkeypatch.setattr(announcing, "free_bytes", lambda: 10**9)
     outputs = [f"{student.folder('poison')}/card.json" for student in grid.students]
-    announcing.announce(grid, planned=outputs, cores=2)
+    announcing.announce(plan_of(grid), planned=outputs, cores=2)
     said = capsys.readouterr().err
     students = len(grid.students)
     others = 61  # data, teachers, evaluations, tables
@@ -271,8 +272,8 @@ def test_an_announcement_knows_the_speed_of_this_machine_alone(project, capsys):
     grid = run._open(project, Path("config/config.yaml"), None)
     write_rates(Rates(machine.machine_name(), 1.0, RATES.rates))
     outputs = [f"{student.folder('quickstart')}/card.json" for student in grid.students]
-    announcing.announce(grid, planned=outputs, cores=1)
-    announcing.announce(grid, planned=outputs, cores=None)
+    announcing.announce(plan_of(grid), planned=outputs, cores=1)
+    announcing.announce(plan_of(grid), planned=outputs, cores=None)
     here, elsewhere = capsys.readouterr().err.split("heirloom: estimate")[1:]
     assert "at least" in here
     assert "other machines" in elsewhere
@@ -283,5 +284,5 @@ def test_an_estimate_that_fails_stops_nothing(project, capsys, monkeypatch):
         raise StorageError("no disk")
 
     monkeypatch.setattr(announcing, "estimate_of", fail)
-    announcing.announce(run._open(project, Path("config/config.yaml"), None), planned=(), cores=1)
+    announcing.announce(plan_of(run._open(project, Path("config/config.yaml"), None)), planned=(), cores=1)
     assert "no estimate: no disk" in capsys.readouterr().err

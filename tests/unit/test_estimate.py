@@ -12,13 +12,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from heirloom.config.costs import COSTS, SIDE, cost_of
-from heirloom.config.estimate import Arrival, estimate, missing
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
 from heirloom.config.models import Body, Counts, Files, Injection, NeuralCleanse, Preparation, Training
-from heirloom.config.rates import Rate, Rates, read_rates, wall_seconds, write_rates
 from heirloom.config.resources import NEEDS
-from heirloom.config.tasks import Task, counts_of, stored_images
 from heirloom.config.work import (
     TRAINED,
     Load,
@@ -32,6 +29,12 @@ from heirloom.config.work import (
 from heirloom.data.layouts import LAYOUTS
 from heirloom.data.synthetic import WRITERS
 from heirloom.models.bodies import BODIES, build_body
+from heirloom.plan.counts import counts_of, stored_images
+from heirloom.plan.estimate import estimate, missing
+from heirloom.plan.job import Job
+from heirloom.plan.plan import Plan, plan_of
+from heirloom.plan.rates import Rate, Rates, read_rates, wall_seconds, write_rates
+from heirloom.plan.takes import Arrival, Takes
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 from tests.unit import toy
@@ -66,7 +69,7 @@ def _empty_folder(tmp_path, monkeypatch):
 
 def everything_of(grid, arrival=KNOWN):
     """The estimate where nothing has been computed: the working folder is empty."""
-    return estimate(grid, arrival=lambda *_: arrival)
+    return estimate(plan_of(grid), arrival=lambda *_: arrival)
 
 
 @pytest.mark.parametrize("body", BODIES_TO_COUNT, ids=lambda body: f"{body.name}{sorted(body.options.values())}")
@@ -147,15 +150,16 @@ def test_a_training_counts_steps_three_times_and_validations_once():
 
 
 def test_a_linear_probe_sends_no_gradient_through_the_body():
-    todo = [task for task in everything_of(study()).todo if task.output.startswith("results/quickstart/students")]
-    loads = {tuple(task.output.split("/")[-4:-2]): task.loads[0] for task in todo}
+    todo = everything_of(study()).todo
+    students = [(job, takes) for job, takes in todo if job.rule == "train_student"]
+    loads = {(job.names["dataset"], job.names["method"]): takes.loads[0] for job, takes in students}
     saved = loads["rooms", "fine-tuning"].passes - loads["rooms", "linear-probe"].passes
     assert saved == (TRAINED - 1) * 300 * 64
 
 
 def test_the_work_of_quickstart_is_of_the_expected_size():
     found = everything_of(study())
-    images = sum(load.passes for task in found.todo for load in task.loads)
+    images = sum(load.passes for _, takes in found.todo for load in takes.loads)
     # teacher, injections, fine-tunings of every kind, two re-trainings, Renofeation; two linear probes
     trained = 3 * 64 * (600 + 3 * 500 + 15 * 300 + 2 * 600 + 800) + 64 * 2 * 300
     # the robust model, attacked in three steps at each of its own, and the fine-tunings of a module
@@ -209,14 +213,24 @@ def test_counts_are_no_parameter_and_not_in_the_digest():
 
 # -- what is missing ---------------------------------------------------------------------------------------------------
 
-CHAIN = [
-    Task("a", "raw"),
-    Task("b", "data", needs=("raw",)),
-    Task("c", "student", needs=("data",)),
-    Task("d", "other", needs=("data",)),
-    Task("e", "table", needs=("student", "other"), target=True),
-    Task("f", "figure", needs=("table",), target=True),
-]
+
+def made(output, *inputs, rule="a"):
+    """A job with a folder of its own or, when it is a table, without."""
+    names = {} if rule == "draw" else {"seed": 1}
+    return Job(rule, output, output, inputs={"files": inputs}, names=names)
+
+
+CHAIN = Plan(
+    None,
+    (
+        made("raw"),
+        made("data", "raw"),
+        made("student", "data"),
+        made("other", "data"),
+        made("table", "student", "other", rule="draw"),
+        made("figure", "table", rule="draw"),
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +255,7 @@ def test_every_rule_of_the_pipeline_is_counted():
     fetched = {"question": "?", "models": ["cifar10-resnet18-own"]}
     contents.append({"name": "own", "title": "own", "seeds": [1], "repair_experiments": {"own": fetched}})
     grids = [study(), *(Grid(*load_study(content, project=PROJECT, where="x"), "x") for content in contents)]
-    assert {task.rule for grid in grids for task in everything_of(grid, Arrival()).todo} == NEEDS.keys()
+    assert {job.rule for grid in grids for job, _ in everything_of(grid, Arrival()).todo} == NEEDS.keys()
 
 
 # -- rates -------------------------------------------------------------------------------------------------------------
@@ -253,22 +267,22 @@ GPU = Rate("cuda", "fp32", 1, step=0, mac=1e-13, activation=0)
 
 def task(rule="train_student", *, threads=1, steps=10):
     load = Load(COST, passes=3 * steps, steps=steps, precision="fp32", threads=threads)
-    return Task(rule, f"{rule}{threads}{steps}", loads=(load,))
+    return Job(rule, f"{rule}{threads}{steps}", "output"), Takes(loads=(load,))
 
 
 def test_seconds_are_start_steps_and_images():
     rates = Rates("here", start=2.0, rates=(RATE,))
-    assert rates.seconds(task(), "cpu") == pytest.approx(2 + 10 * (0.5 + 1e-10 * COST.macs))
-    assert rates.seconds(Task("summarise", "table"), "cpu") == 2
+    assert rates.seconds(task()[1], "cpu") == pytest.approx(2 + 10 * (0.5 + 1e-10 * COST.macs))
+    assert rates.seconds(Takes(), "cpu") == 2
 
 
 def test_the_rate_measured_most_like_a_load_is_used():
     fast = dataclasses.replace(RATE, threads=2, step=0.25)
     half = dataclasses.replace(RATE, precision="bf16", step=0.1)
     rates = Rates("here", start=0, rates=(RATE, fast, half))
-    assert rates.seconds(task(threads=4), "cpu") < rates.seconds(task(threads=1), "cpu")
-    assert Rates("here", 0, (RATE, half)).seconds(task(threads=4), "cpu") == Rates("here", 0, (RATE,)).seconds(
-        task(), "cpu"
+    assert rates.seconds(task(threads=4)[1], "cpu") < rates.seconds(task(threads=1)[1], "cpu")
+    assert Rates("here", 0, (RATE, half)).seconds(task(threads=4)[1], "cpu") == Rates("here", 0, (RATE,)).seconds(
+        task()[1], "cpu"
     )
 
 
@@ -278,9 +292,9 @@ def test_wall_time_shares_cores_and_gpus():
     rules = frozenset({"train_student"})
     alone = wall_seconds(jobs, rates, gpu_rules=rules, cores=1, gpus=0)
     assert wall_seconds(jobs, rates, gpu_rules=rules, cores=2, gpus=0) == pytest.approx(alone / 2)
-    assert wall_seconds(jobs, rates, gpu_rules=rules, cores=1, gpus=1) == rates.seconds(jobs[2], "cpu")
+    assert wall_seconds(jobs, rates, gpu_rules=rules, cores=1, gpus=1) == rates.seconds(jobs[2][1], "cpu")
     wide = [task(threads=2)]
-    assert wall_seconds(wide, rates, gpu_rules=rules, cores=2, gpus=0) == rates.seconds(wide[0], "cpu")
+    assert wall_seconds(wide, rates, gpu_rules=rules, cores=2, gpus=0) == rates.seconds(wide[0][1], "cpu")
 
 
 def test_rates_are_of_one_machine(tmp_path):
@@ -352,9 +366,8 @@ def test_a_detector_counts_every_round_of_every_class_at_most():
 
 def test_crafting_costs_the_same_however_many_students_there_are():
     def loads(rule, seeds):
-        return sum(
-            load.passes for task in everything_of(study(seeds=seeds)).todo if task.rule == rule for load in task.loads
-        )
+        todo = everything_of(study(seeds=seeds)).todo
+        return sum(load.passes for job, takes in todo if job.rule == rule for load in takes.loads)
 
     assert loads("craft_feature_attack", [1]) == loads("craft_feature_attack", [1, 2, 3]) == 2 * 40 * 300
     per_student = loads("evaluate_students", [1, 2]) - loads("evaluate_students", [1])

@@ -7,8 +7,8 @@ import platform
 from benchmarks.scale import Taken, catalogue_of, first_of, python_told, shown, study_of
 
 from heirloom.config.grid import Grid
-from heirloom.config.jobs import costly_jobs
 from heirloom.config.study import Study
+from heirloom.plan.plan import plan_of
 from tests.workflow.project import SOURCE
 
 
@@ -19,9 +19,9 @@ def test_a_seed_draws_the_same_study_and_another_seed_another():
 
 def test_a_drawn_study_is_valid_and_as_large_as_asked():
     grid = Grid(Study.model_validate(study_of(900, 0)), catalogue_of(SOURCE))
-    jobs = {(rule, folder) for rule, folder, _ in costly_jobs(grid)}
+    jobs = plan_of(grid).of()
     assert 900 <= len(jobs) <= 1600
-    assert {"train_student", "evaluate_students", "inject_defect"} <= {rule for rule, _ in jobs}
+    assert {"train_student", "evaluate_students", "inject_defect"} <= {job.rule for job in jobs}
 
 
 def test_a_study_so_small_that_no_students_are_drawn_has_an_experiment_to_plan():

@@ -9,9 +9,8 @@ import pytest
 
 from heirloom.config.grid import Grid
 from heirloom.config.load import read_yaml
-from heirloom.config.tabled import tabled
-from heirloom.config.targets import experiment_files
 from heirloom.config.workflow import open_grid
+from heirloom.plan.plan import plan_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 STUDIES = ["backdoor", "renofeation", "attention", "rift", "fpd"]
@@ -22,6 +21,11 @@ def grid_of(study: str) -> Grid:
     return open_grid(read_yaml(file), config_files=[file], project=PROJECT)
 
 
+def experiment_files(grid: Grid) -> dict[str, list[str]]:
+    plan = plan_of(grid)
+    return {name: plan.targets(name) for name in grid.questions}
+
+
 def folders(files: Iterable[str]) -> set[str]:
     return {str(Path(file).parent) for file in files}
 
@@ -29,13 +33,11 @@ def folders(files: Iterable[str]) -> set[str]:
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_targets_together_make_every_prediction_and_measure_of_the_study(study):
     grid = grid_of(study)
-    found, all_of_it = experiment_files(grid), tabled(grid)
+    found, (tables,) = experiment_files(grid), plan_of(grid).of("collect_measurements")
     named = {path for files in found.values() for path in files}
-    assert named >= set(all_of_it.predictions)
-    assert named <= {*all_of_it.predictions, *all_of_it.measures}
+    assert named >= set(tables.inputs["predictions"])
     # measures that a job writes beside its predictions need no name of their own; all other jobs are named
-    assert folders(named) == folders({*all_of_it.predictions, *all_of_it.measures})
-    assert set(found) == set(grid.questions)
+    assert folders(named) == folders(tables.files)
 
 
 def test_an_experiment_s_target_attacks_the_students_of_its_own_methods_alone():

@@ -187,9 +187,10 @@ def fill(folder: Path, *, leave: int) -> Path:
 
 
 def final_files(folder: Path) -> list[str]:
-    """Results under their final names, without locks, logs and the cache."""
+    """Results under their final names, without locks, receipts, logs and the cache."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".log")
-    return sorted(str(path) for path in found if path.parts[0] in ("shared", "tiny") and not path.name.startswith("."))
+    seen = (path for path in found if not any(part.startswith(".") for part in path.parts))
+    return sorted(str(path) for path in seen if path.parts[0] in ("shared", "tiny"))
 
 
 class WithoutPrivilege(Project):

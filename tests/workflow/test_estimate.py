@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from heirloom.config.estimate import Arrival, estimate
 from heirloom.config.load import read_yaml
 from heirloom.config.workflow import open_grid
+from heirloom.plan.estimate import estimate
+from heirloom.plan.plan import plan_of
+from heirloom.plan.takes import Arrival
 
 STUDENT = "results/tiny/students/tiny-objects/signs-clean/signs/fine-tuning/seed1/card.json"
 
@@ -23,7 +25,7 @@ def estimated(project):
     try:
         file = Path("study/tiny.yaml")
         grid = open_grid(read_yaml(file), config_files=[file], project=project.folder)
-        return estimate(grid, arrival=lambda *_: Arrival(0, 0)).jobs
+        return estimate(plan_of(grid), arrival=lambda *_: Arrival(0, 0)).jobs
     finally:
         os.chdir(before)
 

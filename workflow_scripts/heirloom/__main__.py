@@ -15,10 +15,10 @@ from types import FrameType
 from heirloom.config import paths
 from heirloom.config.environment import environment_text
 from heirloom.config.grid import Grid
-from heirloom.config.made import by_stage, planned_files, results_of
 from heirloom.config.resources import gpus_visible
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import open_grid
+from heirloom.plan.plan import Plan, plan_of
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.files import storage_error
 from heirloom.runtime.guardian import is_snakemake
@@ -69,8 +69,9 @@ def run_study(options: argparse.Namespace) -> int:
     grid = _grid(options)
     with _alone(options) as lock:
         bring_to_present(map(Path, grid.folders), tell=_tell)
-        owed = _remove_damaged(grid).owed
-        repairs = [[*step, "--no-hooks"] for step in by_stage(owed, grid.study.name)]  # the estimate once, not each
+        plan = plan_of(grid)
+        owed = _remove_damaged(plan).owed
+        repairs = [[*step, "--no-hooks"] for step in plan.in_order(owed)]  # the estimate once, not each
         steps = [*repairs, options.snakemake]
         status = _ended(next((code for code in (_snakemake(options, step, lock) for step in steps) if code), 0))
     return status or show_summary(options)
@@ -101,9 +102,9 @@ def _ended(status: int) -> int:
     return status
 
 
-def _remove_damaged(grid: Grid) -> Faults:
+def _remove_damaged(plan: Plan) -> Faults:
     """Remove a study's damaged files; returns them, with those that are gone already."""
-    faults = find_faults(results_of(grid.study.name), is_planned=planned_files(grid))
+    faults = find_faults(plan.folders, is_planned=plan.makes)
     remove_damaged(faults, tell=_tell)
     return faults
 
@@ -146,7 +147,7 @@ def verify_results(options: argparse.Namespace) -> int:
     grid = _grid(options)
     with exclusive(RUN_LOCK, wait=False):
         _refuse_beside_snakemake()
-        faults = _remove_damaged(grid)
+        faults = _remove_damaged(plan_of(grid))
     if not faults.owed:
         print("all results that were made are there and intact")
         return 0

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -18,6 +20,7 @@ from heirloom.config import attacking, attention, paths, repairs, robust_models
 from heirloom.config.attacks import Attack, FeatureAttack, NoiseAttack, OnModel, WhiteBox
 from heirloom.config.checks import check_names
 from heirloom.config.models import (
+    Body,
     Dataset,
     Detector,
     Drawn,
@@ -52,6 +55,7 @@ class Grid:
     catalogue: Catalogue
     where: str = "study"
     pictures: Mapping[str, str] = field(default_factory=dict)  # sha256 of the triggers' pictures, by trigger
+    project: Path = Path()  # folder of the Snakefile
 
     def __post_init__(self) -> None:
         """Check every name, once."""
@@ -159,6 +163,11 @@ class Grid:
         """A teacher's entry."""
         return self.catalogue.teachers[name]
 
+    def body(self, model: str) -> Body:
+        """The network of a teacher or robust model; no two have one name."""
+        entry = self.catalogue.teachers.get(model) or self.catalogue.robust[model]
+        return entry.body
+
     def injection(self, name: str) -> Injection:
         """An injection's entry."""
         return self.catalogue.injections[name]
@@ -244,6 +253,10 @@ class Grid:
         """Files of every data set, teacher and robust model that has some, by the entry's key."""
         sources = self._foreign_sources.items()
         return {key: source.files if isinstance(source, Files) else (source.file,) for key, source in sources}
+
+    def picture(self, trigger: str) -> str:
+        """Path of a trigger's picture from the working folder, so that it is the same in every clone."""
+        return os.path.relpath(self.project / self.catalogue.triggers[trigger].image)
 
     def trigger_recipe(self, name: str) -> dict[str, Any]:
         """What a trigger does to an image: all but its title, which is for readers."""
@@ -635,6 +648,11 @@ class Grid:
     def figures(self) -> list[str]:
         """Names of the study's figures, the contact sheets last."""
         return [*FIGURES, *self.model_figures, *attention.figures(self).values(), *self.contact_sheets]
+
+    @property
+    def summary_figures(self) -> list[str]:
+        """Names of the figures that are drawn from the summary."""
+        return [*FIGURES, *(name for name in (attacking.RATES, attacking.STRENGTH) if name in self.model_figures)]
 
     @property
     def model_figures(self) -> list[str]:

@@ -123,7 +123,7 @@ def score_loads(score: Score, cost: Cost, *, training: int, validation: int) -> 
         yield looking_load(cost, images=training, passes=passes, batch=64, threads=1)
 
 
-def attack_passes(attack: Attack) -> float:
+def attack_passes(attack: Attack | OnModel) -> float:
     """Count the passes that crafting an attack takes for each image; of AutoAttack the first of its four alone."""
     looks = attack.looks()
     return ATTACKED * looks.gradients + looks.forwards

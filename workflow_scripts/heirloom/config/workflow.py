@@ -41,7 +41,8 @@ def open_grid(config: Mapping[str, Any], *, config_files: Sequence[str | Path], 
         where, content = DEFAULT_STUDY, read_yaml(project / DEFAULT_STUDY) | dict(config)
     study, catalogue = load_study(content, project=project, where=where)
     grid = Grid(study, catalogue, where)
-    return replace(grid, pictures={name: _picture(grid, name, project) for name in grid.trigger_names})
+    pictures = {name: _picture(grid, name, project) for name in grid.trigger_names}
+    return replace(grid, pictures=pictures, project=project)
 
 
 def _picture(grid: Grid, trigger: str, project: Path) -> str:

@@ -8,22 +8,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from heirloom.config import paths
-from heirloom.config.grid import Grid
-from heirloom.config.rates import read_rates
 from heirloom.config.resources import gpus_visible
 from heirloom.doctor.sources import estimate_of
 from heirloom.doctor.wording import lines
+from heirloom.plan.plan import Plan
+from heirloom.plan.rates import read_rates
 from heirloom.runtime.machine import machine_name
 
 
-def announce(grid: Grid, *, planned: Iterable[str], cores: int | None) -> None:
+def announce(plan: Plan, *, planned: Iterable[str], cores: int | None) -> None:
     """Print the estimate of a study on stderr: jobs to run, disk, download, time on this machine.
 
     `planned`: outputs of the jobs that Snakemake will run. `cores` is None where the jobs are sent to other machines,
     whose speed nobody measured.
     """
     try:
-        found = estimate_of(grid, planned)
+        found = estimate_of(plan, planned)
         rates = read_rates(machine_name())
         texts = lines(found, rates, free=free_bytes(), cores=cores, gpus=gpus_visible())
         print("\n".join(f"heirloom: {text}" for text in texts), file=sys.stderr, flush=True)

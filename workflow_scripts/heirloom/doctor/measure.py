@@ -16,9 +16,9 @@ import torch
 
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.models import Augmentation, Body, Normalisation, Training
-from heirloom.config.rates import Rate, Rates
 from heirloom.data.store import Part
 from heirloom.models.classifier import Classifier, build_classifier
+from heirloom.plan.rates import Rate, Rates
 from heirloom.runtime.devices import Compute, Precision, compute
 from heirloom.runtime.machine import has_fast_bf16, machine_name, usable_cores
 from heirloom.training.checkpoints import Checkpoint

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from heirloom.config.estimate import Estimate
 from heirloom.config.grid import Grid
 from heirloom.config.load import read_yaml
-from heirloom.config.rates import Rates, read_rates, write_rates
 from heirloom.config.resources import gpus_visible
 from heirloom.config.workflow import DEFAULT_STUDY, open_grid
 from heirloom.doctor.announce import free_bytes
@@ -19,6 +17,9 @@ from heirloom.doctor.hardware import MIB, hardware_findings
 from heirloom.doctor.report import Finding, Group, has_problem, rendered
 from heirloom.doctor.sources import data_root_of, estimate_of, missing_sources, source_findings
 from heirloom.doctor.wording import job_list, size, time_of
+from heirloom.plan.estimate import Estimate
+from heirloom.plan.plan import plan_of
+from heirloom.plan.rates import Rates, read_rates, write_rates
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.machine import machine_name, usable_cores
 
@@ -34,7 +35,7 @@ def examine(*, project: Path, study: Path | None, data: Path | None, tell: Calla
     asked = study or Path(DEFAULT_STUDY)
     grids, broken = open_studies(project, asked, data)
     chosen = grids[asked]
-    needs = estimate_of(chosen)
+    needs = estimate_of(plan_of(chosen))
     first = [
         Group("environment", tuple(environment_findings(project))),
         Group("machine", tuple(hardware_findings(needs.mem_mb))),
@@ -114,7 +115,7 @@ def study_group(path: Path, grid: Grid, rates: Rates | None) -> Group:
     """Say what a study would take."""
     title = f"study {grid.study.name} ({path})"
     try:
-        found = estimate_of(grid)
+        found = estimate_of(plan_of(grid))
         return Group(title, tuple(_study_findings(grid, found, rates)))
     except HeirloomError as error:
         return Group(title, (Finding("warning", "estimate", error.what, error.mend),))

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from heirloom.config import paths
 from heirloom.config.costs import cost_of
-from heirloom.config.estimate import Arrival, Estimate, estimate
 from heirloom.config.grid import Grid
 from heirloom.config.models import Dataset, Fetched, Files, Teacher
 from heirloom.config.names import CLEAN
+from heirloom.config.robust import RobustFetched, RobustModel
 from heirloom.config.study import Catalogue
-from heirloom.config.tasks import BYTES_A_WEIGHT
 from heirloom.data.whereabouts import Whereabouts, find
 from heirloom.doctor.report import Finding, Status
 from heirloom.doctor.wording import size
+from heirloom.plan.estimate import Estimate, estimate
+from heirloom.plan.plan import Plan
+from heirloom.plan.takes import BYTES_A_WEIGHT, Arrival
 from heirloom.runtime.errors import DataError
 
 CACHE = Path(paths.DOWNLOADS)
@@ -27,31 +29,30 @@ def data_root_of(grid: Grid) -> Path | None:
     return Path(grid.study.data_root) if grid.study.data_root else None
 
 
-def estimate_of(grid: Grid, planned: Iterable[str] | None = None) -> Estimate:
+def estimate_of(plan: Plan, planned: Iterable[str] | None = None) -> Estimate:
     """Estimate a study with what the user's folder and the cache hold. Raises DataError and ConfigError.
 
     `planned`: outputs of the jobs that will run; None: those that are absent.
     """
-    return estimate(grid, arrival=partial(_arrival, grid), planned=planned)
+    return estimate(plan, arrival=partial(_arrival, plan.grid), planned=planned)
 
 
-def whereabouts(entry: Dataset | Teacher, data_root: Path | None) -> Whereabouts | None:
+def whereabouts(entry: Dataset | Teacher | RobustModel, data_root: Path | None) -> Whereabouts | None:
     """Look for an entry's files; None for what this pipeline draws or trains itself."""
     source = entry.source
     if isinstance(source, Files):
         return find(source.files, source.folders, data_root=data_root, cache=CACHE)
-    if isinstance(source, Fetched):
+    if isinstance(source, Fetched | RobustFetched):
         return find([source.file], [], data_root=data_root, cache=CACHE)
     return None
 
 
 def _arrival(grid: Grid, section: str, name: str) -> Arrival:
     """Say what fetching an entry writes and downloads; a teacher's file is read where it lies or is downloaded."""
-    entry = grid.dataset(name) if section == "datasets" else grid.teacher(name)
-    found = whereabouts(entry, data_root_of(grid))
+    found = whereabouts(getattr(grid.catalogue, section)[name], data_root_of(grid))
     if found is None:
         return Arrival(0, 0)
-    return Arrival(0 if section == "teachers" else found.size, None if found.to_download else 0)
+    return Arrival(0 if section != "datasets" else found.size, None if found.to_download else 0)
 
 
 def missing_sources(grid: Grid) -> list[str]:
@@ -112,7 +113,7 @@ def _obtained(entry: Dataset | Teacher, found: Whereabouts) -> str:
     if found.to_download:
         source = entry.source
         guess = ""
-        if isinstance(entry, Teacher) and isinstance(source, Fetched):
+        if isinstance(entry, Teacher) and isinstance(source, Fetched | RobustFetched):
             guess = f", about {size(BYTES_A_WEIGHT * cost_of(entry.body).weights(source.classes))}"
         parts.append(f"will be downloaded: {', '.join(file.name for file in found.to_download)}{guess}")
     return "; ".join(parts)
@@ -121,7 +122,7 @@ def _obtained(entry: Dataset | Teacher, found: Whereabouts) -> str:
 def _way(entry: Dataset | Teacher) -> str:
     """Tell how to get an entry's files."""
     source = entry.source
-    if isinstance(source, Fetched):
+    if isinstance(source, Fetched | RobustFetched):
         return f"put {source.file.name} into a folder and name it: DATA=FOLDER. {source.instructions}".strip(". ")
     assert isinstance(source, Files)
     ways = [f"the folder {' or '.join(source.folders)}"] if source.folders else []

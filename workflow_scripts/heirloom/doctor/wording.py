@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from heirloom.config.estimate import Estimate
-from heirloom.config.rates import Rates, wall_seconds
 from heirloom.config.resources import NEEDS
+from heirloom.plan.estimate import Estimate
+from heirloom.plan.rates import Rates, wall_seconds
 
 GPU_RULES = frozenset(rule for rule, need in NEEDS.items() if need.gpu)
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))

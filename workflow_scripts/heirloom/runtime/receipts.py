@@ -1,8 +1,9 @@
 """Receipts: what each job wrote, so that a result that is gone or altered since then is noticed.
 
 results/<study or shared>/.receipts/<16 digits of the first output's sha256>: the outputs' paths from the working
-folder, each with its sha256 and its bytes. A receipt stands for a job that ended well; it is no output of the rule, so
-that it may name files of which Snakemake knows nothing more.
+folder, each with its sha256 and its bytes. A receipt stands for a job that ended well, and stays when it runs again and
+fails, for then its files are owed. It is no output of the rule, so that it may name files of which Snakemake knows
+nothing more.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from heirloom.runtime.receipts import FOLDER, write_receipt
 
 logger = logging.getLogger(__name__)
 
-_FOR_SNAKEMAKE_ALONE = frozenset({"code", "libraries"})  # parameters that exist so that Snakemake notices their change
+_FOR_SNAKEMAKE_ALONE = frozenset({"code", "libraries"})  # params that exist so that Snakemake notices their change
 _FILES = {"inputs": "input", "outputs": "output"}
 # What a stage may be told without its output depending on it: where files lie, words for messages, how often to save
 _FROM_CONFIG = frozenset({"addresses", "checkpoint_seconds", "checksums", "data_root", "instructions", "local_paths"})
@@ -49,7 +49,6 @@ def run_stage(run: Callable[..., None], snakemake: Any) -> None:
         lock, receipt = files_beside(outputs[0], log=log)
         with exclusive(lock, wait=True), _all_or_none(outputs):
             begun = time.monotonic()
-            receipt.unlink(missing_ok=True)
             run(**arguments)
             write_receipt(receipt, outputs)
             logger.info("finished in %.1f s", time.monotonic() - begun)
@@ -58,17 +57,20 @@ def run_stage(run: Callable[..., None], snakemake: Any) -> None:
 def arguments_of(run: Callable[..., None], snakemake: Any) -> dict[str, Any]:
     """Find and convert the arguments of a stage's `run`; raises ConfigError that lists all that is wrong with them.
 
-    `inputs` and `outputs` come from the rule's named files; any other name from its params, else its wildcards, else
-    `threads` from the rule and _FROM_CONFIG from the config, else the parameter's default. A param that `run` does not
-    take is an error (but `code` and `libraries`, which only make Snakemake rerun the job).
+    `inputs` and `outputs` come from the rule's named files; any other name from its params and the settings among them,
+    else its wildcards, else `threads` from the rule and _FROM_CONFIG from the config, else the parameter's default. A
+    param that `run` does not take is an error (but `code` and `libraries`, which only make Snakemake rerun the job).
     """
     hints = get_type_hints(run, include_extras=True)
     parameters = inspect.signature(run).parameters
-    problems = _unknown_params(snakemake, parameters)
+    params = dict(snakemake.params.items())
+    params |= params.pop("settings", {})
+    unknown = [name for name in params if name not in parameters and name not in _FOR_SNAKEMAKE_ALONE]
+    problems = [f"{name}: a param of the rule, but no parameter of the stage" for name in unknown]
     arguments: dict[str, Any] = {}
     for name, parameter in parameters.items():
         try:
-            found, value = _find(name, snakemake)
+            found, value = _find(name, snakemake, params)
             if found:
                 arguments[name] = _converted(name, value, hints.get(name, Any))
             elif parameter.default is inspect.Parameter.empty:
@@ -87,18 +89,11 @@ class _WrongArgumentError(Exception):
     """What is wrong with one argument, one line per finding."""
 
 
-def _unknown_params(snakemake: Any, parameters: Mapping[str, inspect.Parameter]) -> list[str]:
-    """List the params of the rule that `run` has no parameter for."""
-    names = [name for name, _ in snakemake.params.items()]
-    unknown = [name for name in names if name not in parameters and name not in _FOR_SNAKEMAKE_ALONE]
-    return [f"{name}: a param of the rule, but no parameter of the stage" for name in unknown]
-
-
-def _find(name: str, snakemake: Any) -> tuple[bool, Any]:
+def _find(name: str, snakemake: Any, params: Mapping[str, Any]) -> tuple[bool, Any]:
     """Look for an argument where the rule may state it."""
     if name in _FILES:
         return True, dict(getattr(snakemake, _FILES[name]).items())
-    for named in (dict(snakemake.params.items()), dict(snakemake.wildcards.items())):
+    for named in (params, dict(snakemake.wildcards.items())):
         if name in named:
             return True, named[name]
     if name == "threads":

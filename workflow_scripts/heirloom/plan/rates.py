@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from heirloom.config import paths
-from heirloom.config.tasks import Task
 from heirloom.config.work import Load
+from heirloom.plan.job import Job
+from heirloom.plan.takes import Takes
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import read_json, write_json
 
@@ -44,9 +45,9 @@ class Rates:
     start: float
     rates: tuple[Rate, ...]
 
-    def seconds(self, task: Task, device: str) -> float:
+    def seconds(self, takes: Takes, device: str) -> float:
         """Return how long a job takes on "cpu" or "cuda"; of one that computes with no model, the start alone."""
-        return self.start + sum(self._rate(load, device).seconds(load) for load in task.loads)
+        return self.start + sum(self._rate(load, device).seconds(load) for load in takes.loads)
 
     def devices(self) -> set[str]:
         """Return what was measured."""
@@ -73,11 +74,12 @@ def read_rates(machine: str, path: Path = FILE) -> Rates | None:
     return found if found.machine == machine and found.rates else None
 
 
-def wall_seconds(tasks: Sequence[Task], rates: Rates, *, gpu_rules: frozenset[str], cores: int, gpus: int) -> float:
+def wall_seconds(
+    todo: Sequence[tuple[Job, Takes]], rates: Rates, *, gpu_rules: frozenset[str], cores: int, gpus: int
+) -> float:
     """Return the least wall time of some jobs in seconds: cores and GPUs always busy, no job waiting for another."""
     device = "cuda" if gpus and "cuda" in rates.devices() else "cpu"
-    on_gpu = [task for task in tasks if device == "cuda" and task.rule in gpu_rules]
-    chosen = {task.output for task in on_gpu}
-    on_cpu = [task for task in tasks if task.output not in chosen]
-    busy = sum(rates.seconds(task, "cpu") * min(task.threads, cores) for task in on_cpu)
-    return max(busy / cores, sum(rates.seconds(task, device) for task in on_gpu) / max(gpus, 1))
+    on_gpu = [takes for job, takes in todo if device == "cuda" and job.rule in gpu_rules]
+    on_cpu = [takes for job, takes in todo if device == "cpu" or job.rule not in gpu_rules]
+    busy = sum(rates.seconds(takes, "cpu") * min(takes.threads, cores) for takes in on_cpu)
+    return max(busy / cores, sum(rates.seconds(takes, device) for takes in on_gpu) / max(gpus, 1))

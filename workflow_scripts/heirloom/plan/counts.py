@@ -1,40 +1,13 @@
-"""One job as an estimate sees it, and how many images the data sets behind it have."""
+"""How many images the data sets of a study have, before any is read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from heirloom.config.grid import Grid
 from heirloom.config.models import Counts, Drawn, Preparation
 from heirloom.config.names import TEST_SHARES, WRITERS
-from heirloom.config.work import Load
 from heirloom.runtime.registry import resolve
-
-BYTES_A_WEIGHT = 4
-LATER = "AutoAttack after its first attack (it runs on what that leaves)"  # what no estimate counts
-
-
-@dataclass(frozen=True)
-class Task:
-    """One job: the file that shows that it is done, the files of other jobs it needs, and what it takes, in bytes.
-
-    `unknown` says what of it could not be counted, and why; `target`, that the study asks for the output itself.
-    """
-
-    rule: str
-    output: str
-    needs: tuple[str, ...] = ()
-    disk: int = 0
-    download: int = 0
-    loads: tuple[Load, ...] = ()
-    unknown: str = ""
-    target: bool = False
-
-    @property
-    def threads(self) -> int:
-        """CPU threads the job occupies."""
-        return max((load.threads for load in self.loads), default=1)
 
 
 def counts_of(grid: Grid, dataset: str) -> Counts | None:
