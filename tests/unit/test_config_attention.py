@@ -43,17 +43,22 @@ def refusal(**asked):
     return str(caught.value)
 
 
+def measured(grid):
+    """Files of measures that the tables are made of."""
+    return plan_of(grid).of("collect_measurements")[0].inputs["measures"]
+
+
 def test_a_study_that_does_not_ask_maps_nothing():
     grid = grid_of(study())
     assert attention.mapped(grid) == []
-    assert grid.measures == []
+    assert measured(grid) == []
     assert not [name for name in grid.figures if "attention" in name]
 
 
 def test_infected_models_and_their_controls_are_mapped_and_only_the_infected_are_shown():
     grid = grid_of(study(same_data_set={"stage": 2}))
     assert attention.mapped(grid) == [INFECTED, CONTROL]
-    assert [path for path, _ in grid.measures] == [
+    assert measured(grid) == [
         f"results/quickstart/attention/narrow-objects/{each.injection}/signs/measures.parquet"
         for each in (INFECTED, CONTROL)
     ]

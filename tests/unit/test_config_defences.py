@@ -97,7 +97,7 @@ def test_unlearning_brings_its_detection_without_a_row_in_the_tables(content):
     content["experiments"]["first"] |= {"methods": ["unlearned"], "detectors": []}
     grid = grid_of(content)
     assert {each.evaluation for each in grid.detections} == {INFECTED, CONTROL}
-    assert grid.measures == []
+    assert plan_of(grid).of("collect_measurements")[0].inputs["measures"] == []
     assert grid.detection_of(INFECTED, "unlearned") == grid.detections[0]
     assert grid.detection_of(INFECTED, "plain") is None
 

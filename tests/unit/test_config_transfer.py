@@ -228,7 +228,7 @@ def test_feature_attacks_bring_their_noise_and_white_box_attacks_their_students(
         "measures": [],
         "methods": ["own"],
     }
-    assert len(grid.predictions) == 1 + 4
+    assert len(plan_of(grid).of("collect_measurements")[0].inputs["predictions"]) == 1 + 4
 
 
 def test_the_digest_follows_the_methods_and_attacks_that_are_used(content, catalogue):

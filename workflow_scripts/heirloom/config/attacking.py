@@ -127,22 +127,6 @@ def evaluations(grid: Grid) -> list[Evaluation]:
     return sorted({evaluation_of(grid, name) for each in experiments(grid).values() for name in each.models})
 
 
-def predictions(grid: Grid) -> list[tuple[str, Evaluation]]:
-    """Every file of predictions, with its place."""
-    study = grid.study.name
-    return [(f"{each.folder(study)}/predictions.parquet", evaluation_of(grid, each.model)) for each in attacked(grid)]
-
-
-def measures(grid: Grid) -> list[tuple[str, Evaluation]]:
-    """Every file of measures, with its place: those of models that restore their images."""
-    study = grid.study.name
-    return [
-        (f"{each.folder(study)}/measures.parquet", evaluation_of(grid, each.model))
-        for each in attacked(grid)
-        if any(restores(grid, name) for name in targets_of(grid, each))
-    ]
-
-
 def description_of(grid: Grid, place: Evaluation) -> dict[str, Any]:
     """What the tables need to know of a data set's models, as `Grid.description_of` says it of students."""
     named = {

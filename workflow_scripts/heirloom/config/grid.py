@@ -269,11 +269,6 @@ class Grid:
         """How a data set's training images are varied, as parameters."""
         return canonical(self.dataset(dataset).augmentation)
 
-    def pretraining_data(self, teacher: str) -> str:
-        """Folder of the data a teacher is trained on."""
-        source = self.pretraining(teacher)
-        return paths.data_folder(source.dataset, source.preparation)
-
     def injection_data(self, injection: str) -> str:
         """Folder of the data an injection trains on."""
         entry = self.injection(injection)
@@ -486,24 +481,6 @@ class Grid:
     def attacked_students(self) -> list[Student]:
         """Every student that is attacked itself."""
         return [student for student in self.judged_students if self.white_box_of(student)]
-
-    @property
-    def predictions(self) -> list[tuple[str, Evaluation]]:
-        """Every file of predictions, with the evaluation it belongs to."""
-        study = self.study.name
-        files = [(f"{evaluation.folder(study)}/predictions.parquet", evaluation) for evaluation in self.evaluations]
-        files += [
-            (f"{each.white_box_folder(study)}/predictions.parquet", each.evaluation) for each in self.attacked_students
-        ]
-        return files
-
-    @property
-    def measures(self) -> list[tuple[str, Evaluation]]:
-        """Every file of measures that are no rates, with the evaluation it belongs to."""
-        study = self.study.name
-        detected = [(f"{each.folder(study)}/measures.parquet", each.evaluation) for each in self._measured_detections]
-        mapped = [(f"{each.attention_folder(study)}/measures.parquet", each) for each in attention.mapped(self)]
-        return detected + mapped
 
     def description_of(self, evaluation: Evaluation) -> dict[str, Any]:
         """What the tables need to know of an evaluation, as parameters of the rules that aggregate."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config import robust_models
@@ -127,13 +126,6 @@ def choosing(grid: Grid, repair: str) -> dict[str, Any]:
     return {name: recipe[name] for name in ("alphas", "judge", "tolerance")}
 
 
-def suite_recipe(grid: Grid, suite: str) -> dict[str, Any]:
-    """How a data set is corrupted, as parameters."""
-    recipe = canonical(grid.catalogue.corruptions[suite])
-    del recipe["title"]
-    return recipe
-
-
 # -- what the tables are given -----------------------------------------------------------------------------------------
 
 
@@ -145,27 +137,6 @@ def evaluation_of(grid: Grid, model: str) -> Evaluation:
 def evaluations(grid: Grid) -> list[Evaluation]:
     """Places of all robust models in the tables, sorted."""
     return sorted({evaluation_of(grid, name) for experiment in _experiments(grid) for name in experiment.models})
-
-
-def predictions(grid: Grid) -> list[tuple[str, Evaluation]]:
-    """Every file of predictions of robust models, with its place."""
-    return [(f"{folder}/predictions.parquet", place) for folder, place in _robustness(grid)]
-
-
-def measures(grid: Grid) -> list[tuple[str, Evaluation]]:
-    """Every file of measures of robust models, with its place."""
-    found = [
-        (f"{each.robustness_folder(grid.study.name)}/measures.parquet", evaluation_of(grid, each.start.model))
-        for each in judged(grid)
-        if suites_of(grid, each.start.model)
-    ]
-    ranking = [(each.criticality_folder(grid.study.name), evaluation_of(grid, each.model)) for each in ranked(grid)]
-    return found + [(f"{folder}/measures.parquet", place) for folder, place in ranking]
-
-
-def _robustness(grid: Grid) -> Iterator[tuple[str, Evaluation]]:
-    for each in judged(grid):
-        yield each.robustness_folder(grid.study.name), evaluation_of(grid, each.start.model)
 
 
 def description_of(grid: Grid, model: str) -> dict[str, Any]:

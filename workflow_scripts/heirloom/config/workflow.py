@@ -9,12 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from heirloom.config import paths, robust_models
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study, nearest, read_yaml
 from heirloom.config.models import Fetched, Files
-from heirloom.config.names import CLEAN
-from heirloom.config.robust import RobustFetched
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import sha256_of
 
@@ -72,21 +69,6 @@ def python_for_jobs(python: str, folder: Path) -> str:
         where=python,
         mend="make the environment in this folder (`make results` does), or in one without such signs",
     )
-
-
-def downloads_of(grid: Grid) -> list[str]:
-    """Return the cards of all that a study may fetch from elsewhere: data sets, teachers and robust models, sorted.
-
-    Once they are there, no job of the study uses the network.
-    """
-    raw = [name for name in grid.dataset_names if isinstance(grid.dataset(name).source, Files)]
-    teachers = [name for name in grid.teacher_names if isinstance(grid.teacher(name).source, Fetched)]
-    models = robust_models.models(grid)
-    robust = [each for each in robust_models.weights(grid) if isinstance(models[each.model].source, RobustFetched)]
-    folders = [paths.raw_folder(name) for name in raw]
-    folders += [paths.teacher_folder(name, CLEAN) for name in teachers]
-    folders += [each.folder for each in robust]
-    return sorted(f"{folder}/card.json" for folder in folders)
 
 
 def command_of(grid: Grid) -> str:
