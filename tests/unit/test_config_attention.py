@@ -44,8 +44,9 @@ def refusal(**asked):
 
 
 def measured(grid):
-    """Files of measures that the tables are made of."""
-    return plan_of(grid).of("collect_measurements")[0].inputs["measures"]
+    """Files of measures of students' models that the tables are made of."""
+    files = plan_of(grid).of("collect_measurements")[0].inputs["measures"]
+    return [file for file in files if "/attention/" in file]
 
 
 def test_a_study_that_does_not_ask_maps_nothing():
