@@ -7,8 +7,8 @@ OUTPUTS:    results/shared/data/{dataset}/raw/card.json (and files/ beside it)
             results/<study>/tables/data_check.parquet
 """
 
+from heirloom.config.kinds import LAYOUTS
 from heirloom.config.models import Drawn, Files
-from heirloom.data.layouts import LAYOUTS
 from heirloom.data.synthetic import WRITERS
 
 
@@ -80,7 +80,7 @@ rule prepare_dataset:
         preparation=lambda wildcards: canonical(GRID.dataset(wildcards.dataset).preparations[wildcards.preparation]),
         code=code_of(
             "prepare_dataset",
-            lambda wildcards: [LAYOUTS[GRID.dataset(wildcards.dataset).layout]],
+            lambda wildcards: [LAYOUTS.module(GRID.dataset(wildcards.dataset).layout)],
         ),
     script:
         "../workflow_scripts/prepare_dataset.py"

@@ -12,8 +12,8 @@ OUTPUTS:    results/shared/corruptions/{suite}/{card.json,images.npy,index.parqu
             results/<study>/figures/{criticality,interpolation}.{png,pdf}
 """
 
+from heirloom.config.kinds import CORRUPTED_LAYOUTS
 from heirloom.config.robust import RobustFetched, RobustTrained
-from heirloom.data.layouts import CORRUPTED_LAYOUTS
 from heirloom.evaluation.corruptions import CORRUPTERS
 from heirloom.training.robust import OBJECTIVES
 
@@ -47,7 +47,7 @@ rule corrupt_dataset:
         code=code_of(
             "corrupt_dataset",
             lambda wildcards: (
-                [CORRUPTED_LAYOUTS[corrupted_layout(wildcards)]]
+                [CORRUPTED_LAYOUTS.module(corrupted_layout(wildcards))]
                 if corrupted_layout(wildcards)
                 else [CORRUPTERS[kind] for kind in GRID.catalogue.corruptions[wildcards.suite].kinds]
             ),

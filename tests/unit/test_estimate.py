@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from heirloom.config.costs import COSTS, SIDE, cost_of
 from heirloom.config.estimate import Arrival, estimate, missing
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import LAYOUTS
 from heirloom.config.load import load_study
 from heirloom.config.models import Body, Counts, Files, Injection, NeuralCleanse, Preparation, Training
 from heirloom.config.rates import Rate, Rates, read_rates, wall_seconds, write_rates
@@ -29,7 +30,6 @@ from heirloom.config.work import (
     method_loads,
     training_load,
 )
-from heirloom.data.layouts import LAYOUTS
 from heirloom.data.synthetic import WRITERS
 from heirloom.models.bodies import BODIES, build_body
 from heirloom.runtime.errors import ConfigError
@@ -118,7 +118,7 @@ def test_a_drawn_set_has_as_many_pictures_as_its_options_say(name, tmp_path):
     datasets = grid.catalogue.datasets | {name: entry.model_copy(update={"source": source})}
     changed = dataclasses.replace(grid, catalogue=grid.catalogue.model_copy(update={"datasets": datasets}))
     resolve(WRITERS[source.writer])(tmp_path / "drawn", seed=0, **options)
-    listing = resolve(LAYOUTS[entry.layout])(tmp_path / "drawn")
+    listing = LAYOUTS.load(entry.layout).read(tmp_path / "drawn")
     tests = sum(sample.part == "test" for sample in listing.samples)
     counts = counts_of(changed, name)
     assert (counts.training, counts.test, counts.classes) == (len(listing.samples) - tests, tests, 2)

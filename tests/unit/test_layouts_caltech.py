@@ -13,15 +13,15 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 
 from heirloom.config.load import load_catalogue
-from heirloom.data.layouts import caltech, svhn
-from heirloom.data.layouts.listing import Listing
+from heirloom.data.layouts import caltech101, caltech256, svhn
+from heirloom.data.listing import Listing
 from heirloom.data.synthetic import categories, house_numbers
 from heirloom.data.synthetic.scene import stream
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import make_raw, prepare, save_picture, shuffle_listings, write_caltech, write_svhn
 
 PARTS = ("development", "test")
-READERS = {101: caltech.read_101, 256: caltech.read_256}
+READERS = {101: caltech101.read, 256: caltech256.read}
 
 
 def part(listed: Listing, name: str, label: int) -> list[str]:
@@ -62,23 +62,23 @@ def test_validation_is_held_out_of_the_development_part(tmp_path: Path) -> None:
     assert data.card["counts"] == {"train": 38, "validation": 10, "test": 8}
     parts = [set(data.split(name).samples) for name in ("train", "validation", "test")]
     assert len(set.union(*parts)) == sum(map(len, parts))
-    assert parts[2] == {s.identifier for s in caltech.read_101(tmp_path / "raw").samples if s.part == "test"}
+    assert parts[2] == {s.identifier for s in caltech101.read(tmp_path / "raw").samples if s.part == "test"}
 
 
 def test_what_the_owners_left_behind_is_left_alone(tmp_path: Path) -> None:
     folder = write_caltech(tmp_path, 256)
-    before = caltech.read_256(tmp_path)
+    before = caltech256.read(tmp_path)
     (folder / "002.ant" / "RENAME2").write_text("#!/bin/sh\n")
     (folder / "001.Faces" / "greg" / "vison309").mkdir(parents=True)
     (folder / "257.clutter" / "tmp").write_bytes(b"")
-    assert caltech.read_256(tmp_path) == before
+    assert caltech256.read(tmp_path) == before
 
 
 def test_a_copy_of_a_development_picture_is_not_tested(tmp_path: Path) -> None:
     folder = write_caltech(tmp_path, 101, counts={"a": 20, "b": 20})
     shutil.copyfile(folder / "a" / "image_0001.jpg", folder / "a" / "image_0020.jpg")
     shutil.copyfile(folder / "a" / "image_0002.jpg", folder / "b" / "image_0003.jpg")  # the owners' own contradiction
-    listed = caltech.read_101(tmp_path)
+    listed = caltech101.read(tmp_path)
     assert listed.problems == ()
     assert (part(listed, "test", 0), part(listed, "test", 1)) == (["image_0019"], ["image_0019", "image_0020"])
     sides: dict[str, set[str]] = {}
@@ -89,10 +89,10 @@ def test_a_copy_of_a_development_picture_is_not_tested(tmp_path: Path) -> None:
 
 def test_categories_that_cannot_be_used_and_missing_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no Caltech-256 found: no folder holds 256_ObjectCategories"):
-        caltech.read_256(tmp_path)
+        caltech256.read(tmp_path)
     folder = write_caltech(tmp_path, 101, counts={"a": 4, "b": 1})
     (folder / "empty").mkdir()
-    problems = caltech.read_101(tmp_path).problems
+    problems = caltech101.read(tmp_path).problems
     assert problems == (
         f"{folder / 'empty'}: no picture of this category",
         f"{folder / 'b'}: one picture only, which cannot both train and test",
@@ -100,7 +100,7 @@ def test_categories_that_cannot_be_used_and_missing_folders_are_named(tmp_path: 
     for name in ("b", "empty"):
         shutil.rmtree(folder / name)
     with pytest.raises(DataError, match="one class only: a"):
-        caltech.read_101(tmp_path)
+        caltech101.read(tmp_path)
 
 
 def test_a_damaged_picture_is_named_when_it_is_prepared(tmp_path: Path) -> None:

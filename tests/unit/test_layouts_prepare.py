@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heirloom.data.layouts import LAYOUTS
+from heirloom.config.kinds import LAYOUTS
 from heirloom.stages import render_dataset
 from tests.unit.data_samples import (
     make_raw,
@@ -60,7 +60,7 @@ SHOTS = 3
 
 
 def test_every_layout_has_a_sample_here() -> None:
-    assert sorted(WRITERS) == sorted(LAYOUTS)
+    assert tuple(sorted(WRITERS)) == LAYOUTS.names()
 
 
 @pytest.mark.parametrize("layout", sorted(WRITERS))

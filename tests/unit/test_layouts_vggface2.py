@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from heirloom.data.layouts import vggface2
-from heirloom.data.layouts.listing import Listing
+from heirloom.data.listing import Listing
 from heirloom.data.synthetic import faces
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import PEOPLE, make_raw, prepare, save_picture, shuffle_listings, write_people

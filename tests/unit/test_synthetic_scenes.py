@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import loadmat
 
-from heirloom.data.layouts.voc import region
 from heirloom.data.synthetic import (
     WRITERS,
     actions,
@@ -29,6 +28,7 @@ from heirloom.data.synthetic import (
 )
 from heirloom.data.synthetic.files import write_lines
 from heirloom.data.synthetic.scene import Box, Mark, stream
+from heirloom.data.voc import region
 
 Drawer: TypeAlias = Callable[[int, np.random.Generator, int], Image.Image]
 BoxedDrawer: TypeAlias = Callable[[int, np.random.Generator, int], tuple[Image.Image, Box]]

@@ -185,7 +185,7 @@ class Dataset(Strict):
     """One image data set."""
 
     title: str = Field(description="name in tables and figures")
-    layout: Name = Field(description="reader: entry of heirloom.data.layouts.LAYOUTS, or of CORRUPTED_LAYOUTS there")
+    layout: Name = Field(description="reader: a file of heirloom.data.layouts, or of heirloom.data.corrupted_layouts")
     source: Drawn | Files = Field(discriminator="kind", description="where the pictures come from")
     augmentation: Augmentation = Field(Augmentation(), description="how training images are varied")
     preparations: dict[Name, Preparation] = Field(

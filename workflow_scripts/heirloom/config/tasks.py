@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import LAYOUTS
 from heirloom.config.models import Counts, Drawn, Preparation
-from heirloom.config.names import TEST_SHARES, WRITERS
+from heirloom.config.names import WRITERS
 from heirloom.config.work import Load
 from heirloom.runtime.registry import resolve
 
@@ -42,7 +43,8 @@ def counts_of(grid: Grid, dataset: str) -> Counts | None:
     entry = grid.dataset(dataset)
     if entry.counts is not None or not isinstance(entry.source, Drawn):
         return entry.counts
-    return _drawn_counts(_options(entry.source), test_share=resolve(TEST_SHARES).get(entry.layout, 0.0))
+    test_share = getattr(LAYOUTS.load(entry.layout), "TEST_SHARE", 0.0)
+    return _drawn_counts(_options(entry.source), test_share=test_share)
 
 
 def _options(source: Drawn) -> dict[str, int]:

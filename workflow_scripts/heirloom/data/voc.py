@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from heirloom.data.layouts.listing import Box
+from heirloom.data.listing import Box
 
 LARGEST = 1 << 20  # bytes of a file; published ones have some thousand
 EDGES = ("xmin", "ymin", "xmax", "ymax")

@@ -14,42 +14,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from heirloom.data.layouts import TEST_SHARES, class_folders
-from heirloom.data.layouts.listing import Listing, find_folder, pictures, subfolders
+from heirloom.data import class_folders
+from heirloom.data.listing import Listing, find_folder, pictures, subfolders
 
 SUFFIXES = (".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
-class Edition:
-    """What tells one set from the other. `numbered`: a folder's name begins with the category's number and a dot."""
+class CaltechEdition:
+    """What tells one set from the other.
 
-    layout: str
+    `numbered`: a folder's name begins with the category's number and a dot. `test_share`: of each category.
+    """
+
     title: str
     folder: str
     left_out: str
     numbered: bool
+    test_share: float
 
 
-CALTECH101 = Edition("caltech101", "Caltech-101", "101_ObjectCategories", "BACKGROUND_Google", numbered=False)
-CALTECH256 = Edition("caltech256", "Caltech-256", "256_ObjectCategories", "257.clutter", numbered=True)
-
-
-def read_101(root: Path) -> Listing:
-    """List Caltech-101, whose folder lies at or below `root`; labels are positions among the sorted categories.
+def read(root: Path, edition: CaltechEdition) -> Listing:
+    """List one of the sets, whose folder lies at or below `root`; labels are positions among the sorted categories.
 
     Copies of one file in one category are one group, on the side of the first of them. Raises DataError when there is
     no such folder or it has one category only; what cannot be used is among the listing's `problems`.
     """
-    return _read(root, CALTECH101)
-
-
-def read_256(root: Path) -> Listing:
-    """List Caltech-256 as `read_101` does; with all categories present, a label is the official number less one."""
-    return _read(root, CALTECH256)
-
-
-def _read(root: Path, edition: Edition) -> Listing:
     folder = find_folder(root, marks=(edition.folder,), title=edition.title) / edition.folder
     found = {child.name: pictures(child, *SUFFIXES) for child in subfolders(folder) if child.name != edition.left_out}
     labels = class_folders.number(found, folder=folder)
@@ -57,11 +47,11 @@ def _read(root: Path, edition: Edition) -> Listing:
     samples = class_folders.samples(found, labels, base=folder, part="development", problems=problems)
     # The same picture under two categories is a finding for the data check, and no reason to refuse a published set.
     joined = class_folders.join_copies(list(samples), [])
-    share = TEST_SHARES[edition.layout]
+    share = edition.test_share
     listed = class_folders.hold_out(joined, labels, base=folder, share=share, seed=None, problems=problems)
     return replace(listed, classes=tuple(_category(name, edition) for name in labels))
 
 
-def _category(folder: str, edition: Edition) -> str:
+def _category(folder: str, edition: CaltechEdition) -> str:
     """Return a category's name without its number."""
     return folder.partition(".")[2] or folder if edition.numbered else folder

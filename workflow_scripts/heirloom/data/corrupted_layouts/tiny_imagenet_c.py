@@ -10,22 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.data.layouts.corrupted import MEND, Opener, file_name, refuse_absent, refuse_others, refuse_size
-from heirloom.data.layouts.listing import levels, pictures, subfolders
+from heirloom.data.corrupted_layouts._published import (
+    MEND,
+    Opener,
+    file_name,
+    refuse_absent,
+    refuse_others,
+    refuse_size,
+)
+from heirloom.data.listing import levels, pictures, subfolders
 from heirloom.data.pictures import UNREADABLE, bombs_are_errors, open_picture
-from heirloom.data.store import Part
 from heirloom.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from heirloom.data.store import Part
 
 TITLE = "Tiny-ImageNet-C"
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
 def read(root: Path, *, kinds: Sequence[str], test: Part, rows: NDArray[np.integer]) -> Opener:
-    """Open the pictures at or below `root` (see `corrupted`), each when it is asked for.
+    """Open the pictures at or below `root` (see `_published`), each when it is asked for.
 
     Raises DataError when a kind is missing and, when a condition is opened, for pictures that are missing, of another
     class than in the test part, of another size, or unreadable.

@@ -10,11 +10,12 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tokenize import TokenError
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.data.layouts.corrupted import (
+from heirloom.data.corrupted_layouts._published import (
     MEND,
     SEVERITIES,
     Opener,
@@ -23,9 +24,11 @@ from heirloom.data.layouts.corrupted import (
     refuse_others,
     refuse_size,
 )
-from heirloom.data.layouts.listing import find_folder
-from heirloom.data.store import Part
+from heirloom.data.listing import find_folder
 from heirloom.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from heirloom.data.store import Part
 
 TITLE = "CIFAR-C"
 LABELS = "labels.npy"
@@ -45,7 +48,7 @@ UNREADABLE = (
 
 
 def read(root: Path, *, kinds: Sequence[str], test: Part, rows: NDArray[np.integer]) -> Opener:
-    """Open the files at or below `root` (see `corrupted`); they are mapped, not read.
+    """Open the files at or below `root` (see `_published`); they are mapped, not read.
 
     Raises DataError when there is no such folder, a kind is missing, an array is of another shape, or the labels are
     not those of the test part in its order.

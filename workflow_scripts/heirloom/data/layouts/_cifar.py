@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heirloom.data.bounded import ARRAY, read_whole
-from heirloom.data.layouts.listing import Listing, Sample, levels, lines, listing
+from heirloom.data.listing import Listing, Sample, levels, lines, listing
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.pickles import read_values
 
@@ -32,7 +32,7 @@ MEND = "unpack the data set again from its owner's archive"
 
 
 @dataclass(frozen=True)
-class Edition:
+class CifarEdition:
     """How the files of one of the two sets are named. `label_bytes`: of a binary record, the last one counts."""
 
     title: str
@@ -53,44 +53,13 @@ class _Batches:
     labels: NDArray[np.integer]
 
 
-CIFAR10 = Edition(
-    title="CIFAR-10",
-    training=tuple(f"data_batch_{number}" for number in range(1, 6)),
-    test="test_batch",
-    names="batches.meta",
-    names_key="label_names",
-    names_list="batches.meta.txt",
-    labels_key="labels",
-    label_bytes=1,
-)
-CIFAR100 = Edition(
-    title="CIFAR-100",
-    training=("train",),
-    test="test",
-    names="meta",
-    names_key="fine_label_names",
-    names_list="fine_label_names.txt",
-    labels_key="fine_labels",
-    label_bytes=2,
-)
+def read(root: Path, edition: CifarEdition) -> Listing:
+    """List one of the sets, whose folder lies at or below `root`; labels and names are the official ones.
 
-
-def read_cifar10(root: Path) -> Listing:
-    """List CIFAR-10, whose folder lies at or below `root`; labels and names are the official ones.
-
-    Every picture is a group of its own, named train/NNNNN or test/NNNNN by its number. The pickles are read by a
-    machine that runs nothing. Raises DataError when there is no such folder or a file is not what its name says.
+    Either form will do, Python's where both lie there; its pickles are read by a machine that runs nothing. Every
+    picture is a group of its own, named train/NNNNN or test/NNNNN by its number. Raises DataError when there is no such
+    folder or a file is not what its name says.
     """
-    return _read(root, CIFAR10)
-
-
-def read_cifar100(root: Path) -> Listing:
-    """List CIFAR-100 with its 100 fine classes, otherwise as `read_cifar10`."""
-    return _read(root, CIFAR100)
-
-
-def _read(root: Path, edition: Edition) -> Listing:
-    """List the set in either form, Python's where both lie there."""
     folder, suffix = _found(root, edition)
     batch = _binary if suffix else _pickled
     classes = lines(folder / edition.names_list, title=edition.title) if suffix else _names(folder, edition)
@@ -106,7 +75,7 @@ def _read(root: Path, edition: Edition) -> Listing:
     return listing(classes, samples, [])
 
 
-def _found(root: Path, edition: Edition) -> tuple[Path, str]:
+def _found(root: Path, edition: CifarEdition) -> tuple[Path, str]:
     """Find the folder that holds every file of one form, and the suffix of its batches."""
     wanted = {
         suffix: [*(f"{name}{suffix}" for name in (*edition.training, edition.test)), names]
@@ -122,7 +91,7 @@ def _found(root: Path, edition: Edition) -> tuple[Path, str]:
     raise DataError(f"no {edition.title} found: no folder holds {told}", where=str(root), mend=mend)
 
 
-def _names(folder: Path, edition: Edition) -> list[str]:
+def _names(folder: Path, edition: CifarEdition) -> list[str]:
     """Read the names of the classes from a pickle."""
     match read_values(folder / edition.names, mend=MEND).get(edition.names_key):
         case [str(), *_] as names:
@@ -133,8 +102,8 @@ def _names(folder: Path, edition: Edition) -> list[str]:
 def _samples(
     paths: list[Path],
     part: Literal["development", "test"],
-    edition: Edition,
-    batch: Callable[[Path, Edition], _Batches],
+    edition: CifarEdition,
+    batch: Callable[[Path, CifarEdition], _Batches],
     classes: int,
 ) -> Iterator[Sample]:
     """Yield the pictures of the files of one part, numbered through."""
@@ -152,7 +121,7 @@ def _samples(
             number += 1
 
 
-def _pickled(path: Path, edition: Edition) -> _Batches:
+def _pickled(path: Path, edition: CifarEdition) -> _Batches:
     """Read a file of the form for Python."""
     content = read_values(path, mend=MEND)
     data, labels = content.get("data"), content.get(edition.labels_key)
@@ -170,7 +139,7 @@ def _pickled(path: Path, edition: Edition) -> _Batches:
     return _Batches(_pictures(np.asarray(data, dtype=np.uint8)), numbers)
 
 
-def _binary(path: Path, edition: Edition) -> _Batches:
+def _binary(path: Path, edition: CifarEdition) -> _Batches:
     """Read a file of the form for C."""
     whole = read_whole(path, what=f"a file of {edition.title}", most=ARRAY, mend=MEND)
     content = np.frombuffer(whole, dtype=np.uint8)

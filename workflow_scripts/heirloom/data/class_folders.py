@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from heirloom.data.layouts.listing import Listing, Sample, levels, listing, pictures, subfolders
+from heirloom.data.listing import Listing, Sample, levels, listing, pictures, subfolders
 from heirloom.data.splits import split
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import sha256_of

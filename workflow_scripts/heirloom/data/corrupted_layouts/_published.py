@@ -1,6 +1,6 @@
 """What the readers of published corrupted test images share.
 
-A reader is called as read(root, kinds=..., test=..., rows=...): `kinds` as heirloom.config.robust names them, `test`
+A reader is called as read(root, kinds=..., test=..., rows=...): `kinds` as heirloom.data.corruptions names them, `test`
 the whole test part that was corrupted, `rows` those of it that are wanted. It checks at once that every kind is there
 and that the images are those of `test`, and returns what opens a condition: opener(kind, severity) yields uint8
 (S, S, 3) for each of `rows`, in their order, S the part's crop.
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.data.store import Part
 from heirloom.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from heirloom.data.store import Part
 
 SEVERITIES = 5
 MEND = "unpack its archives again, or leave the kind out of the suite"
