@@ -12,9 +12,8 @@ OUTPUTS:    results/shared/corruptions/{suite}/{card.json,images.npy,index.parqu
             results/<study>/figures/{criticality,interpolation}.{png,pdf}
 """
 
-from heirloom.config.kinds import CORRUPTED_LAYOUTS
+from heirloom.config.kinds import CORRUPTED_LAYOUTS, CORRUPTIONS
 from heirloom.config.robust import RobustFetched, RobustTrained
-from heirloom.evaluation.corruptions import CORRUPTERS
 from heirloom.training.robust import OBJECTIVES
 
 ROBUST = paths.robust_folder()
@@ -49,7 +48,7 @@ rule corrupt_dataset:
             lambda wildcards: (
                 [CORRUPTED_LAYOUTS.module(corrupted_layout(wildcards))]
                 if corrupted_layout(wildcards)
-                else [CORRUPTERS[kind] for kind in GRID.catalogue.corruptions[wildcards.suite].kinds]
+                else [CORRUPTIONS.module(kind) for kind in GRID.catalogue.corruptions[wildcards.suite].kinds]
             ),
         ),
     script:

@@ -12,9 +12,9 @@ from heirloom.config import repairs, robust_models
 from heirloom.config.estimate import Arrival, estimate
 from heirloom.config.grid import Grid
 from heirloom.config.jobs import costly_jobs, histories
+from heirloom.config.kinds import CORRUPTIONS
 from heirloom.config.load import load_study, read_yaml
 from heirloom.config.records import Evaluation, Repaired, Robust
-from heirloom.config.robust import CORRUPTIONS
 from heirloom.config.tabled import tabled
 from heirloom.models.bodies import build_body
 from heirloom.runtime.errors import ConfigError
@@ -213,7 +213,7 @@ def test_a_corruption_that_nobody_knows_is_refused(tmp_path, content):
     entry = "bad: {title: b, dataset: digits, preparation: small, source: {kind: computed}, kinds: [rain]}\n"
     (tmp_path / "corruptions.yaml").write_text(entry)
     content["catalogues"] = ["config", str(tmp_path)]
-    assert f"there is no corruption rain: one of {', '.join(CORRUPTIONS)}" in refusal(content)
+    assert f"there is no corruption rain: one of {', '.join(CORRUPTIONS.names())}" in refusal(content)
 
 
 # -- the full study ----------------------------------------------------------------------------------------------------

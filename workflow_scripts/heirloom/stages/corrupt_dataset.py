@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from heirloom.config.kinds import CORRUPTED_LAYOUTS
 from heirloom.config.robust import CorruptedFiles, CorruptionSuite
 from heirloom.data.augment import centre
+from heirloom.data.distortion.corrupt import corrupt_pixels
+from heirloom.data.distortion.stored import COMPUTED, condition
 from heirloom.data.store import REGION, Part, open_part, write_images
-from heirloom.evaluation.corruptions.corrupt import corrupt_pixels
-from heirloom.evaluation.corruptions.stored import COMPUTED, condition
 from heirloom.runtime.devices import cpu_threads
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import atomic_path, read_card, write_card, write_table

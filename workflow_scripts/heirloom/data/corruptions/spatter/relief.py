@@ -1,4 +1,4 @@
-"""Drops of water or mud on the lens."""
+"""The relief of drops of water, lit from the upper left."""
 
 from __future__ import annotations
 
@@ -6,57 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from heirloom.evaluation.corruptions import filters
-from heirloom.evaluation.corruptions.draws import Draws
-from heirloom.evaluation.corruptions.levels import Levels
+from heirloom.data.distortion import filters
 
-# mean, deviation and blur of the noise, threshold of a drop, strength (water) or blur of its edge (mud), whether mud
-_SPATTER = Levels(
-    (
-        (0.62, 0.1, 0.7, 0.7, 0.5, False),
-        (0.65, 0.1, 0.8, 0.7, 0.5, False),
-        (0.65, 0.3, 1.0, 0.69, 0.5, False),
-        (0.65, 0.1, 0.7, 0.69, 0.6, True),
-        (0.65, 0.1, 0.5, 0.68, 0.6, True),
-    ),
-    (
-        (0.62, 0.1, 0.7, 0.7, 0.6, False),
-        (0.65, 0.1, 0.8, 0.7, 0.6, False),
-        (0.65, 0.3, 1.0, 0.69, 0.6, False),
-        (0.65, 0.1, 0.7, 0.68, 0.6, True),
-        (0.65, 0.1, 0.5, 0.67, 0.6, True),
-    ),
-    (
-        (0.65, 0.3, 4.0, 0.69, 0.6, False),
-        (0.65, 0.3, 3.0, 0.68, 0.6, False),
-        (0.65, 0.3, 2.0, 0.68, 0.5, False),
-        (0.65, 0.3, 1.0, 0.65, 1.5, True),
-        (0.67, 0.4, 1.0, 0.65, 1.5, True),
-    ),
-)
-_WATER, _MUD = (175 / 255, 238 / 255, 238 / 255), (63 / 255, 42 / 255, 20 / 255)
-_COVERED = 0.8  # mud thinner than this is none
 _FAR = 20  # pixels: drops look alike farther from their edge
-_LIGHT = ((-2.0, -1.0, 0.0), (-1.0, 1.0, 1.0), (0.0, 1.0, 2.0))  # relief lit from the upper left
+_LIGHT = ((-2.0, -1.0, 0.0), (-1.0, 1.0, 1.0), (0.0, 1.0, 2.0))
 
 
-def spatter(images: Tensor, severity: int, draws: Draws) -> Tensor:
-    """Spatter the lens: water lightens the image by the relief of its drops, mud hides it."""
-    (mean, deviation, blur, threshold, strength, muddy), scale = _SPATTER.at(images, severity)
-    side = images.shape[-1]
-    noise = (mean + deviation * draws.normal(1, side, side)).to(images.device)
-    liquid = filters.gaussian(noise, blur * scale)
-    liquid = liquid.masked_fill(liquid < threshold, 0)
-    if muddy:
-        cover = filters.gaussian((liquid > threshold).to(images), strength * scale)
-        cover = cover.masked_fill(cover < _COVERED, 0)
-        return images * (1 - cover) + cover * images.new_tensor(_MUD).view(1, 3, 1, 1)
-    glow = liquid * _relief(liquid)
-    brightest = glow.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
-    return images + strength * glow / brightest * images.new_tensor(_WATER).view(1, 3, 1, 1)
-
-
-def _relief(liquid: Tensor) -> Tensor:
+def relief(liquid: Tensor) -> Tensor:
     """Light drops (B, 1, S, S) by how far each point lies from an edge: values from 0 to 255.
 
     As published but for two libraries' functions: edges are a drop's outermost pixels and not Canny's, distances exact.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from heirloom.evaluation.corruptions import filters
-from heirloom.evaluation.corruptions.draws import Draws
-from heirloom.evaluation.corruptions.levels import Levels
+from heirloom.data.distortion.levels import Levels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from heirloom.data.distortion.corrupt import Corruption
+    from heirloom.data.distortion.draws import Draws
 
 # in pixels: strength and blur of the displacements, most that a corner of the affine map moves
 _ELASTIC = Levels(
@@ -27,6 +31,10 @@ _JPEG = Levels((80, 65, 58, 50, 40), (65, 58, 50, 40, 25), (25, 18, 15, 10, 7))
 
 def elastic_transform(images: Tensor, severity: int, draws: Draws) -> Tensor:
     """Move three corners of a square (an affine map), then every pixel by smooth noise."""
+    import torch
+
+    from heirloom.data.distortion import filters
+
     (strength, blur, reach), scale = _ELASTIC.at(images, severity)
     bent = _affine(images, draws.uniform(3, 2, low=-1) * (reach * scale))
     side = images.shape[-1]
@@ -38,6 +46,10 @@ def elastic_transform(images: Tensor, severity: int, draws: Draws) -> Tensor:
 
 def _affine(images: Tensor, moves: Tensor) -> Tensor:
     """Map each image so that three points about its middle move by `moves` (B, 3, 2: x, y), in pixels."""
+    import torch
+
+    from heirloom.data.distortion import filters
+
     side = images.shape[-1]
     middle, third = side // 2, side // 3
     low, high = middle - third, middle + third
@@ -77,6 +89,17 @@ def jpeg_compression(images: Tensor, severity: int, draws: Draws) -> Tensor:  # 
 
 def _each(images: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tensor:
     """Change images one by one as 8-bit pictures."""
+    import torch
+
     plain = (images * 255).round().to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     changed = np.stack([np.asarray(change(Image.fromarray(pixels))) for pixels in plain])
     return torch.from_numpy(changed).permute(0, 3, 1, 2).to(images) / 255
+
+
+MEMBERS: Mapping[str, Corruption] = MappingProxyType(
+    {
+        "elastic-transform": elastic_transform,
+        "pixelate": pixelate,
+        "jpeg-compression": jpeg_compression,
+    }
+)

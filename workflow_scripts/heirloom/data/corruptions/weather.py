@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from heirloom.evaluation.corruptions import filters
-from heirloom.evaluation.corruptions.draws import Draws
-from heirloom.evaluation.corruptions.fractal import clouds, map_side
-from heirloom.evaluation.corruptions.levels import Levels
+from heirloom.data.distortion.levels import Levels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from heirloom.data.distortion.corrupt import Corruption
+    from heirloom.data.distortion.draws import Draws
 
 GREY = (0.299, 0.587, 0.114)  # of R, G, B: ITU-R BT.601
 # flakes: mean and deviation of the noise, zoom, threshold; radius and deviation of the smear; share of the image left
@@ -52,6 +56,10 @@ _FOG = Levels(
 
 def snow(images: Tensor, severity: int, draws: Draws) -> Tensor:
     """Let smeared flakes fall in two directions before an image that pales."""
+    import torch
+
+    from heirloom.data.distortion import filters
+
     (mean, deviation, zoom, threshold, radius, sigma, left), scale = _SNOW.at(images, severity)
     side = images.shape[-1]
     noise = (mean + deviation * draws.normal(1, side, side)).to(images.device)
@@ -71,6 +79,8 @@ def frost(images: Tensor, severity: int, draws: Draws) -> Tensor:
 
 def _ice(images: Tensor, draws: Draws) -> Tensor:
     """Draw ice (B, 3, S, S) in [0, 1]: a bluish crust of uneven thickness, with bright veins where maps cross 1/2."""
+    import torch
+
     crust, *veins = (_map(images, draws, decay) for decay in (2.2, 1.7, 1.7))
     ridges = torch.stack([(1 - (2 * vein - 1).abs()) ** 4 for vein in veins]).amax(dim=0)
     return (0.25 + 0.4 * crust + 0.35 * ridges) * images.new_tensor(_ICE).view(1, 3, 1, 1)
@@ -85,6 +95,11 @@ def fog(images: Tensor, severity: int, draws: Draws) -> Tensor:
 
 def _map(images: Tensor, draws: Draws, decay: float) -> Tensor:
     """Draw a cloudy map for each image: (B, 1, S, S) in [0, 1]."""
+    from heirloom.data.distortion.fractal import clouds, map_side
+
     side = images.shape[-1]
     whole = map_side(side)
     return clouds(draws.uniform(whole, whole, low=-1), decay)[:, None, :side, :side].to(images)
+
+
+MEMBERS: Mapping[str, Corruption] = MappingProxyType({"snow": snow, "frost": frost, "fog": fog})

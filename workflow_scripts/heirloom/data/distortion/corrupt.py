@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from heirloom.evaluation.corruptions import CORRUPTERS
-from heirloom.evaluation.corruptions.draws import Draws
-from heirloom.evaluation.corruptions.levels import SEVERITIES
-from heirloom.runtime.registry import known, resolve
+from heirloom.config.kinds import CORRUPTIONS
+from heirloom.data.distortion.draws import Draws
+from heirloom.data.distortion.levels import SEVERITIES
+
+Corruption = Callable[[Tensor, int, Draws], Tensor]
 
 
 def corrupt(images: Tensor, kind: str, severity: int, draws: Draws) -> Tensor:
     """Corrupt a batch of images, float32 (B, 3, S, S) in [0, 1], and return as many of the same range.
 
-    `severity`: from 1, the least, to 5. Raises ConfigError for a kind that CORRUPTERS does not name and ValueError for
-    another severity or shape.
+    `severity`: from 1, the least, to 5. Raises ConfigError for a kind that there is not and ValueError for another
+    severity or shape.
     """
     if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
         raise ValueError(f"images must be square, (B, 3, S, S), not {tuple(images.shape)}")
     if not 1 <= severity <= SEVERITIES:
         raise ValueError(f"a severity is from 1 to {SEVERITIES}, not {severity}")
-    corrupted: Tensor = resolve(known(CORRUPTERS, kind, kind="corruption"))(images.contiguous(), severity, draws)
+    change: Corruption = CORRUPTIONS.member(kind)
+    corrupted = change(images.contiguous(), severity, draws)
     return corrupted.clamp(0, 1)
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from heirloom.evaluation.corruptions.draws import Draws
-from heirloom.evaluation.corruptions.levels import Levels
+from heirloom.data.distortion.levels import Levels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from heirloom.data.distortion.corrupt import Corruption
+    from heirloom.data.distortion.draws import Draws
 
 _GAUSSIAN = Levels((0.04, 0.06, 0.08, 0.09, 0.10), (0.04, 0.08, 0.12, 0.15, 0.18), (0.08, 0.12, 0.18, 0.26, 0.38))
 _SHOT = Levels((500, 250, 100, 75, 50), (250, 100, 50, 30, 15), (60, 25, 12, 5, 3))
@@ -37,3 +44,13 @@ def impulse_noise(images: Tensor, severity: int, draws: Draws) -> Tensor:
     hit = draws.uniform(*images.shape[1:]).to(images.device) < share
     white = draws.uniform(*images.shape[1:]).to(images.device) < 0.5
     return images.masked_fill(hit & white, 1.0).masked_fill(hit & ~white, 0.0)
+
+
+MEMBERS: Mapping[str, Corruption] = MappingProxyType(
+    {
+        "gaussian-noise": gaussian_noise,
+        "shot-noise": shot_noise,
+        "speckle-noise": speckle_noise,
+        "impulse-noise": impulse_noise,
+    }
+)
