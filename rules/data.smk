@@ -7,9 +7,8 @@ OUTPUTS:    results/shared/data/{dataset}/raw/card.json (and files/ beside it)
             results/<study>/tables/data_check.parquet
 """
 
-from heirloom.config.kinds import LAYOUTS
+from heirloom.config.kinds import LAYOUTS, WRITERS
 from heirloom.config.models import Drawn, Files
-from heirloom.data.synthetic import WRITERS
 
 
 rule render_dataset:
@@ -31,7 +30,7 @@ rule render_dataset:
         options=lambda wildcards: canonical(GRID.drawing(wildcards.dataset))["options"],
         code=code_of(
             "render_dataset",
-            lambda wildcards: [WRITERS[GRID.drawing(wildcards.dataset).writer]],
+            lambda wildcards: [WRITERS.module(GRID.drawing(wildcards.dataset).writer)],
         ),
     script:
         "../workflow_scripts/render_dataset.py"

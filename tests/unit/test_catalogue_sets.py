@@ -17,7 +17,6 @@ from heirloom.config.load import load_catalogue
 from heirloom.config.models import Files, RemoteFile
 from heirloom.data.archives import is_archive
 from heirloom.data.listing import Listing
-from heirloom.data.synthetic.faces import write_identities
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import read_card
 from heirloom.stages import download_dataset
@@ -31,6 +30,7 @@ from tests.unit.data_samples import (
     write_gtsrb,
     write_mit67,
     write_mnist,
+    write_people,
     write_stanford40,
     write_stanford_dogs,
     write_svhn,
@@ -95,8 +95,7 @@ def cub200(root: Path) -> dict[str, Tree]:
 
 def vggface2(root: Path) -> dict[str, Tree]:
     """The training people's archive, and the list of all people beside it."""
-    write_identities(root, seed=0, classes=2, images=3, side=16)
-    folder = root / "VGGFace2"
+    folder = write_people(root)
     return {
         "vggface2_train.tar.gz": tree(folder, below="train"),
         "identity_meta.csv": {"identity_meta.csv": (folder / "identity_meta.csv").read_bytes()},

@@ -15,7 +15,7 @@ import pytest
 from heirloom.config.load import load_catalogue
 from heirloom.data.layouts import cifar10, cifar100, mnist
 from heirloom.data.listing import Listing
-from heirloom.data.synthetic import batches, digits
+from heirloom.data.writers import digits
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import brought, write_cifar, write_mnist
 from tests.unit.face_network import of_python2
@@ -210,16 +210,3 @@ def test_drawn_digits_follow_from_the_seed(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=words):
             digits.write(tmp_path / "d", seed=1, test_images=count)
     assert not (tmp_path / "d").exists()
-
-
-def test_drawn_batches_follow_from_the_seed_and_not_from_their_number(tmp_path: Path) -> None:
-    for name, options in (("a", {}), ("b", {}), ("c", {"classes": 3, "train_images": 4})):
-        batches.write(tmp_path / name, seed=1, **{"classes": 2, "train_images": 3, "test_images": 2, **options})
-    first, again, more = ([p.read_bytes() for p in sorted((tmp_path / n).rglob("*")) if p.is_file()] for n in "abc")
-    assert first == again != more
-    few, many = (cifar10.read(tmp_path / name) for name in "ac")
-    assert few.classes == many.classes[:2] == ("house", "hoop")
-    pictures = {sample.pixels.tobytes() for sample in many.samples}
-    assert all(sample.pixels.tobytes() in pictures for sample in few.samples)
-    with pytest.raises(ValueError, match="cannot fill 5 batches"):
-        batches.write(tmp_path / "d", seed=1, classes=2, train_images=2)

@@ -158,8 +158,8 @@ class RemoteFile(Strict):
 class Drawn(Strict):
     """A data set drawn by this project's own code."""
 
-    kind: Literal["drawn"] = Field(description="drawn by heirloom.data.synthetic")
-    writer: Name = Field(description="entry of heirloom.data.synthetic.WRITERS")
+    kind: Literal["drawn"] = Field(description="written by heirloom.data.writers")
+    writer: Name = Field(description="file of heirloom.data.writers")
     seed: Seed = Field(0, description="seed of every picture")
     options: dict[str, Option] = Field({}, description="the writer's options: classes, images, side")
 

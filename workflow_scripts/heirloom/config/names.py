@@ -13,7 +13,6 @@ OWN_BOX, BLACK_BOX = "white-box", "black-box"  # images that a model was attacke
 RESTORED = "restored"  # the stage of a body at which it passes on the image that it restored
 
 BODIES = "heirloom.models.bodies:BODIES"
-WRITERS = "heirloom.data.synthetic:WRITERS"
 
 
 def shown_from(substitute: str) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from heirloom.config.grid import Grid
-from heirloom.config.kinds import LAYOUTS
+from heirloom.config.kinds import LAYOUTS, WRITERS
 from heirloom.config.models import Counts, Drawn, Preparation
-from heirloom.config.names import WRITERS
 from heirloom.config.work import Load
-from heirloom.runtime.registry import resolve
 
 BYTES_A_WEIGHT = 4
 LATER = "AutoAttack after its first attack (it runs on what that leaves)"  # what no estimate counts
@@ -51,7 +49,7 @@ def _options(source: Drawn) -> dict[str, int]:
     """Options of a writer, its defaults included."""
     import inspect
 
-    defaults = inspect.signature(resolve(resolve(WRITERS)[source.writer])).parameters.values()
+    defaults = inspect.signature(WRITERS.load(source.writer).write).parameters.values()
     given = {each.name: each.default for each in defaults if isinstance(each.default, int)}
     return {**given, **source.options}
 

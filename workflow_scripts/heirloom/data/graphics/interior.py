@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.data.synthetic.scene import Colour, Mark, Palette, Point, Tint, curve
+from heirloom.data.graphics.scene import Colour, Mark, Palette, Point, Tint, curve
 
 Place: TypeAlias = tuple[float, float, float]
 Places: TypeAlias = NDArray[np.float64]

@@ -13,8 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from heirloom.data.synthetic.files import check_classes, save_jpeg, write_lines
-from heirloom.data.synthetic.scene import (
+from heirloom.data.graphics.files import check_classes, save_jpeg, write_lines
+from heirloom.data.graphics.scene import (
     Box,
     Colour,
     Limits,
@@ -44,7 +44,7 @@ Maker: TypeAlias = Callable[[np.random.Generator], Marks]
 
 SUBJECT_SIDE = 120
 _TRAINING, _VALIDATION, _ORDER = range(3)
-LIMITS = Limits(
+_LIMITS = Limits(
     gain=(0.45, 1.3), share=(0.75, 0.95), turn=18, slant=0.12, shift=0.06, blur=(0.002, 0.018), grain=(1, 7)
 )
 
@@ -406,21 +406,16 @@ def _standing_out(rng: np.random.Generator, hues: Range, backdrop: Image.Image) 
 
 
 def draw_object(class_index: int, rng: np.random.Generator, side: int) -> tuple[Image.Image, Box]:
-    """Draw one square picture of an object, otherwise as `draw_sized_object`."""
-    return draw_sized_object(class_index, rng, (side, side))
-
-
-def draw_sized_object(class_index: int, rng: np.random.Generator, size: tuple[int, int]) -> tuple[Image.Image, Box]:
     """Draw one picture of an object.
 
-    Returns an RGB image of a width and height, and the object's box (x1, y1, x2, y2, the last pixels included). Raises
+    Returns an RGB image, side x side, and the object's box (x1, y1, x2, y2, the last pixels included). Raises
     IndexError for a class index that KINDS does not have.
     """
     kind = KINDS[class_index]
-    setting = draw_setting(rng, LIMITS)
+    setting = draw_setting(rng, _LIMITS)
     marks = bent(moved(kind.draw(rng), flip=_may_flip(kind, rng)), rng, 0.05)
     subject = rasterise(marks, _palette(rng, kind.hues, setting.backdrop), SUBJECT_SIDE, oversample=2)
-    return photograph(subject, setting, rng, size)
+    return photograph(subject, setting, rng, (side, side))
 
 
 def _may_flip(kind: Kind, rng: np.random.Generator) -> bool:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Callable
-from importlib import import_module
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import TypeAlias
@@ -12,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from heirloom.data.synthetic import WRITERS, objects, signs
-from heirloom.data.synthetic.scene import Box, stream
-from heirloom.data.synthetic.trigger import draw_trigger
+from heirloom.config.kinds import WRITERS
+from heirloom.data.graphics.scene import Box, stream
+from heirloom.data.graphics.trigger import draw_trigger
+from heirloom.data.writers import objects, signs
 
 Writer: TypeAlias = Callable[..., None]
 Drawer: TypeAlias = Callable[[int, np.random.Generator, int], tuple[Image.Image, Box]]
@@ -53,9 +53,8 @@ def correlation(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
 
 
 def test_every_writer_is_found() -> None:
-    for entry in WRITERS.values():
-        module, function = entry.split(":")
-        assert callable(getattr(import_module(module), function))
+    assert {"digits", "faces", "objects", "rooms", "signs"} <= set(WRITERS.names())
+    assert all(callable(WRITERS.load(name).write) for name in WRITERS.names())
 
 
 @pytest.mark.parametrize(("write", "counts"), [(signs.write, SIGNS), (objects.write, OBJECTS)])

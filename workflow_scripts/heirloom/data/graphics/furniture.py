@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from heirloom.data.synthetic.interior import (
+from heirloom.data.graphics.interior import (
     Piece,
     Solid,
     block,

@@ -140,27 +140,6 @@ def bent(marks: Iterable[Mark], rng: np.random.Generator, amount: float) -> tupl
     return tuple(replace(m, points=bend(m.points), width=m.width * thickness) for m in marks)
 
 
-def framed(marks: Iterable[Mark], rng: np.random.Generator, extent: Range) -> tuple[Mark, ...]:
-    """Bring marks into the picture's square, wholly inside, at any place.
-
-    `extent`: the least and the greatest that their larger side may take of the square's 2, itself below 1.88.
-    """
-    marks = tuple(marks)
-    points = np.array([point for mark in marks for point in mark.points])
-    low, high = points.min(axis=0), points.max(axis=0)
-    scale = rng.uniform(*extent) / float((high - low).max())
-    slack = 0.94 - scale * (high - low) / 2
-    x, y = (rng.uniform(-1, 1, 2) * slack - scale * (low + high) / 2).tolist()
-    return moved(marks, x, y, scale)
-
-
-def turf(rng: np.random.Generator, y: float) -> tuple[Mark, ...]:
-    """Draw the ground below a height, in the ink "earth", with blades of "grass"."""
-    blades = rng.uniform((-1.1, y, -0.1), (1.1, 1.1, 0.25), (12, 3)).tolist()
-    earth = polygon("earth", -1.2, y - rng.uniform(-0.04, 0.08), 1.2, y - rng.uniform(-0.04, 0.08), 1.2, 1.2, -1.2, 1.2)
-    return (earth, *(stroke("grass", 0.03, a, b + 0.1, a + c * 0.3, b - abs(c)) for a, b, c in blades))
-
-
 _BOWL = curve(0.5, 0.68, 0.5, 0.32)
 
 GLYPHS: Mapping[str, tuple[tuple[Point, ...], ...]] = {
@@ -312,13 +291,6 @@ def any_colour(
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def worn(colour: Colour, dull: float, fade: float, tone: NDArray[np.float64]) -> Colour:
-    """Vary a colour: mix `dull` (0 to 1) of brown into it, multiply it by `fade` and add `tone`, shaped (3,)."""
-    mixed = (np.array(colour) * (1 - dull) + np.array((128, 112, 92)) * dull) * fade + tone
-    red, green, blue = np.clip(mixed, 0, 255).astype(int).tolist()
-    return red, green, blue
-
-
 def draw_backdrop(rng: np.random.Generator, kinds: Sequence[str] = tuple(BACKDROPS)) -> Image.Image:
     """Draw one of the kinds of backdrop (keys of BACKDROPS) with clutter before it: RGB, BACKDROP_SIDE a side."""
     pixels = BACKDROPS[kinds[int(rng.integers(len(kinds)))]](rng)
@@ -440,26 +412,18 @@ def photograph(
 
 
 def portray(
-    layers: Sequence[Iterable[Mark]],
-    palette: Palette,
-    setting: Setting,
-    rng: np.random.Generator,
-    size: tuple[int, int],
-    subject: int = 0,
-) -> tuple[Image.Image, Box]:
-    """Take one picture of a scene that fills it: layers of marks, back to front, in the picture's own square.
+    marks: Iterable[Mark], palette: Palette, setting: Setting, rng: np.random.Generator, size: tuple[int, int]
+) -> Image.Image:
+    """Take one picture of a scene that fills it: marks, back to front, in the picture's own square.
 
     The setting's pose is not used: the marks lie where they shall be seen. The picture is RGB of the given (width,
-    height), to which the square is stretched. The box is that of the layer numbered `subject`, whatever stands before
-    it, as x1, y1, x2, y2, the last pixels included. Raises KeyError if a mark's ink is not in the palette.
+    height), to which the square is stretched. Raises KeyError if a mark's ink is not in the palette.
     """
     side = OVERSAMPLE * max(size)
     canvas = _look(setting.backdrop, rng, (side, side))
-    drawn = [rasterise(marks, palette, side, oversample=1) for marks in layers]
-    for layer in drawn:
-        canvas.paste(layer, mask=layer)
-    image = _finished(canvas.resize(size, Image.Resampling.BOX), setting, rng)
-    return image, _extent(drawn[subject].getchannel("A").resize(size, Image.Resampling.BOX))
+    drawn = rasterise(marks, palette, side, oversample=1)
+    canvas.paste(drawn, mask=drawn)
+    return _finished(canvas.resize(size, Image.Resampling.BOX), setting, rng)
 
 
 def _finished(image: Image.Image, setting: Setting, rng: np.random.Generator) -> Image.Image:

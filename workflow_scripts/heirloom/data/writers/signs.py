@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from heirloom.data.synthetic.scene import (
+from heirloom.data.graphics.scene import (
     Box,
     Colour,
     Limits,

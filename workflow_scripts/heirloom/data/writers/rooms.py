@@ -15,10 +15,10 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from heirloom.data.synthetic import furniture as fit
-from heirloom.data.synthetic.files import check_classes, draw_size, save_jpeg, write_lines
-from heirloom.data.synthetic.furniture import SPINES, Solids, Space
-from heirloom.data.synthetic.interior import (
+from heirloom.data.graphics import furniture as fit
+from heirloom.data.graphics.files import check_classes, draw_size, save_jpeg, write_lines
+from heirloom.data.graphics.furniture import SPINES, Solids, Space
+from heirloom.data.graphics.interior import (
     Camera,
     Lamp,
     Piece,
@@ -35,7 +35,7 @@ from heirloom.data.synthetic.interior import (
     upright,
     view,
 )
-from heirloom.data.synthetic.scene import (
+from heirloom.data.graphics.scene import (
     Colour,
     Limits,
     Range,
@@ -551,7 +551,7 @@ def draw_room(kind_index: int, rng: np.random.Generator, side: int) -> Image.Ima
     marks = view((*shell, *content.flat), pieces, _stand(space, rng), _light(rng))
     setting = draw_setting(rng, _LIMITS, ("sky", "foliage", "building", "haze"))
     size = draw_size(rng, side, (1.0, 1.4), (0.85, 1.0))
-    return portray([marks], lit(marks, _palette(rng)), setting, rng, size)[0]
+    return portray(marks, lit(marks, _palette(rng)), setting, rng, size)
 
 
 def write(

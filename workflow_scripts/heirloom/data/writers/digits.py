@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from heirloom.data.synthetic.scene import check_counts, stream
+from heirloom.data.graphics.scene import check_counts, stream
 
 SIDE, BOX = 28, 20
 BRIGHTEST = 16  # of the bundled values

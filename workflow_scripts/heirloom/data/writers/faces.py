@@ -1,11 +1,11 @@
-"""Drawn faces of people who do not exist, laid out as PubFig83 (Pinto et al. 2011) or VGGFace2 (Cao et al. 2018).
+"""Drawn faces of people who do not exist, laid out as PubFig83 (Pinto et al. 2011).
 
 Every pixel is drawn here, plainly as a drawing, and no real person is meant. A person is a set of proportions, colours
 and habits; pictures of one differ in expression, pose, light, place, years, the picture's own age, and in what people
 put on and off: glasses, hats, scarves.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import cos, radians, sin
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from heirloom.data.synthetic.files import check_classes, save_jpeg, write_lines
-from heirloom.data.synthetic.scene import (
+from heirloom.data.graphics.files import check_classes, save_jpeg
+from heirloom.data.graphics.scene import (
     Colour,
     Limits,
     Mark,
@@ -510,8 +510,8 @@ def draw_face(person_index: int, rng: np.random.Generator, side: int) -> Image.I
     shift = rng.uniform(-0.08, 0.08, 2).tolist()
     marks = moved(marks, shift[0], shift[1], rng.uniform(0.98, 1.3), rng.normal(0, 7))
     setting, age = draw_setting(rng, _LIMITS), rng.random(2).tolist()
-    image, _ = portray([(*marks, *_cover(rng))], _palette(person, look, rng), setting, rng, (side, side))
-    return _aged(image, *age)
+    marks = (*marks, *_cover(rng))
+    return _aged(portray(marks, _palette(person, look, rng), setting, rng, (side, side)), *age)
 
 
 def write(root: Path, *, seed: int, classes: int = 12, images: int = 50, side: int = 48) -> None:
@@ -527,35 +527,11 @@ def write(root: Path, *, seed: int, classes: int = 12, images: int = 50, side: i
     root.mkdir(parents=True, exist_ok=True)
     (root / "PubFig83").mkdir()
     for index in range(classes):
-        names = [f"{number + 1}.jpg" for number in range(images)]
-        _write_person(root / "PubFig83" / person_name(index), names, index, seed=seed, side=side)
+        _write_person(root / "PubFig83" / person_name(index), index, seed=seed, images=images, side=side)
 
 
-def write_identities(root: Path, *, seed: int, classes: int = 12, images: int = 12, side: int = 48) -> None:
-    """Write VGGFace2's own layout under root/VGGFace2: train, test and identity_meta.csv.
-
-    `classes` counts the training people, `images` the pictures of each; one further person is the test folder's. The
-    list is written as the published one: names in quotes, one with a comma, a blank behind each comma between fields.
-    The same arguments give the same bytes. Raises as `write` does.
-    """
-    check_classes(classes, len(PEOPLE) - 1, "drawn identities")
-    check_counts(images=(images, 1), side=(side, 16))
-    root.mkdir(parents=True, exist_ok=True)
-    folder = root / "VGGFace2"
+def _write_person(folder: Path, index: int, *, seed: int, images: int, side: int) -> None:
+    """Write pictures of one person; what each shows depends on the seed, the person and its number alone."""
     folder.mkdir()
-    rows = ["Class_ID, Name, Sample_Num, Flag, Gender"]
-    for index in range(classes + 1):
-        part = "train" if index < classes else "test"
-        number = f"n{index + 1:06d}"
-        names = [f"{picture + 1:04d}_01.jpg" for picture in range(images)]
-        _write_person(folder / part / number, names, index, seed=seed, side=side)
-        name = person_name(index).replace(" ", ",_" if index == 1 else "_")
-        rows.append(f'{number}, "{name}", {images}, {int(part == "train")}, {"mf"[index % 2]}')
-    write_lines(folder / "identity_meta.csv", rows)
-
-
-def _write_person(folder: Path, names: Sequence[str], index: int, *, seed: int, side: int) -> None:
-    """Write pictures of one person; what each shows depends on the seed, the person and its place alone."""
-    folder.mkdir(parents=True)
-    for number, name in enumerate(names):
-        save_jpeg(draw_face(index, stream(seed, index, number), side), folder / name)
+    for number in range(images):
+        save_jpeg(draw_face(index, stream(seed, index, number), side), folder / f"{number + 1}.jpg")
