@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from heirloom.data.augment import centre
-from heirloom.data.layouts.listing import Sample
+from heirloom.data.listing import Sample
 from heirloom.data.pictures import prepare
 from heirloom.data.store import Part, index_table
 from heirloom.data.triggers import Patch, evaluation_paste

@@ -12,15 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from heirloom.config.kinds import CORRUPTED_LAYOUTS, LAYOUTS
 from heirloom.config.load import load_catalogue
 from heirloom.config.models import Files, RemoteFile
 from heirloom.data.archives import is_archive
-from heirloom.data.layouts import CORRUPTED_LAYOUTS, LAYOUTS
-from heirloom.data.layouts.listing import Listing
-from heirloom.data.synthetic.faces import write_identities
+from heirloom.data.listing import Listing
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import read_card
-from heirloom.runtime.registry import resolve
 from heirloom.stages import download_dataset
 from tests.server import Place, Server, running
 from tests.unit.data_samples import (
@@ -32,6 +30,7 @@ from tests.unit.data_samples import (
     write_gtsrb,
     write_mit67,
     write_mnist,
+    write_people,
     write_stanford40,
     write_stanford_dogs,
     write_svhn,
@@ -40,7 +39,7 @@ from tests.unit.data_samples import (
 
 BEHIND_A_FORM = {"vggface2"}  # their owners give no address that a program could follow
 CATALOGUE = load_catalogue([Path(__file__).parents[2] / "config"]).datasets
-CORRUPTED = {name: entry for name, entry in CATALOGUE.items() if entry.layout in CORRUPTED_LAYOUTS}
+CORRUPTED = {name: entry for name, entry in CATALOGUE.items() if entry.layout in CORRUPTED_LAYOUTS.names()}
 Tree = Mapping[str, bytes]  # member of an archive -> its content
 
 
@@ -96,8 +95,7 @@ def cub200(root: Path) -> dict[str, Tree]:
 
 def vggface2(root: Path) -> dict[str, Tree]:
     """The training people's archive, and the list of all people beside it."""
-    write_identities(root, seed=0, classes=2, images=3, side=16)
-    folder = root / "VGGFace2"
+    folder = write_people(root)
     return {
         "vggface2_train.tar.gz": tree(folder, below="train"),
         "identity_meta.csv": {"identity_meta.csv": (folder / "identity_meta.csv").read_bytes()},
@@ -222,7 +220,7 @@ def test_the_owners_archives_are_read_together(server: Server, tmp_path: Path, d
     outputs = download_dataset.Outputs(card)
     download_dataset.run(outputs=outputs, files=files, folders=[], dataset=dataset, checksums=record)
     assert [archive["name"] for archive in read_card(card)["archives"]] == [file.name for file in files_of(dataset)]
-    read = resolve(LAYOUTS[CATALOGUE[dataset].layout])
+    read = LAYOUTS.load(CATALOGUE[dataset].layout).read
     listed: Listing = read(card.parent / "files")
     assert listed.problems == ()
     assert len(listed.classes) == len({sample.label for sample in listed.samples}) >= 2
@@ -245,7 +243,7 @@ def test_every_published_set_has_an_address_for_each_file_or_says_how_to_get_it(
 def test_sets_are_prepared_unless_they_are_corrupted_images_of_others() -> None:
     assert CORRUPTED.keys() == {"cifar10-c", "cifar100-c", "tiny-imagenet-c"}
     assert {name for name, entry in CATALOGUE.items() if not entry.preparations} == CORRUPTED.keys()
-    assert {entry.layout for name, entry in CATALOGUE.items() if name not in CORRUPTED} <= LAYOUTS.keys()
+    assert {entry.layout for name, entry in CATALOGUE.items() if name not in CORRUPTED} <= set(LAYOUTS.names())
 
 
 def test_published_checksums_are_those_of_torchvision() -> None:

@@ -10,9 +10,9 @@ import torch
 
 from heirloom.config import repairs, robust_models
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import CORRUPTIONS
 from heirloom.config.load import load_study, read_yaml
 from heirloom.config.records import Evaluation, Repaired, Robust
-from heirloom.config.robust import CORRUPTIONS
 from heirloom.models.bodies import build_body
 from heirloom.plan.estimate import estimate
 from heirloom.plan.plan import plan_of
@@ -216,7 +216,7 @@ def test_a_corruption_that_nobody_knows_is_refused(tmp_path, content):
     entry = "bad: {title: b, dataset: digits, preparation: small, source: {kind: computed}, kinds: [rain]}\n"
     (tmp_path / "corruptions.yaml").write_text(entry)
     content["catalogues"] = ["config", str(tmp_path)]
-    assert f"there is no corruption rain: one of {', '.join(CORRUPTIONS)}" in refusal(content)
+    assert f"there is no corruption rain: one of {', '.join(CORRUPTIONS.names())}" in refusal(content)
 
 
 # -- the full study ----------------------------------------------------------------------------------------------------

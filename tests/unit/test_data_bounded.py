@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from heirloom.data import bounded
+from heirloom.config.kinds import LAYOUTS
+from heirloom.data import bounded, matlab
 from heirloom.data.bounded import read_whole
-from heirloom.data.layouts import LAYOUTS, gtsrb, matlab
+from heirloom.data.layouts import gtsrb
 from heirloom.runtime.errors import DataError
-from heirloom.runtime.registry import resolve
 from tests.unit.data_samples import (
     write_cifar,
     write_cub200,
@@ -65,6 +65,6 @@ def test_every_file_that_is_read_whole_has_a_bound(
     path = sorted(tmp_path.rglob(name))[0]
     os.truncate(path, most + 1)
     with pytest.raises(DataError, match=f"has {most + 1} bytes, more than the {most} that are read") as refused:
-        resolve(LAYOUTS[layout])(tmp_path)
+        LAYOUTS.load(layout).read(tmp_path)
     check_words(refused.value)
     assert refused.value.where == str(path)

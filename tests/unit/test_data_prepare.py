@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from heirloom.data.layouts import gtsrb
-from heirloom.data.layouts.listing import Sample
+from heirloom.data.listing import Sample
 from heirloom.data.pictures import prepare as prepare_picture
 from heirloom.data.splits import split
 from heirloom.data.store import PreparedData, open_part, write_images, write_part

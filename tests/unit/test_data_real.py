@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from heirloom.data.layouts import gtsrb, tiny_imagenet
-from heirloom.data.layouts.listing import Listing
+from heirloom.data.listing import Listing
 from heirloom.data.splits import split
 from tests.unit.data_samples import brought, make_raw, prepare
 

@@ -21,14 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from heirloom.config.kinds import LAYOUTS
 from heirloom.config.models import Trigger
-from heirloom.data.layouts import LAYOUTS, cifar_c, gtsrb, matlab, mnist, tiny_imagenet, vggface2, voc
-from heirloom.data.layouts.listing import Listing, Sample, is_plain_name, listing, whole_number
+from heirloom.data import matlab, voc
+from heirloom.data.corrupted_layouts import cifar_c
+from heirloom.data.layouts import gtsrb, mnist, tiny_imagenet, vggface2
+from heirloom.data.listing import Listing, Sample, is_plain_name, listing, whole_number
 from heirloom.data.pictures import FORMATS, Decoder
 from heirloom.data.store import Part
 from heirloom.data.triggers import load_trigger
 from heirloom.runtime.errors import DataError
-from heirloom.runtime.registry import resolve
 from tests.unit.data_samples import (
     save_picture,
     write_cifar,
@@ -120,7 +122,7 @@ def test_a_harmful_file_of_a_data_set_is_read_or_refused_in_one_message(
     root = tmp_path_factory.mktemp("raw") / "files"
     target.write(root)
     path = sorted(root.rglob(target.pattern))[0]
-    read = resolve(LAYOUTS[target.layout])
+    read = LAYOUTS.load(target.layout).read
     _judge(read(root), root)  # as long as the file is whole
 
     @bounded(12)
@@ -185,14 +187,14 @@ def test_a_label_of_more_digits_than_numpy_has_is_refused(tmp_path: Path) -> Non
     content = {"data": np.zeros((1, 3072), np.uint8), "labels": [1 << 70]}
     (folder / "data_batch_1").write_bytes(pickle.dumps(content, protocol=2))
     with pytest.raises(DataError, match="a label of too many digits"):
-        resolve(LAYOUTS["cifar10"])(tmp_path)
+        LAYOUTS.load("cifar10").read(tmp_path)
 
 
 def test_a_number_of_thousands_of_digits_is_a_problem(tmp_path: Path) -> None:
     folder = write_cub200(tmp_path)
     for name in ("images.txt", "image_class_labels.txt"):
         (folder / name).write_text((folder / name).read_text() + "9" * 5000 + " x\n1 " + "9" * 5000 + "\n")
-    problems = resolve(LAYOUTS["cub200"])(tmp_path).problems
+    problems = LAYOUTS.load("cub200").read(tmp_path).problems
     assert sum("is no number and its value" in problem for problem in problems) == 2
     assert all(len(problem) < 5000 for problem in problems)
 

@@ -27,8 +27,10 @@ import resource, sys, time
 from pathlib import Path
 from PIL import Image
 from heirloom.data.archives import unpack
-from heirloom.data.layouts import cifar_c, matlab, mnist, voc
-from heirloom.data.layouts.listing import Sample
+from heirloom.data import matlab, voc
+from heirloom.data.corrupted_layouts import cifar_c
+from heirloom.data.layouts import mnist
+from heirloom.data.listing import Sample
 from heirloom.data.pictures import Decoder
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.pickles import read_arrays

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from heirloom.config.load import load_catalogue
-from heirloom.data.layouts import cifar, mnist
-from heirloom.data.layouts.listing import Listing
-from heirloom.data.synthetic import batches, digits
+from heirloom.data.layouts import cifar10, cifar100, mnist
+from heirloom.data.listing import Listing
+from heirloom.data.writers import digits
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import brought, write_cifar, write_mnist
 from tests.unit.face_network import of_python2
 
-READERS = {False: cifar.read_cifar10, True: cifar.read_cifar100}
+READERS = {False: cifar10.read, True: cifar100.read}
 
 
 def facts(listed: Listing) -> list[tuple[object, ...]]:
@@ -40,7 +40,7 @@ def test_both_forms_of_cifar_list_the_same_pictures(tmp_path: Path, fine: bool) 
 
 def test_cifar_is_numbered_through_its_files_and_shows_what_python_reads(tmp_path: Path) -> None:
     folder = write_cifar(tmp_path)
-    listed = cifar.read_cifar10(tmp_path)
+    listed = cifar10.read(tmp_path)
     names = [sample.identifier for sample in listed.samples]
     assert names[:2] + names[29:32] == ["train/00000", "train/00001", "train/00029", "test/00000", "test/00001"]
     content = pickle.loads((folder / "data_batch_2").read_bytes())
@@ -58,7 +58,7 @@ def test_a_batch_as_python_2_wrote_it_is_read(tmp_path: Path) -> None:
     content = of_python2({"data": data}, 2).removesuffix(b"u.") + labels + b"u."
     assert pickle.loads(content, encoding="latin1")["labels"] == [2, 0]  # the hand-made stream is one
     (folder / "data_batch_1").write_bytes(content)
-    listed = cifar.read_cifar10(tmp_path)
+    listed = cifar10.read(tmp_path)
     assert [sample.label for sample in listed.samples[:2]] == [2, 0]
     assert listed.samples[1].pixels[:, :, 2].tobytes() == data[1, 2048:].tobytes()
 
@@ -88,7 +88,7 @@ def test_a_wrong_file_of_cifar_is_named(tmp_path: Path, monkeypatch, name: str, 
     folder = write_cifar(tmp_path)
     (folder / name).write_bytes(pickle.dumps(content, protocol=2))
     with pytest.raises(DataError, match=words) as refused:
-        cifar.read_cifar10(tmp_path)
+        cifar10.read(tmp_path)
     assert refused.value.where == str(folder / name)
     assert not (tmp_path / "harm-done").exists()
 
@@ -98,13 +98,13 @@ def test_cut_and_missing_files_of_cifar_are_named(tmp_path: Path) -> None:
     path = folder / "test.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match="46109 bytes, no multiple of the 3074"):
-        cifar.read_cifar100(tmp_path)
+        cifar100.read(tmp_path)
     path.write_bytes(b"")
     with pytest.raises(DataError, match="holds no picture"):
-        cifar.read_cifar100(tmp_path)
+        cifar100.read(tmp_path)
     path.unlink()
     with pytest.raises(DataError, match="no CIFAR-100 found") as refused:
-        cifar.read_cifar100(tmp_path)
+        cifar100.read(tmp_path)
     assert "test.bin" in refused.value.what
 
 
@@ -210,16 +210,3 @@ def test_drawn_digits_follow_from_the_seed(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=words):
             digits.write(tmp_path / "d", seed=1, test_images=count)
     assert not (tmp_path / "d").exists()
-
-
-def test_drawn_batches_follow_from_the_seed_and_not_from_their_number(tmp_path: Path) -> None:
-    for name, options in (("a", {}), ("b", {}), ("c", {"classes": 3, "train_images": 4})):
-        batches.write(tmp_path / name, seed=1, **{"classes": 2, "train_images": 3, "test_images": 2, **options})
-    first, again, more = ([p.read_bytes() for p in sorted((tmp_path / n).rglob("*")) if p.is_file()] for n in "abc")
-    assert first == again != more
-    few, many = (cifar.read_cifar10(tmp_path / name) for name in "ac")
-    assert few.classes == many.classes[:2] == ("house", "hoop")
-    pictures = {sample.pixels.tobytes() for sample in many.samples}
-    assert all(sample.pixels.tobytes() in pictures for sample in few.samples)
-    with pytest.raises(ValueError, match="cannot fill 5 batches"):
-        batches.write(tmp_path / "d", seed=1, classes=2, train_images=2)

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.io import loadmat, savemat
 
-from heirloom.config.load import load_catalogue
-from heirloom.data.layouts import caltech, svhn
-from heirloom.data.layouts.listing import Listing
-from heirloom.data.synthetic import categories, house_numbers
-from heirloom.data.synthetic.scene import stream
+from heirloom.data.layouts import caltech101, caltech256, svhn
+from heirloom.data.listing import Listing
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import make_raw, prepare, save_picture, shuffle_listings, write_caltech, write_svhn
 
 PARTS = ("development", "test")
-READERS = {101: caltech.read_101, 256: caltech.read_256}
+READERS = {101: caltech101.read, 256: caltech256.read}
 
 
 def part(listed: Listing, name: str, label: int) -> list[str]:
@@ -62,23 +57,23 @@ def test_validation_is_held_out_of_the_development_part(tmp_path: Path) -> None:
     assert data.card["counts"] == {"train": 38, "validation": 10, "test": 8}
     parts = [set(data.split(name).samples) for name in ("train", "validation", "test")]
     assert len(set.union(*parts)) == sum(map(len, parts))
-    assert parts[2] == {s.identifier for s in caltech.read_101(tmp_path / "raw").samples if s.part == "test"}
+    assert parts[2] == {s.identifier for s in caltech101.read(tmp_path / "raw").samples if s.part == "test"}
 
 
 def test_what_the_owners_left_behind_is_left_alone(tmp_path: Path) -> None:
     folder = write_caltech(tmp_path, 256)
-    before = caltech.read_256(tmp_path)
+    before = caltech256.read(tmp_path)
     (folder / "002.ant" / "RENAME2").write_text("#!/bin/sh\n")
     (folder / "001.Faces" / "greg" / "vison309").mkdir(parents=True)
     (folder / "257.clutter" / "tmp").write_bytes(b"")
-    assert caltech.read_256(tmp_path) == before
+    assert caltech256.read(tmp_path) == before
 
 
 def test_a_copy_of_a_development_picture_is_not_tested(tmp_path: Path) -> None:
     folder = write_caltech(tmp_path, 101, counts={"a": 20, "b": 20})
     shutil.copyfile(folder / "a" / "image_0001.jpg", folder / "a" / "image_0020.jpg")
     shutil.copyfile(folder / "a" / "image_0002.jpg", folder / "b" / "image_0003.jpg")  # the owners' own contradiction
-    listed = caltech.read_101(tmp_path)
+    listed = caltech101.read(tmp_path)
     assert listed.problems == ()
     assert (part(listed, "test", 0), part(listed, "test", 1)) == (["image_0019"], ["image_0019", "image_0020"])
     sides: dict[str, set[str]] = {}
@@ -89,10 +84,10 @@ def test_a_copy_of_a_development_picture_is_not_tested(tmp_path: Path) -> None:
 
 def test_categories_that_cannot_be_used_and_missing_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no Caltech-256 found: no folder holds 256_ObjectCategories"):
-        caltech.read_256(tmp_path)
+        caltech256.read(tmp_path)
     folder = write_caltech(tmp_path, 101, counts={"a": 4, "b": 1})
     (folder / "empty").mkdir()
-    problems = caltech.read_101(tmp_path).problems
+    problems = caltech101.read(tmp_path).problems
     assert problems == (
         f"{folder / 'empty'}: no picture of this category",
         f"{folder / 'b'}: one picture only, which cannot both train and test",
@@ -100,7 +95,7 @@ def test_categories_that_cannot_be_used_and_missing_folders_are_named(tmp_path: 
     for name in ("b", "empty"):
         shutil.rmtree(folder / name)
     with pytest.raises(DataError, match="one class only: a"):
-        caltech.read_101(tmp_path)
+        caltech101.read(tmp_path)
 
 
 def test_a_damaged_picture_is_named_when_it_is_prepared(tmp_path: Path) -> None:
@@ -186,93 +181,3 @@ def test_a_file_of_svhn_that_claims_too_much_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr(svhn, "MOST_BYTES", 100_000)
     with pytest.raises(DataError, match="unpacks to more than 100000 bytes"):
         svhn.read(tmp_path)
-
-
-# ------------------------------------------------------------------------------------------------------- drawn sets
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-
-
-@pytest.mark.parametrize("edition", [101, 256])
-def test_drawn_categories_lie_as_caltechs_do(tmp_path: Path, edition: int) -> None:
-    write = {101: categories.write_101, 256: categories.write_256}[edition]
-    write(tmp_path, seed=1, classes=3, images=4, side=32)
-    names = {
-        101: ["BACKGROUND_Google", "hoop", "house", "numeral_four"],
-        256: ["001.house", "002.hoop", "003.numeral-four", "257.clutter"],
-    }[edition]
-    folder = tmp_path / f"{edition}_ObjectCategories"
-    assert sorted(path.name for path in folder.iterdir()) == names
-    for name in names:
-        stem = "image" if edition == 101 else name[:3]
-        files = sorted((folder / name).iterdir())
-        assert [path.name for path in files] == [f"{stem}_{number:04d}.jpg" for number in range(1, 5)]
-        for path in files:
-            with Image.open(path) as image:
-                assert (image.format, image.mode) == ("JPEG", "RGB")
-                assert 32 <= image.width <= 48
-                assert 25 <= image.height <= 37
-    listed = READERS[edition](tmp_path)
-    assert (len(listed.classes), len(listed.samples), listed.problems) == (3, 12, ())
-    with pytest.raises(FileExistsError):
-        write(tmp_path, seed=1)
-    for change in ({"classes": 0}, {"classes": 99}, {"images": 1}, {"side": 8}):
-        with pytest.raises(ValueError, match=next(iter(change))):
-            write(tmp_path / "refused", seed=1, **change)
-    assert not (tmp_path / "refused").exists()
-
-
-def test_drawn_categories_follow_from_the_seed_and_not_from_their_number(tmp_path: Path) -> None:
-    for name, seed, options in (
-        ("a", 1, {"classes": 2, "images": 3}),
-        ("b", 1, {"classes": 4, "images": 5}),
-        ("c", 2, {"classes": 2, "images": 3}),
-    ):
-        categories.write_101(tmp_path / name, seed=seed, side=32, **options)
-    few, many, other = (contents(tmp_path / name) for name in "abc")
-    assert few.items() <= many.items()
-    assert len(set(few.values())) == len(few) == 9
-    assert not set(few.values()) & set(other.values())
-
-
-def test_drawn_house_numbers_follow_from_the_seed_and_not_from_their_number(tmp_path: Path) -> None:
-    for name, seed, count in (("a", 1, 2), ("b", 1, 2), ("c", 1, 3), ("d", 2, 2)):
-        house_numbers.write(tmp_path / name, seed=seed, train_images=count, test_images=1)
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    few, many, other = (svhn.read(tmp_path / name).samples for name in "acd")
-    assert Counter((s.part, s.label) for s in few) == {(p, d): 2 - (p == "test") for p, d in product(PARTS, range(10))}
-    assert [s.label for s in few[:20]] != sorted(s.label for s in few[:20])
-    known = {(s.part, s.label, s.pixels.tobytes()) for s in many}
-    assert {(s.part, s.label, s.pixels.tobytes()) for s in few} < known
-    assert not {s.pixels.tobytes() for s in few} & {s.pixels.tobytes() for s in other}
-    oracle = loadmat(tmp_path / "a" / "SVHN" / "train_32x32.mat")
-    assert (oracle["X"].shape, oracle["X"].dtype, oracle["y"].shape) == ((32, 32, 3, 20), np.uint8, (20, 1))
-    assert sorted(set(oracle["y"].ravel().tolist())) == list(range(1, 11))
-    with pytest.raises(FileExistsError):
-        house_numbers.write(tmp_path / "a", seed=1)
-    with pytest.raises(ValueError, match="test_images"):
-        house_numbers.write(tmp_path / "e", seed=1, test_images=0)
-
-
-def test_a_drawn_house_number_shows_its_digit_in_the_middle() -> None:
-    """A digit's mean edges are nearer to its own in other pictures than to any other digit's."""
-    edges = np.stack([[_edges(digit, number) for number in range(60)] for digit in range(10)])
-    first, second = edges[:, :30].mean(axis=1), edges[:, 30:].mean(axis=1)
-    likeness = np.corrcoef(first, second)[:10, 10:]
-    assert (likeness.argmax(axis=1) == np.arange(10)).all()
-
-
-def _edges(digit: int, number: int) -> np.ndarray:
-    """Return how steep the brightness is at each pixel of a drawn digit, as a row."""
-    image = house_numbers.draw_house_number(digit, stream(5, digit, number), 32).convert("L")
-    down, across = np.gradient(np.asarray(image, dtype=float))
-    steep = np.hypot(down, across)[4:28, 4:28]
-    return (steep / steep.mean()).ravel()
-
-
-def test_the_catalogue_counts_the_house_numbers_rightly() -> None:
-    entry = load_catalogue([Path(__file__).parents[2] / "config"]).datasets["house-numbers"]
-    counts, options = entry.counts, entry.source.options
-    assert (counts.training, counts.test) == (10 * options["train_images"], 10 * options["test_images"])

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from heirloom.data.layouts import class_folders, folder, pubfig83
-from heirloom.data.layouts.listing import Listing
+from heirloom.data import class_folders
+from heirloom.data.layouts import folder, pubfig83
+from heirloom.data.listing import Listing
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import make_raw, prepare, save_picture, shuffle_listings, write_classes
 

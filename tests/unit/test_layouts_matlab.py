@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from heirloom.data.layouts import matlab
+from heirloom.data import matlab
 from heirloom.runtime.errors import DataError
 
 TEXTS = ["n01-beagle/a.jpg", "b", "café/ü.jpg", "it's a long name, longer than a tag can hold"]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from scipy.io import loadmat
 
-from heirloom.data.layouts import cub200, flowers102, folder, matlab, mit67
+from heirloom.data import matlab
+from heirloom.data.layouts import cub200, flowers102, folder, mit67
 from heirloom.data.pictures import Decoder
 from heirloom.data.splits import split
 from tests.unit.data_samples import brought, make_raw, prepare

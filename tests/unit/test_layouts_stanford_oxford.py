@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from heirloom.data.layouts import flowers102, stanford40, stanford_dogs
-from heirloom.data.layouts.voc import region
+from heirloom.data.voc import region
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import (
     make_raw,

@@ -8,8 +8,7 @@ from collections import Counter
 import pytest
 
 from heirloom.data.layouts import vggface2
-from heirloom.data.layouts.listing import Listing
-from heirloom.data.synthetic import faces
+from heirloom.data.listing import Listing
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import PEOPLE, make_raw, prepare, save_picture, shuffle_listings, write_people
 
@@ -81,26 +80,3 @@ def test_an_absent_list_and_an_absent_folder_are_told_with_what_to_put_where(tmp
     assert "beside train" in refused.value.mend
     with pytest.raises(DataError, match="no VGGFace2 found"):
         vggface2.read(folder / "test")
-
-
-def test_drawn_identities_lie_as_the_published_ones(tmp_path):
-    faces.write_identities(tmp_path, seed=3, classes=4, images=3, side=24)
-    listed = vggface2.read(tmp_path)
-    assert listed.problems == ()
-    assert listed.classes == ("Person_01", "Person,_02", "Person_03", "Person_04")
-    assert (len(part(listed, "development")), len(part(listed, "test"))) == (4, 8)
-    lines = (tmp_path / "VGGFace2" / "identity_meta.csv").read_text().splitlines()
-    assert lines[:3] == [
-        "Class_ID, Name, Sample_Num, Flag, Gender",
-        'n000001, "Person_01", 3, 1, m',
-        'n000002, "Person,_02", 3, 1, f',
-    ]
-    assert [path.name for path in (tmp_path / "VGGFace2" / "test").iterdir()] == ["n000005"]
-    faces.write(tmp_path, seed=3, classes=2, images=3, side=24)  # the same people, laid out as PubFig83
-    one = tmp_path / "VGGFace2" / "train" / "n000002" / "0003_01.jpg"
-    assert one.read_bytes() == (tmp_path / "PubFig83" / "Person 02" / "3.jpg").read_bytes()
-    with pytest.raises(ValueError, match="from 1 to 17"):
-        faces.write_identities(tmp_path / "more", seed=3, classes=18)
-    faces.write_identities(tmp_path / "again", seed=3, classes=4, images=3, side=24)
-    for path in sorted((tmp_path / "VGGFace2").rglob("*.*")):
-        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path)).read_bytes()

@@ -17,7 +17,7 @@ from PIL import Image
 
 from heirloom.config.models import Trigger
 from heirloom.data.layouts import folder, gtsrb
-from heirloom.data.layouts.listing import Sample
+from heirloom.data.listing import Sample
 from heirloom.data.pictures import Decoder, prepare
 from heirloom.data.triggers import load_trigger
 from heirloom.runtime.errors import DataError, plain

@@ -7,6 +7,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
+from tests.unit.data_samples import write_people
 from tests.unit.face_network import arrays_of, logits_of, of_python2
 from tests.workflow.project import new_project
 
@@ -32,7 +33,8 @@ def test_a_face_network_is_told_to_be_absent_with_the_way_to_get_it(faces):
 
 
 def test_its_file_becomes_a_teacher_that_is_judged_itself_and_a_student(faces):
-    arrays = arrays_of(width=1, classes=4)
+    write_people(faces.folder / "own")
+    arrays = arrays_of(width=1, classes=3, seed=4)  # of which it names two
     (faces.folder / "own/resnet50_ft_weight.pkl").write_bytes(of_python2(arrays, 0))
     done = faces.snakemake(SUMMARY)
     assert done.returncode == 0, done.stdout + done.stderr

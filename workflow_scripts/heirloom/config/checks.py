@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.kinds import CORRUPTED_LAYOUTS, LAYOUTS, WRITERS
 from heirloom.config.load import nearest
 from heirloom.config.models import (
     Coverage,
@@ -20,7 +21,7 @@ from heirloom.config.models import (
     Selection,
     Unlearning,
 )
-from heirloom.config.names import BODIES, CLEAN, CORRUPTED_LAYOUTS, LAYOUTS, MEAN, TEACHER, UNREPAIRED, WRITERS
+from heirloom.config.names import BODIES, CLEAN, MEAN, TEACHER, UNREPAIRED
 from heirloom.config.study import Experiment
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
@@ -326,7 +327,7 @@ def _check_teacher(grid: Grid, name: str) -> None:
 
 def _check_dataset(grid: Grid, name: str) -> None:
     entry = grid.dataset(name)
-    layouts = {**resolve(LAYOUTS), **resolve(CORRUPTED_LAYOUTS)}
+    layouts = {*LAYOUTS.names(), *CORRUPTED_LAYOUTS.names()}
     require(grid, entry.layout, layouts, "layout", f"datasets.{name}.layout")
     if isinstance(entry.source, Drawn):
-        require(grid, entry.source.writer, resolve(WRITERS), "writer", f"datasets.{name}.source.writer")
+        require(grid, entry.source.writer, set(WRITERS.names()), "writer", f"datasets.{name}.source.writer")

@@ -64,24 +64,26 @@ class Kind:
 
 @cache
 def _members(package: str) -> dict[str, str]:
-    """Return the module of each component of a package, by name."""
+    """Return the module of each component of a package, by name; only files of several are imported for it."""
     found: dict[str, str] = {}
-    for stem in _stems(package):
-        module = f"{package}.{stem}"
-        names = getattr(importlib.import_module(module), MEMBERS, None) or (stem.replace("_", "-"),)
-        found |= dict.fromkeys(names, module)
+    for path in _files(package):
+        module = f"{package}.{path.parent.name if path.name == '__init__.py' else path.stem}"
+        if f"\n{MEMBERS}" in path.read_text(encoding="utf-8"):
+            found |= dict.fromkeys(getattr(importlib.import_module(module), MEMBERS), module)
+        else:
+            found[module.rpartition(".")[2].replace("_", "-")] = module
     return found
 
 
-def _stems(package: str) -> Iterator[str]:
-    """Give the modules and packages that lie in a package, but those that begin with an underscore."""
+def _files(package: str) -> Iterator[Path]:
+    """Give the files of the modules and packages that lie in a package, but those that begin with an underscore."""
     specification = importlib.util.find_spec(package)
     folders = (specification.submodule_search_locations if specification else None) or ()
     for folder in sorted(folders):
         for path in sorted(Path(folder).iterdir()):
-            is_module = path.suffix == ".py" or (path / "__init__.py").is_file()
-            if is_module and not path.name.startswith("_"):
-                yield path.stem
+            file = path if path.suffix == ".py" else path / "__init__.py"
+            if file.is_file() and not path.name.startswith("_"):
+                yield file
 
 
 def _settings_in(module: ModuleType, name: str) -> type[BaseModel]:
@@ -102,6 +104,7 @@ DETECTORS = Kind("detector", "heirloom.defences.detectors")
 INJECTIONS = Kind("injection", "heirloom.defects.injections")
 TRIGGERS = Kind("trigger", "heirloom.defects.triggers")
 LAYOUTS = Kind("layout", "heirloom.data.layouts")
+CORRUPTED_LAYOUTS = Kind("layout of corrupted images", "heirloom.data.corrupted_layouts")
 WRITERS = Kind("writer", "heirloom.data.writers")
 CORRUPTIONS = Kind("corruption", "heirloom.data.corruptions")
 BODIES = Kind("body", "heirloom.models.bodies")

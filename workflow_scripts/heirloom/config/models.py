@@ -158,8 +158,8 @@ class RemoteFile(Strict):
 class Drawn(Strict):
     """A data set drawn by this project's own code."""
 
-    kind: Literal["drawn"] = Field(description="drawn by heirloom.data.synthetic")
-    writer: Name = Field(description="entry of heirloom.data.synthetic.WRITERS")
+    kind: Literal["drawn"] = Field(description="written by heirloom.data.writers")
+    writer: Name = Field(description="file of heirloom.data.writers")
     seed: Seed = Field(0, description="seed of every picture")
     options: dict[str, Option] = Field({}, description="the writer's options: classes, images, side")
 
@@ -185,7 +185,7 @@ class Dataset(Strict):
     """One image data set."""
 
     title: str = Field(description="name in tables and figures")
-    layout: Name = Field(description="reader: entry of heirloom.data.layouts.LAYOUTS, or of CORRUPTED_LAYOUTS there")
+    layout: Name = Field(description="reader: a file of heirloom.data.layouts, or of heirloom.data.corrupted_layouts")
     source: Drawn | Files = Field(discriminator="kind", description="where the pictures come from")
     augmentation: Augmentation = Field(Augmentation(), description="how training images are varied")
     preparations: dict[Name, Preparation] = Field(

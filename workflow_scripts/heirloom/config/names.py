@@ -13,10 +13,6 @@ OWN_BOX, BLACK_BOX = "white-box", "black-box"  # images that a model was attacke
 RESTORED = "restored"  # the stage of a body at which it passes on the image that it restored
 
 BODIES = "heirloom.models.bodies:BODIES"
-LAYOUTS = "heirloom.data.layouts:LAYOUTS"
-CORRUPTED_LAYOUTS = "heirloom.data.layouts:CORRUPTED_LAYOUTS"
-TEST_SHARES = "heirloom.data.layouts:TEST_SHARES"
-WRITERS = "heirloom.data.synthetic:WRITERS"
 
 
 def shown_from(substitute: str) -> str:

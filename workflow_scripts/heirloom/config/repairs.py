@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from heirloom.config import robust_models
 from heirloom.config.attacks import WhiteBox
 from heirloom.config.checks import require
-from heirloom.config.names import CLEAN, CORRUPTED_LAYOUTS, UNREPAIRED
+from heirloom.config.kinds import CORRUPTED_LAYOUTS
+from heirloom.config.names import CLEAN, UNREPAIRED
 from heirloom.config.records import Evaluation, Repaired, Robust, canonical
 from heirloom.config.robust import (
     CorruptedFiles,
@@ -19,7 +20,6 @@ from heirloom.config.robust import (
     RobustModel,
 )
 from heirloom.runtime.errors import ConfigError
-from heirloom.runtime.registry import resolve
 
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
@@ -231,7 +231,7 @@ def _check_source(grid: Grid, name: str) -> None:
     """Published corruptions are a data set whose layout knows them."""
     source = grid.catalogue.corruptions[name].source
     if isinstance(source, CorruptedFiles):
-        known = resolve(CORRUPTED_LAYOUTS)
+        known = CORRUPTED_LAYOUTS.names()
         corrupted = {key: entry for key, entry in grid.catalogue.datasets.items() if entry.layout in known}
         require(grid, source.dataset, corrupted, "data set of corrupted images", f"corruptions.{name}.source.dataset")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from heirloom.config.kinds import CORRUPTIONS
 from heirloom.config.models import (
     BatchSize,
     Body,
@@ -23,7 +24,8 @@ from heirloom.config.models import (
 )
 
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-CORRUPTIONS = (
+# What a suite shows where it says nothing. In this order, which decides that of its conditions; whatever else there is.
+STANDARD_CORRUPTIONS = (
     *("gaussian-noise", "shot-noise", "speckle-noise", "impulse-noise"),
     *("defocus-blur", "gaussian-blur", "motion-blur", "zoom-blur"),
     *("snow", "frost", "fog", "brightness", "contrast", "saturate", "spatter"),
@@ -347,16 +349,17 @@ class CorruptionSuite(Strict):
     dataset: Name = Field(description="data set whose test images are corrupted")
     preparation: Name = Field(description="preparation of it")
     source: Computed | CorruptedFiles = Field(discriminator="kind", description="who corrupts them")
-    kinds: tuple[Name, ...] = Field(CORRUPTIONS, min_length=1, description="corruptions")
+    kinds: tuple[Name, ...] = Field(STANDARD_CORRUPTIONS, min_length=1, description="corruptions")
     severities: tuple[Annotated[int, Field(ge=1, le=5)], ...] = Field((1, 2, 3, 4, 5), min_length=1)
     images: Count | None = Field(None, ge=1, description="test images, chosen by seed; all when null")
     seed: Seed = Field(0, description="seed of that choice and of the corruptions' draws")
 
     @model_validator(mode="after")
     def _kinds_are_known(self) -> Self:
-        unknown = sorted(set(self.kinds) - set(CORRUPTIONS))
+        known = CORRUPTIONS.names()
+        unknown = sorted(set(self.kinds) - set(known))
         if unknown:
-            raise ValueError(f"there is no corruption {', '.join(unknown)}: one of {', '.join(CORRUPTIONS)}")
+            raise ValueError(f"there is no corruption {', '.join(unknown)}: one of {', '.join(known)}")
         return self
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from heirloom.data.layouts.listing import Box, Sample
+from heirloom.data.listing import Box, Sample
 
 # What PIL's readers raise on bytes that are no whole picture; a bomb's warning is turned into an error below.
 UNREADABLE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from heirloom.data.layouts.listing import Sample
+from heirloom.data.listing import Sample
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.seeds import derive_seed
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from heirloom.data.distortion.stored import COMPUTED, CorruptedImages, open_corrupted
 from heirloom.data.store import Part
 from heirloom.evaluation.conditions import CLEAN, Condition
-from heirloom.evaluation.corruptions.stored import COMPUTED, CorruptedImages, open_corrupted
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import read_card
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import LAYOUTS, WRITERS
 from heirloom.config.models import Counts, Drawn, Preparation
-from heirloom.config.names import TEST_SHARES, WRITERS
-from heirloom.runtime.registry import resolve
 
 
 def counts_of(grid: Grid, dataset: str) -> Counts | None:
@@ -15,14 +14,15 @@ def counts_of(grid: Grid, dataset: str) -> Counts | None:
     entry = grid.dataset(dataset)
     if entry.counts is not None or not isinstance(entry.source, Drawn):
         return entry.counts
-    return _drawn_counts(_options(entry.source), test_share=resolve(TEST_SHARES).get(entry.layout, 0.0))
+    test_share = getattr(LAYOUTS.load(entry.layout), "TEST_SHARE", 0.0)
+    return _drawn_counts(_options(entry.source), test_share=test_share)
 
 
 def _options(source: Drawn) -> dict[str, int]:
     """Options of a writer, its defaults included."""
     import inspect
 
-    defaults = inspect.signature(resolve(resolve(WRITERS)[source.writer])).parameters.values()
+    defaults = inspect.signature(WRITERS.load(source.writer).write).parameters.values()
     given = {each.name: each.default for each in defaults if isinstance(each.default, int)}
     return {**given, **source.options}
 

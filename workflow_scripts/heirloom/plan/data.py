@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from heirloom.config import paths, repairs
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import CORRUPTED_LAYOUTS, CORRUPTIONS, LAYOUTS, WRITERS
 from heirloom.config.models import Drawn
-from heirloom.config.names import CORRUPTED_LAYOUTS, LAYOUTS, WRITERS
 from heirloom.config.records import canonical
 from heirloom.config.robust import CorruptedFiles
 from heirloom.plan.job import Job, card, prepared
-from heirloom.runtime.registry import resolve
 
 
 def data_jobs(grid: Grid) -> Iterator[Job]:
@@ -30,7 +29,7 @@ def _raw(grid: Grid, dataset: str) -> Job:
     recipe, names = canonical(source), {"dataset": dataset}
     if isinstance(source, Drawn):
         settings = {key: recipe[key] for key in ("writer", "seed", "options")}
-        code = [resolve(WRITERS)[source.writer]]
+        code = [WRITERS.module(source.writer)]
         return Job("render_dataset", folder, card(folder), settings=settings, code=code, names=names)
     settings = {key: recipe[key] for key in ("files", "folders")}
     return Job("download_dataset", folder, card(folder), settings=settings, names=names)
@@ -45,7 +44,7 @@ def _prepare(grid: Grid, dataset: str, preparation: str) -> Job:
         card(folder),
         inputs={"raw": card(paths.raw_folder(dataset))},
         settings={"layout": entry.layout, "preparation": canonical(entry.preparations[preparation])},
-        code=[resolve(LAYOUTS)[entry.layout]],
+        code=[LAYOUTS.module(entry.layout)],
         names={"dataset": dataset, "preparation": preparation},
     )
 
@@ -57,10 +56,10 @@ def _corrupt(grid: Grid, name: str) -> Job:
     del recipe["title"]
     if isinstance(suite.source, CorruptedFiles):
         raw, layout = [card(paths.raw_folder(suite.source.dataset))], grid.dataset(suite.source.dataset).layout
-        code = [resolve(CORRUPTED_LAYOUTS)[layout]]
+        code = [CORRUPTED_LAYOUTS.module(layout)]
     else:
         raw, layout = [], ""
-        code = [resolve("heirloom.evaluation.corruptions:CORRUPTERS")[kind] for kind in suite.kinds]
+        code = [CORRUPTIONS.module(kind) for kind in suite.kinds]
     return Job(
         "corrupt_dataset",
         folder,

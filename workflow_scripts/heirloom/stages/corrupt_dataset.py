@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from heirloom.config.kinds import CORRUPTED_LAYOUTS
 from heirloom.config.robust import CorruptedFiles, CorruptionSuite
 from heirloom.data.augment import centre
-from heirloom.data.layouts import CORRUPTED_LAYOUTS
+from heirloom.data.distortion.corrupt import corrupt_pixels
+from heirloom.data.distortion.stored import COMPUTED, condition
 from heirloom.data.store import REGION, Part, open_part, write_images
-from heirloom.evaluation.corruptions.corrupt import corrupt_pixels
-from heirloom.evaluation.corruptions.stored import COMPUTED, condition
 from heirloom.runtime.devices import cpu_threads
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import atomic_path, read_card, write_card, write_table
 from heirloom.runtime.progress import Progress
-from heirloom.runtime.registry import known, resolve
 from heirloom.runtime.seeds import derive_seed
 
 PIXELS = 1 << 19  # of a batch: memory stays the same for small and large images
@@ -85,7 +84,7 @@ def _chosen(test: Part, suite: CorruptionSuite) -> NDArray[np.int64]:
 
 def _published(raw: Path | None, layout: str, suite: CorruptionSuite, test: Part, rows: NDArray[np.int64]) -> Opener:
     """Open the files of a published set."""
-    read = resolve(known(CORRUPTED_LAYOUTS, layout, kind="layout of corrupted images"))
+    read = CORRUPTED_LAYOUTS.load(layout).read
     if raw is None:
         raise DataError(f"no files of the layout {layout} are given", mend="name the raw card of the corrupted set")
     opener: Opener = read(raw.parent / "files", kinds=suite.kinds, test=test, rows=rows)

@@ -11,17 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from heirloom.config.kinds import LAYOUTS
 from heirloom.config.models import Preparation
 from heirloom.data import splits
-from heirloom.data.layouts import LAYOUTS
-from heirloom.data.layouts.listing import Listing, Sample
+from heirloom.data.listing import Listing, Sample
 from heirloom.data.pictures import Decoder
 from heirloom.data.store import index_table, write_images
 from heirloom.data.trees import describe
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import atomic_path, read_card, write_card, write_table
 from heirloom.runtime.progress import Progress
-from heirloom.runtime.registry import known, resolve
 
 NAMED = 20  # broken pictures named in a message; the rest are counted
 
@@ -64,7 +63,7 @@ def run(*, inputs: Inputs, outputs: Outputs, layout: str, preparation: Preparati
     files = inputs.raw.parent / "files"
     raw = read_card(inputs.raw)
     with _told_of_own(files):
-        listing: Listing = resolve(known(LAYOUTS, layout, kind="layout"))(files)
+        listing: Listing = LAYOUTS.load(layout).read(files)
     chosen = splits.split(
         [sample for sample in listing.samples if sample.part == "development"],
         validation=preparation.validation,

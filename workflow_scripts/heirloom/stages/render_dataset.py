@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from heirloom.data.synthetic import WRITERS
+from heirloom.config.kinds import WRITERS
 from heirloom.data.trees import content_digest, describe, replaced
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import write_card
-from heirloom.runtime.registry import known, resolve
+from heirloom.runtime.registry import known
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Outputs:
 
 
 def run(*, outputs: Outputs, writer: str, seed: int, options: dict[str, int]) -> None:
-    """Let a writer of heirloom.data.synthetic.WRITERS draw its data set, replacing an earlier one as a whole.
+    """Let a writer of heirloom.data.writers write its data set, replacing an earlier one as a whole.
 
     The card holds a digest of all names and contents, so it changes exactly when a picture does. Raises ConfigError for
     an option or a value that the writer does not take.
     """
-    write = resolve(known(WRITERS, writer, kind="writer"))
+    write = WRITERS.load(writer).write
     _check_options(write, options, writer=writer)
     files = outputs.card.parent / "files"
     outputs.card.unlink(missing_ok=True)

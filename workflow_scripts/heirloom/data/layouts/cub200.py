@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from heirloom.data.layouts.listing import (
+from heirloom.data.listing import (
     Box,
     Listing,
     Sample,

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from heirloom.data.layouts import matlab
-from heirloom.data.layouts.listing import Listing, Sample, Spelling, find_folder, listing, pictures
+from heirloom.data import matlab
+from heirloom.data.listing import Listing, Sample, Spelling, find_folder, listing, pictures
 from heirloom.runtime.errors import DataError
 
 TITLE = "Oxford Flowers 102"

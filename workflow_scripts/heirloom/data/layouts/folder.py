@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heirloom.data.layouts import TEST_SHARES, class_folders
-from heirloom.data.layouts.listing import Listing, listing, pictures, subfolders
+from heirloom.data import class_folders
+from heirloom.data.listing import Listing, listing, pictures, subfolders
 from heirloom.runtime.errors import DataError
 
+TEST_SHARE = 0.2  # of each class, chosen by seed, where there is no test part
 TEST_SEED = 0
 TITLE = "folder of class folders"
 TRAINING, VALIDATION, TEST = "train", "val", "test"
@@ -70,8 +71,7 @@ def _undivided(folder: Path, base: Path, problems: list[str]) -> Listing:
     classes = class_folders.scan(folder, problems)
     labels = class_folders.number(classes, folder=folder)
     found = class_folders.undivided(classes, labels, base=base, problems=problems)
-    share = TEST_SHARES["folder"]
-    return class_folders.hold_out(found, labels, base=base, share=share, seed=TEST_SEED, problems=problems)
+    return class_folders.hold_out(found, labels, base=base, share=TEST_SHARE, seed=TEST_SEED, problems=problems)
 
 
 def _divided(base: Path, parts: dict[str, Path], problems: list[str]) -> Listing:

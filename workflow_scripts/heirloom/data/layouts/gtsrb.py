@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from heirloom.data.bounded import read_whole
-from heirloom.data.layouts.listing import (
+from heirloom.data.listing import (
     Listing,
     Sample,
     find_folder,

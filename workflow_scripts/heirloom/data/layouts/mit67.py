@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from heirloom.data.layouts.listing import (
+from heirloom.data.listing import (
     Listing,
     Sample,
     Spelling,

@@ -20,7 +20,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.data.layouts.listing import Listing, Sample, levels, listing
+from heirloom.data.listing import Listing, Sample, levels, listing
 from heirloom.runtime.errors import DataError
 
 TITLE = "MNIST"

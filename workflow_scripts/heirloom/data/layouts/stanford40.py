@@ -17,8 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from heirloom.data.layouts import voc
-from heirloom.data.layouts.listing import (
+from heirloom.data import voc
+from heirloom.data.listing import (
     Box,
     Listing,
     Sample,

@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
+from heirloom.data import matlab
 from heirloom.data.bounded import ARRAY
-from heirloom.data.layouts import matlab
-from heirloom.data.layouts.listing import Listing, Sample, find_folder, listing
+from heirloom.data.listing import Listing, Sample, find_folder, listing
 from heirloom.runtime.errors import DataError
 
 TITLE = "SVHN"

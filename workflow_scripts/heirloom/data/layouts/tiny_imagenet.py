@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from heirloom.data.layouts.listing import Listing, Sample, find_folder, is_plain_name, lines, listing, pictures
+from heirloom.data.listing import Listing, Sample, find_folder, is_plain_name, lines, listing, pictures
 
 TITLE = "Tiny-ImageNet"
 CLASS_LIST = "wnids.txt"

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from heirloom.data.layouts.listing import Box, Listing, Sample, find_folder, lines, listing, pictures, subfolders
+from heirloom.data.listing import Box, Listing, Sample, find_folder, lines, listing, pictures, subfolders
 from heirloom.data.splits import split
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.seeds import derive_seed

@@ -1,0 +1,1 @@
+"""What corruptions are made with: filters, maps, draws of random numbers, severities; and where they are stored."""
