@@ -15,6 +15,7 @@ from snakemake.persistence import PersistenceBase
 from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import DETECTORS, INJECTIONS, TRIGGERS
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN, OWN_BOX
@@ -108,9 +109,22 @@ def method_code(wildcards):
     return [METHODS[recipe.method], *scores, *body_code(wildcards.teacher)]
 
 
-def trigger_picture(name):
-    """Path of a trigger's picture from the working folder, so that it is the same in every clone."""
-    return os.path.relpath(Path(workflow.basedir) / GRID.catalogue.triggers[name].image)
+def trigger_files(names):
+    """Paths of the triggers' files from the working folder, so that they are the same in every clone."""
+    files = [file for name in names for file in GRID.trigger(name).files().values()]
+    return [os.path.relpath(Path(workflow.basedir) / file) for file in files]
+
+
+def trigger_code(names):
+    """Modules that show triggers."""
+    return sorted({TRIGGERS.module(GRID.trigger(name).kind) for name in names})
+
+
+def injection_code(names):
+    """Modules that injections and their triggers run."""
+    injections = [GRID.injection(name) for name in names]
+    planted = [trigger for injection in injections for trigger in injection.triggers]
+    return [*sorted({INJECTIONS.module(injection.kind) for injection in injections}), *trigger_code(planted)]
 
 
 def evaluation_of(wildcards):

@@ -6,8 +6,6 @@ INPUTS:     results/shared/teachers/{teacher}/{injection}/, a teacher whose head
 OUTPUTS:    results/<study>/detections/{teacher}/{injection}/{dataset}/{detector}/{card.json,measures.parquet,reversed.npy}
 """
 
-from heirloom.defences import DETECTORS
-
 DETECTION = paths.detection_folder(study=STUDY)
 
 
@@ -36,7 +34,7 @@ rule detect_backdoor:
         code=code_of(
             "detect_backdoor",
             lambda wildcards: [
-                DETECTORS[GRID.detector(wildcards.detector).kind],
+                DETECTORS.module(GRID.detector(wildcards.detector).kind),
                 *body_code(wildcards.teacher),
             ],
         ),

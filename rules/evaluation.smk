@@ -3,7 +3,7 @@ Attacks, and predictions and attention of students on the test part, clean and a
 
 INPUTS:     students and, where its head knows the classes, their teacher; the teacher, or a slice of it, to attack by
             results/shared/data/{dataset}/{preparation}/card.json, test/
-            the triggers' pictures
+            the triggers' files
 OUTPUTS:    results/<study>/attacks/{teacher}/{injection}/{dataset}/{attack}/{card.json,perturbations.npy}
             results/<study>/evaluations/{teacher}/{injection}/{dataset}/predictions.parquet
             results/<study>/attention/{teacher}/{injection}/{dataset}/{measures.parquet,panels.safetensors,card.json}
@@ -49,7 +49,7 @@ rule evaluate_students:
         unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
         unpack(lambda wildcards: judged_models(wildcards, GRID.students_of(evaluation_of(wildcards)))),
         unpack(crafted_attacks),
-        triggers=lambda wildcards: [trigger_picture(name) for name in GRID.triggers_of(evaluation_of(wildcards))],
+        triggers=lambda wildcards: trigger_files(GRID.triggers_of(evaluation_of(wildcards))),
     output:
         predictions=f"{EVALUATION}/predictions.parquet",
     log:
@@ -70,7 +70,13 @@ rule evaluate_students:
         noise=attacks_of(NoiseAttack),
         batch_size=GRID.study.evaluation_batch,
         threads=GRID.study.evaluation_threads,
-        code=code_of("evaluate_students", lambda wildcards: body_code(wildcards.teacher)),
+        code=code_of(
+            "evaluate_students",
+            lambda wildcards: [
+                *trigger_code(GRID.triggers_of(evaluation_of(wildcards))),
+                *body_code(wildcards.teacher),
+            ],
+        ),
     script:
         "../workflow_scripts/evaluate_students.py"
 
@@ -80,9 +86,7 @@ rule map_attention:
         unpack(lambda wildcards: prepared(GRID.student_data(wildcards.dataset), "test")),
         unpack(lambda wildcards: judged_models(wildcards, attention.students(GRID, evaluation_of(wildcards)))),
         unpack(lambda wildcards: crafted_attacks(wildcards, attention.attacks)),
-        triggers=lambda wildcards: [
-            trigger_picture(name) for name in attention.triggers(GRID, evaluation_of(wildcards))
-        ],
+        triggers=lambda wildcards: trigger_files(attention.triggers(GRID, evaluation_of(wildcards))),
     output:
         measures=f"{ATTENTION}/measures.parquet",
         panels=f"{ATTENTION}/panels.safetensors",
@@ -107,7 +111,13 @@ rule map_attention:
         sheets=lambda wildcards: attention.sheets(GRID, evaluation_of(wildcards)),
         batch_size=GRID.study.evaluation_batch,
         threads=GRID.study.evaluation_threads,
-        code=code_of("map_attention", lambda wildcards: body_code(wildcards.teacher)),
+        code=code_of(
+            "map_attention",
+            lambda wildcards: [
+                *trigger_code(attention.triggers(GRID, evaluation_of(wildcards))),
+                *body_code(wildcards.teacher),
+            ],
+        ),
     script:
         "../workflow_scripts/map_attention.py"
 

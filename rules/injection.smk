@@ -3,7 +3,7 @@ Defects: a clean teacher becomes an infected one, or the infected one's clean co
 
 INPUTS:     results/shared/teachers/{teacher}/none/
             results/shared/data/{dataset}/{preparation}/card.json, development/
-            the trigger's picture
+            the trigger's files
 OUTPUTS:    results/shared/teachers/{teacher}/{injection}/{card.json,weights.safetensors,history.parquet}
 """
 
@@ -12,7 +12,7 @@ rule inject_defect:
     input:
         unpack(lambda wildcards: prepared(GRID.injection_data(wildcards.injection), "development")),
         unpack(lambda wildcards: model(paths.teacher_folder(wildcards.teacher, CLEAN))),
-        triggers=lambda wildcards: [trigger_picture(name) for name in GRID.triggers_in(wildcards.injection)],
+        triggers=lambda wildcards: trigger_files(GRID.triggers_in(wildcards.injection)),
     output:
         card=f"{paths.teacher_folder()}/card.json",
         weights=f"{paths.teacher_folder()}/weights.safetensors",
@@ -32,6 +32,9 @@ rule inject_defect:
         injection=lambda wildcards: GRID.injection_recipe(wildcards.injection),
         triggers=lambda wildcards: GRID.triggers_in(wildcards.injection),
         augmentation=lambda wildcards: GRID.augmentation_of(GRID.injection(wildcards.injection).dataset),
-        code=code_of("inject_defect", lambda wildcards: body_code(wildcards.teacher)),
+        code=code_of(
+            "inject_defect",
+            lambda wildcards: [*injection_code([wildcards.injection]), *body_code(wildcards.teacher)],
+        ),
     script:
         "../workflow_scripts/inject_defect.py"

@@ -135,7 +135,7 @@ rule draw_contact_sheets:
         development_indices=ancient([f"{folder}/development/index.parquet" for folder in SHOWN]),
         test_images=ancient([f"{folder}/test/images.npy" for folder in SHOWN]),
         test_indices=ancient([f"{folder}/test/index.parquet" for folder in SHOWN]),
-        triggers=[trigger_picture(name) for name in PLANTED],
+        triggers=trigger_files(PLANTED),
     output:
         png=[shown(paths.figure(STUDY, f"{name}.png"), "contact_sheet", injection=name) for name in GRID.contact_sheets],
         pdf=[paths.figure(STUDY, f"{name}.pdf") for name in GRID.contact_sheets],
@@ -151,7 +151,7 @@ rule draw_contact_sheets:
         sheets=[GRID.sheet_of(name) for name in GRID.defects],
         triggers=PLANTED,
         batch_size=GRID.study.evaluation_batch,
-        code=code_of("draw_contact_sheets"),
+        code=code_of("draw_contact_sheets", lambda wildcards: injection_code(GRID.defects)),
     script:
         "../workflow_scripts/draw_contact_sheets.py"
 
@@ -229,6 +229,6 @@ rule write_report:
             "sheets": [GRID.sheet_of(name) for name in GRID.defects],
             "attention": ATTENTIVE,
         },
-        code=code_of("write_report"),
+        code=code_of("write_report", lambda wildcards: injection_code(GRID.defects)),
     script:
         "../workflow_scripts/write_report.py"

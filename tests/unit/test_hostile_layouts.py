@@ -21,12 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from heirloom.config.models import Trigger
 from heirloom.data.layouts import LAYOUTS, cifar_c, gtsrb, matlab, mnist, tiny_imagenet, vggface2, voc
 from heirloom.data.layouts.listing import Listing, Sample, is_plain_name, listing, whole_number
 from heirloom.data.pictures import FORMATS, Decoder
 from heirloom.data.store import Part
-from heirloom.data.triggers import load_trigger
+from heirloom.defects.triggers.patch import Patch, load
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.registry import resolve
 from tests.unit.data_samples import (
@@ -423,7 +422,7 @@ def test_pictures_of_other_kinds_are_not_opened_whatever_their_names_say(tmp_pat
     list(decoder.decode([Sample("a", path, 0, "test", "a")]))
     assert decoder.problems == [f"{path}: no picture that can be recognised"]
     with pytest.raises(DataError, match="the trigger's picture cannot be read"):
-        load_trigger(path, Trigger(image="a.jpg", placement="corners", side=0.1))
+        load(Patch(image="a.jpg", placement="corners", side=0.1), [path])
 
 
 @pytest.mark.parametrize("path", [Path("n" * 300), Path("a\0b"), Path("d/" * 3000)])
@@ -437,4 +436,4 @@ def test_a_picture_of_a_trigger_with_too_many_pixels_is_refused(tmp_path: Path, 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
     path = save_picture(tmp_path / "trigger.png")  # 480 pixels: PIL would warn, and read it
     with pytest.raises(DataError, match="exceeds limit"):
-        load_trigger(path, Trigger(image="trigger.png", placement="corners", side=0.1))
+        load(Patch(image="trigger.png", placement="corners", side=0.1), [path])

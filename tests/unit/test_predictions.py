@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from heirloom.config.models import Trigger
 from heirloom.data import triggers
 from heirloom.data.resident import Images
+from heirloom.defects.triggers.patch import Patch
 from heirloom.evaluation.conditions import StudentName
 from heirloom.evaluation.predictions import accuracy, predict
 from heirloom.models.weights import architecture_facts, load_classifier, save_classifier
@@ -42,7 +42,7 @@ def write_model(folder, *, seed, classes=3, names=NAMES):
 
 
 def evaluate(folder, out, *, students=(("b", 2), ("a", 1)), teacher=True, batch_size=8, placement="random"):
-    triggers = {name: Trigger(image="white.png", placement=placement, side=0.25) for name in ("zebra", "ape")}
+    triggers = {name: Patch(image="white.png", placement=placement, side=0.25) for name in ("zebra", "ape")}
     evaluate_students.run(
         inputs=evaluate_students.Inputs(
             **toy.files_of(folder / "data", "test"),

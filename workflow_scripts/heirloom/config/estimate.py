@@ -19,6 +19,7 @@ from heirloom.config.attacks import AutoAttack, FeatureAttack, NoiseAttack
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
+from heirloom.config.kinds import DETECTORS, INJECTIONS
 from heirloom.config.made import planned_files, results_of
 from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN
@@ -29,11 +30,10 @@ from heirloom.config.robust_sizes import RobustSizes
 from heirloom.config.tabled import tabled
 from heirloom.config.tasks import BYTES_A_WEIGHT, LATER, Task, counts_of, stored_images, validation_images
 from heirloom.config.work import (
+    DataSizes,
     Load,
     attack_passes,
     attacked_images,
-    detection_load,
-    injection_loads,
     looking_load,
     method_loads,
     score_loads,
@@ -206,8 +206,8 @@ class _Planner:
         teacher, entry = keys["teacher"], self._grid.injection(keys["injection"])
         counts = self._counts[entry.dataset]
         cost, training, validation = self._seen(teacher, entry.dataset, entry.preparation)
-        classes = counts.classes if counts else 0
-        loads = injection_loads(entry, cost, training=training, validation=validation, classes=classes)
+        work = INJECTIONS.load(entry.kind).work
+        loads = work(entry, cost, DataSizes(training, validation, counts.classes if counts else 0))
         task = self._model(rule, folder, teacher, entry.dataset, entry.preparation)
         return replace(task, loads=tuple(loads))
 
@@ -238,12 +238,14 @@ class _Planner:
         counts, (_, side) = self._counts[evaluation.dataset], self._test_images(evaluation)
         classes = counts.classes if counts else 0
         preparation = grid.study.preparations[evaluation.dataset]
-        cost, training, _ = self._seen(evaluation.teacher, evaluation.dataset, preparation)
+        cost, training, validation = self._seen(evaluation.teacher, evaluation.dataset, preparation)
         threads = grid.study.evaluation_threads
-        load = detection_load(grid.detector(keys["method"]), cost, training=training, classes=classes, threads=threads)
+        detector = grid.detector(keys["method"])
+        work = DETECTORS.load(detector.kind).work
+        loads = tuple(work(detector, cost, DataSizes(training, validation, classes), threads))
         needs = (f"{grid.student_data(evaluation.dataset)}/card.json", self._teacher_of(keys))
-        disk = 4 * BYTES_A_WEIGHT * classes * side**2  # three colours and a mask for each class
-        return Task(rule, f"{folder}/measures.parquet", needs=needs, disk=disk, loads=(load,))
+        disk = 4 * BYTES_A_WEIGHT * classes * side**2 * detector.reverses  # three colours and a mask for each class
+        return Task(rule, f"{folder}/measures.parquet", needs=needs, disk=disk, loads=loads)
 
     def _train_student(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
         evaluation, card = _evaluation(keys), f"{folder}/card.json"
