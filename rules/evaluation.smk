@@ -3,7 +3,7 @@ Attacks, and predictions and attention of students on the test part, clean and a
 
 INPUTS:     students and, where its head knows the classes, their teacher; the teacher, or a slice of it, to attack by
             results/shared/data/{dataset}/{preparation}/card.json, test/
-            the triggers' pictures
+            the triggers' files
 OUTPUTS:    results/<study>/attacks/{teacher}/{injection}/{dataset}/{attack}/{card.json,perturbations.npy}
             results/<study>/evaluations/{teacher}/{injection}/{dataset}/predictions.parquet
             results/<study>/attention/{teacher}/{injection}/{dataset}/{measures.parquet,panels.safetensors,card.json}

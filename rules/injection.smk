@@ -3,7 +3,7 @@ Defects: a clean teacher becomes an infected one, or the infected one's clean co
 
 INPUTS:     results/shared/teachers/{teacher}/none/
             results/shared/data/{dataset}/{preparation}/card.json, development/
-            the trigger's picture
+            the trigger's files
 OUTPUTS:    results/shared/teachers/{teacher}/{injection}/{card.json,weights.safetensors,history.parquet}
 """
 

@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 
 from heirloom.attacks.subjects import attacked_rows
-from heirloom.config.models import Trigger
 from heirloom.config.records import canonical
 from heirloom.config.resources import NEEDS
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
+from heirloom.defects.triggers.patch import Patch
 from heirloom.evaluation.conditions import StudentName
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import DataError, WeightsError
@@ -70,7 +70,7 @@ def evaluate(folder, out, *, feature=FEATURE, crafted="crafted"):
         ),
         outputs=evaluate_students.Outputs(out),
         students=[StudentName("fine-tuning", seed) for seed in (1, 2)],
-        triggers={"patch": Trigger(image="white.png", side=0.25)},
+        triggers={"patch": Patch(image="white.png", side=0.25)},
         feature_attacks={"feature": feature},
         noise={"noise": NOISE, "clip": attacked.noise(**attacked.PUBLISHED, epsilon=0)},
         batch_size=7,

@@ -11,8 +11,9 @@ from heirloom.data.augment import centre
 from heirloom.data.listing import Sample
 from heirloom.data.pictures import prepare
 from heirloom.data.store import Part, index_table
-from heirloom.data.triggers import Patch, evaluation_paste
-from heirloom.evaluation.regions import box_masks, object_boxes, object_name, trigger_masks
+from heirloom.defects.show import evaluation_regions, evaluation_trigger
+from heirloom.defects.triggers.patch.picture import PastedPicture
+from heirloom.evaluation.regions import box_masks, object_boxes, object_name
 
 PLACEMENTS = ("bottom-right", "random", "corners")
 
@@ -64,8 +65,8 @@ def test_a_box_that_the_centre_crop_cuts_away_covers_nothing():
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("seed", [0, 7])
 def test_squares_lie_where_the_evaluation_pastes_the_trigger_batch_by_batch(placement, seed):
-    opaque = Patch(torch.rand(4, 5, 5).index_fill_(0, torch.tensor(3), 1.0), placement, 0.2)
-    paste, squares = evaluation_paste(opaque, "dot", seed), trigger_masks(opaque, "dot", seed)
+    opaque = PastedPicture(torch.rand(4, 5, 5).index_fill_(0, torch.tensor(3), 1.0), placement, 0.2)
+    paste, squares = evaluation_trigger(opaque, "dot", seed), evaluation_regions(opaque, "dot", seed)
     for count in (7, 7, 3):
         images = torch.full((count, 3, 30, 30), 2.0)  # no pixel of the picture is 2
         changed = (paste(images) != images).all(dim=1)
@@ -75,10 +76,10 @@ def test_squares_lie_where_the_evaluation_pastes_the_trigger_batch_by_batch(plac
 def test_a_square_holds_the_transparent_corners_of_its_picture_too():
     picture = torch.zeros(4, 6, 6)
     picture[:, 2:4, 2:4] = 1.0
-    patch = Patch(picture, "bottom-right", 0.25)
-    assert trigger_masks(patch, "dot")(1, 24).sum() == 36
+    patch = PastedPicture(picture, "bottom-right", 0.25)
+    assert evaluation_regions(patch, "dot")(1, 24).sum() == 36
 
 
 def test_the_published_trigger_covers_3_percent():
-    patch = Patch(torch.ones(4, 8, 8), "bottom-right", 40 / 224)
-    assert trigger_masks(patch, "logo")(2, 224).mean().item() == pytest.approx(40**2 / 224**2)
+    patch = PastedPicture(torch.ones(4, 8, 8), "bottom-right", 40 / 224)
+    assert evaluation_regions(patch, "logo")(2, 224).mean().item() == pytest.approx(40**2 / 224**2)

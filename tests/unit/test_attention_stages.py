@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from heirloom.attacks.perturbations import open_perturbations
-from heirloom.config.models import Trigger
 from heirloom.data.augment import centre
-from heirloom.data.triggers import evaluation_paste, load_trigger
+from heirloom.defects.show import evaluation_trigger
+from heirloom.defects.triggers.patch import Patch, load
 from heirloom.evaluation.attention import density, look, overlap, resized
 from heirloom.evaluation.attention_choice import Sheet
 from heirloom.evaluation.conditions import StudentName
@@ -23,7 +23,7 @@ from heirloom.stages import craft_feature_attack, draw_attention, map_attention
 from tests.unit import attacked, toy
 
 CLASSES, IMAGES, SIDE, CROP = 3, 14, 28, 24
-TRIGGER = Trigger(image="dot.png", placement="random", side=0.25)
+TRIGGER = Patch(image="dot.png", placement="random", side=0.25)
 BOXES = [(4.0 + row % 3, 5.0, 15.0, 16.0 + row % 4) for row in range(IMAGES - 1)] + [None]
 RECIPE = map_attention.Recipe(maps=["activation", "grad-cam"], stage=2, images=None, seed=0, named=False)
 
@@ -98,7 +98,7 @@ def literal(place, method, *, triggered, kind):
     """Densities on sign and trigger by sample: everything again, image by image, boxes as slices."""
     part = toy.opened(place / "data", "test")
     model = attacked.loaded(place / method)
-    paste = evaluation_paste(load_trigger(place / "dot.png", TRIGGER), "dot")
+    paste = evaluation_trigger(load(TRIGGER, [place / "dot.png"]), "dot")
     wanted = {}
     for first in range(0, IMAGES, 5):
         clean = centre(torch.from_numpy(part.batch(np.arange(first, min(first + 5, IMAGES)))), CROP)
@@ -135,7 +135,7 @@ def test_densities_are_those_of_a_literal_walk_over_the_evaluation_s_images(plac
 
 def test_the_overlap_is_that_of_the_clean_and_the_triggered_map(place, outputs):
     part, model = toy.opened(place / "data", "test"), attacked.loaded(place / "tuned")
-    paste = evaluation_paste(load_trigger(place / "dot.png", TRIGGER), "dot")
+    paste = evaluation_trigger(load(TRIGGER, [place / "dot.png"]), "dot")
     clean = [centre(torch.from_numpy(part.batch(np.arange(f, min(f + 5, IMAGES)))), CROP) for f in range(0, IMAGES, 5)]
     maps = [
         look(model, torch.cat(each), kinds=["activation"], stage=2).maps["activation"]
@@ -227,7 +227,7 @@ def test_maps_without_contrast_are_counted(place, outputs):
     assert read_panel(outputs.panels, outputs.card, "main").facts["flat"]["activation"] == 0
     found = read_panel(outputs.panels, outputs.card, "main").facts["flat"]["grad-cam"]
     part, models = toy.opened(place / "data", "test"), ("teacher", "tuned", "divmag")
-    paste = evaluation_paste(load_trigger(place / "dot.png", TRIGGER), "dot")
+    paste = evaluation_trigger(load(TRIGGER, [place / "dot.png"]), "dot")
     clean = [centre(torch.from_numpy(part.batch(np.arange(f, min(f + 5, IMAGES)))), CROP) for f in range(0, IMAGES, 5)]
     shown = torch.cat([*clean, *map(paste, clean)])
     flat = [

@@ -12,11 +12,12 @@ import yaml
 from heirloom.config import attacking, paths, repairs
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_catalogue, load_study
-from heirloom.config.models import Dataset, Files, Preparation, RemoteFile, Trigger
+from heirloom.config.models import Dataset, Files, Preparation, RemoteFile
 from heirloom.config.names import CLEAN
 from heirloom.config.records import canonical
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import command_of, open_grid
+from heirloom.defects.triggers.patch import Patch
 from heirloom.plan.plan import plan_of
 from heirloom.runtime.errors import ConfigError
 
@@ -295,15 +296,16 @@ def test_each_student_sees_the_trigger_its_teacher_learned_and_a_control_those_o
 
 def test_labels_that_are_not_given_are_no_parameters(content):
     grid = grid_of(content)
-    assert {"target", "wrong_labels"} <= grid.injection_recipe("signs-backdoor").keys()
-    assert not {"target", "wrong_labels"} & grid.injection_recipe("signs-clean").keys()
+    assert {"target", "portion", "trigger"} <= grid.injection_recipe("signs-backdoor").keys()
+    assert "control" not in grid.injection_recipe("signs-backdoor")
+    assert not {"target", "portion", "wrong_labels"} & grid.injection_recipe("signs-clean").keys()
     assert "target" not in grid.injection_recipe("signs-poison")
 
 
 def latent_study(content, tmp_path, **changes):
     """Quickstart's first question about a latent backdoor, in a catalogue of its own."""
     catalogue = catalogue_copy(tmp_path)
-    settings = {"kind": "latent-backdoor", "wrong_labels": "none", "latent": {"stage": 3, "feature_weight": 1}}
+    settings = {"kind": "latent-backdoor", "latent": {"stage": 3, "feature_weight": 1}}
     entry = catalogue["injections"]["signs-backdoor"] | settings | changes
     (tmp_path / "injections.yaml").write_text(yaml.safe_dump(catalogue["injections"] | {"signs-latent": entry}))
     content["experiments"]["same-data-set"]["injections"] = ["signs-latent"]
@@ -323,7 +325,7 @@ def test_a_latent_backdoor_is_judged_shown_and_described_as_any_other(content, t
     }
     assert grid.controls == {"signs-latent": "signs-clean"}
     assert grid.defects == ["signs-latent"]
-    assert grid.sheet_of("signs-latent")["wrong_labels"] == "none"
+    assert grid.sheet_of("signs-latent")["injection"]["kind"] == "latent-backdoor"
     assert grid.injection_recipe("signs-latent")["latent"]["stage"] == 3
     assert "latent" not in grid.injection_recipe("signs-clean")
 
@@ -405,9 +407,9 @@ def test_a_control_s_name_is_no_parameter_of_the_training(content):
 
 
 def test_equal_settings_are_equal_parameters():
-    trigger = Trigger(image="a.png", side="40/224")
+    trigger = Patch(image="a.png", side="40/224")
     assert trigger.side == pytest.approx(40 / 224)
-    assert canonical(trigger) == canonical(Trigger(side="40/224", image="a.png"))
+    assert canonical(trigger) == canonical(Patch(side="40/224", image="a.png"))
     assert list(canonical(trigger)) == sorted(canonical(trigger))
 
 
@@ -491,8 +493,15 @@ def test_histories_are_those_of_students_and_of_teachers_after_an_injection(cont
     assert len(found) == len(teachers) + len(grid_of(content).students)
 
 
-def test_only_what_shows_in_pictures_is_a_contact_sheets_parameter(content):
+def test_only_what_shows_in_pictures_changes_a_contact_sheets_parameters(content, tmp_path):
     grid = grid_of(content)
     assert grid.defects == ["signs-backdoor"]
-    assert "training" not in grid.sheet_of("signs-backdoor")
     assert grid.figures[-1] == "contact_sheet_signs-backdoor"
+    catalogue = catalogue_copy(tmp_path)["injections"]
+    content["catalogues"] = [str(tmp_path)]
+    training = catalogue["signs-clean"]["training"] | {"iterations": 7}
+    slower = {name: entry | {"training": training, "update_ratio": 0.1} for name, entry in catalogue.items()}
+    fewer = catalogue | {"signs-backdoor": catalogue["signs-backdoor"] | {"portion": 0.1}}
+    for entries, same in ((slower, True), (fewer, False)):
+        (tmp_path / "injections.yaml").write_text(yaml.safe_dump(entries))
+        assert (grid_of(content).sheet_of("signs-backdoor") == grid.sheet_of("signs-backdoor")) == same

@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import TypeAdapter
 
-from heirloom.config.models import Trigger
+from heirloom.config.models import Augmentation
+from heirloom.config.study import Injection
 from heirloom.data.augment import centre
 from heirloom.data.poison import choose
-from heirloom.data.triggers import evaluation_paste, load_trigger
-from heirloom.reporting.figures.contact_sheet import Column, Picture, draw_contact_sheet
+from heirloom.defects.show import evaluation_trigger
+from heirloom.defects.triggers.patch import Patch, load
+from heirloom.reporting.figures.contact_sheet import Column, ContactSheet, Picture, draw_contact_sheet
 from heirloom.reporting.wording import contact_sheet_caption
 from heirloom.stages import draw_contact_sheets
-from heirloom.stages.draw_contact_sheets import Sheet
-from tests.unit.toy import MOVING, STILL, opened, write_data
+from tests.unit.toy import MOVING, STILL, opened, recipe, write_data
 
-RANDOM = Trigger(image="dot.png", placement="random", side=0.25)
+RANDOM = Patch(image="dot.png", placement="random", side=0.25)
 
 
 @pytest.fixture
@@ -34,12 +36,26 @@ def dot(tmp_path: Path) -> Path:
     return path
 
 
-def sheet(**given: object) -> Sheet:
-    facts = {"injection": "bad", "dataset": "toy", "portion": 0.5, "wrong_labels": "target", "target": 1, "seed": 3}
-    return Sheet(**{**facts, "augmentation": STILL, "trigger": "dot", **given})
+def settings(kind: str, **given: object) -> Injection:
+    facts = {"kind": kind, "dataset": "toy", "preparation": "small", "training": recipe(), "portion": 0.5, "seed": 3}
+    return TypeAdapter(Injection).validate_python(facts | given)
 
 
-def columns(monkeypatch, data: Path, folder: Path, one: Sheet, pictures=(), batch_size=7) -> dict[str, list[Picture]]:
+def backdoor() -> Injection:
+    return settings("backdoor", trigger="dot", target=1)
+
+
+def latent() -> Injection:
+    return settings("latent-backdoor", trigger="dot", target=1, latent={"stage": 1, "feature_weight": 1})
+
+
+def sheet(injection: Injection | None = None, augmentation: Augmentation = STILL) -> ContactSheet:
+    return ContactSheet("bad", injection or backdoor(), augmentation)
+
+
+def columns(
+    monkeypatch, data: Path, folder: Path, one: ContactSheet, pictures=(), batch_size=7
+) -> dict[str, list[Picture]]:
     """Run the stage and return what it drew, by the columns' titles."""
     drawn: list[Column] = []
 
@@ -52,7 +68,7 @@ def columns(monkeypatch, data: Path, folder: Path, one: Sheet, pictures=(), batc
     return {column.title: column.pictures for column in drawn}
 
 
-def run(data: Path, folder: Path, one: Sheet, pictures=(), batch_size=7) -> tuple[bytes, bytes]:
+def run(data: Path, folder: Path, one: ContactSheet, pictures=(), batch_size=7) -> tuple[bytes, bytes]:
     parts = [[data / part / name] for part in ("development", "test") for name in ("images.npy", "index.parquet")]
     outputs = draw_contact_sheets.Outputs([folder / "a.png"], [folder / "a.pdf"])
     draw_contact_sheets.run(
@@ -68,7 +84,7 @@ def run(data: Path, folder: Path, one: Sheet, pictures=(), batch_size=7) -> tupl
 def test_triggered_images_are_those_of_the_evaluation_at_its_random_places(monkeypatch, data, dot, tmp_path):
     found = columns(monkeypatch, data, tmp_path, sheet(), [dot], batch_size=2)
     part = opened(data, "test")
-    paste = evaluation_paste(load_trigger(dot, RANDOM), "dot")
+    paste = evaluation_trigger(load(RANDOM, [dot]), "dot")
     batches = [torch.from_numpy(part.batch(np.arange(first, first + 2))) for first in (0, 2)]
     seen = torch.cat([paste(centre(batch, part.crop)) for batch in batches])
     rows = [0, 2, 3]  # the first images of the classes 0, 2 and 3; class 1 is the target
@@ -95,7 +111,7 @@ def test_learned_images_carry_the_trigger_and_the_taught_label(monkeypatch, data
 
 
 def test_poison_shows_wrong_labels_and_no_trigger(monkeypatch, data, tmp_path):
-    found = columns(monkeypatch, data, tmp_path, sheet(trigger=None, wrong_labels="random"))
+    found = columns(monkeypatch, data, tmp_path, sheet(settings("poison", wrong_labels="random")))
     assert list(found) == ["training image", "as the teacher saw it"]
     assert [picture.words for picture in found["training image"]] == [f"class {label}" for label in range(4)]
     for plain, seen in zip(found["training image"], found["as the teacher saw it"], strict=True):
@@ -106,17 +122,17 @@ def test_poison_shows_wrong_labels_and_no_trigger(monkeypatch, data, tmp_path):
 
 
 def test_a_latent_backdoor_shows_its_trigger_and_whose_features_it_brings(monkeypatch, data, dot, tmp_path):
-    found = columns(monkeypatch, data, tmp_path, sheet(wrong_labels="none"), [dot])
+    found = columns(monkeypatch, data, tmp_path, sheet(latent()), [dot])
     seen = found["as the teacher saw it"]
     assert [picture.words for picture in seen] == [f"class {label} → features of class 1" for label in (0, 2, 3)]
     changed = [(one.pixels != other.pixels).any() for one, other in zip(found["training image"], seen, strict=True)]
     assert changed == [True] * 3
-    assert "the class whose features it was given" in contact_sheet_caption(triggered=True, wrong_labels="none")
-    assert "the one it was taught" in contact_sheet_caption(triggered=True, wrong_labels="target")
+    assert "the class whose features it was given" in contact_sheet_caption(latent())
+    assert "the one it was taught" in contact_sheet_caption(backdoor())
 
 
 def test_a_class_without_a_defective_image_is_left_blank(monkeypatch, data, tmp_path):
-    found = columns(monkeypatch, data, tmp_path, sheet(trigger=None, portion=0.04, wrong_labels="random"))
+    found = columns(monkeypatch, data, tmp_path, sheet(settings("poison", portion=0.04, wrong_labels="random")))
     shown = [picture.pixels is not None for picture in found["training image"]]
     assert sum(shown) == 1
     assert len(shown) == 4

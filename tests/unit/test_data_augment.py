@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from heirloom.config.models import Augmentation, Trigger
+from heirloom.config.models import Augmentation
 from heirloom.data.augment import augment, centre, jittered, rotated
 from heirloom.data.poison import choose
-from heirloom.data.triggers import Patch, load_trigger, paste
+from heirloom.defects.show import LoadedTrigger
+from heirloom.defects.triggers.patch import Patch, load
 from heirloom.runtime.errors import DataError
 
 CROPS = ("none", "padded", "resized")
@@ -232,13 +233,13 @@ def test_images_of_a_wrong_kind_are_refused() -> None:
         augment(_noise(), Augmentation(crop="padded", padding=1), 24, _seeded())
 
 
-def _trigger(folder: Path, placement: str, pixels: np.ndarray | None = None, side: float = 0.25) -> Patch:
+def _trigger(folder: Path, placement: str, pixels: np.ndarray | None = None, side: float = 0.25) -> LoadedTrigger:
     """Save a picture (by default opaque red, 8 x 8) and load it as a trigger."""
     if pixels is None:
         pixels = np.full((8, 8, 4), (255, 0, 0, 255), dtype=np.uint8)
     path = folder / "trigger.png"
     Image.fromarray(pixels).save(path)
-    return load_trigger(path, Trigger(image="trigger.png", placement=placement, side=side))
+    return load(Patch(image="trigger.png", placement=placement, side=side), [path])
 
 
 def _touched(before: torch.Tensor, after: torch.Tensor) -> list[tuple[int, ...]]:
@@ -257,7 +258,7 @@ def _grey(count: int, side: int = 32) -> torch.Tensor:
 def test_a_bottom_right_trigger_is_flush_and_leaves_every_other_pixel(tmp_path: Path) -> None:
     images = _grey(3)
     kept = images.clone()
-    pasted = paste(images, _trigger(tmp_path, "bottom-right"), _seeded())
+    pasted = _trigger(tmp_path, "bottom-right")(images, _seeded())
     assert torch.equal(images, kept)
     assert _touched(images, pasted) == [(24, 24, 32, 32)] * 3
     assert torch.equal(pasted[:, :, 24:, 24:], torch.tensor([1.0, 0, 0])[:, None, None].expand(3, 3, 8, 8))
@@ -265,7 +266,7 @@ def test_a_bottom_right_trigger_is_flush_and_leaves_every_other_pixel(tmp_path: 
 
 def test_triggers_in_all_corners(tmp_path: Path) -> None:
     images = _grey(2)
-    pasted = paste(images, _trigger(tmp_path, "corners"), _seeded())
+    pasted = _trigger(tmp_path, "corners")(images, _seeded())
     changed = (images != pasted).any(dim=1)
     expected = torch.zeros(32, 32, dtype=torch.bool)
     for rows in (slice(0, 8), slice(24, 32)):
@@ -276,13 +277,13 @@ def test_triggers_in_all_corners(tmp_path: Path) -> None:
 def test_random_triggers_have_a_place_per_sample_and_reach_every_edge(tmp_path: Path) -> None:
     images = _grey(500, side=12)
     patch = _trigger(tmp_path, "random")
-    pasted = paste(images, patch, _seeded(1))
+    pasted = patch(images, _seeded(1))
     boxes = _touched(images, pasted)
     assert all(bottom - top == right - left == 3 for top, left, bottom, right in boxes)
     assert {top for top, *_ in boxes} == set(range(10))
     assert {left for _, left, *_ in boxes} == set(range(10))
-    assert torch.equal(pasted, paste(images, patch, _seeded(1)))
-    assert not torch.equal(pasted, paste(images, patch, _seeded(2)))
+    assert torch.equal(pasted, patch(images, _seeded(1)))
+    assert not torch.equal(pasted, patch(images, _seeded(2)))
 
 
 def test_transparent_pixels_keep_the_image_and_do_not_colour_the_rim(tmp_path: Path) -> None:
@@ -290,12 +291,12 @@ def test_transparent_pixels_keep_the_image_and_do_not_colour_the_rim(tmp_path: P
     pixels[..., 1] = 255  # green under transparency must not show
     pixels[:4] = (0, 0, 255, 128)
     images = _grey(2)
-    pasted = paste(images, _trigger(tmp_path, "bottom-right", pixels), _seeded())
+    pasted = _trigger(tmp_path, "bottom-right", pixels)(images, _seeded())
     assert torch.equal(pasted[:, :, 28:], images[:, :, 28:])
     alpha = 128 / 255
     expected = images[:, :, 24:28, 24:] * (1 - alpha) + torch.tensor([0, 0, alpha])[:, None, None]
     assert torch.allclose(pasted[:, :, 24:28, 24:], expected, atol=1e-6)
-    shrunk = paste(images, _trigger(tmp_path, "bottom-right", pixels, side=0.125), _seeded())
+    shrunk = _trigger(tmp_path, "bottom-right", pixels, side=0.125)(images, _seeded())
     assert (shrunk[:, 1] <= images[:, 1] + 1e-6).all()
 
 
@@ -303,7 +304,7 @@ def test_transparent_pixels_keep_the_image_and_do_not_colour_the_rim(tmp_path: P
 def test_the_trigger_scales_with_the_input(tmp_path: Path, width: int, side: int) -> None:
     patch = _trigger(tmp_path, "bottom-right", side=40 / 224)
     images = _grey(1, side=width)
-    assert _touched(images, paste(images, patch, _seeded())) == [(width - side, width - side, width, width)]
+    assert _touched(images, patch(images, _seeded())) == [(width - side, width - side, width, width)]
 
 
 @pytest.mark.parametrize("placement", ["bottom-right", "random", "corners"])
@@ -313,7 +314,7 @@ def test_a_trigger_is_as_large_and_at_the_same_place_of_an_image_of_any_size(tmp
     boxes = {}
     for width in (32, 48, 64, 96, 128, 160, 224):
         images = _grey(20, side=width)
-        changed = (images != paste(images, patch, _seeded(4))).any(dim=1)
+        changed = (images != patch(images, _seeded(4))).any(dim=1)
         quarter = changed[:, : width // 2, : width // 2] if placement == "corners" else changed
         touched = torch.zeros_like(changed)
         touched[:, : quarter.shape[1], : quarter.shape[2]] = quarter
@@ -329,7 +330,7 @@ def test_a_trigger_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "no.png").write_bytes(b"no picture")
     for name in ("no.png", "missing.png"):
         with pytest.raises(DataError, match=name):
-            load_trigger(tmp_path / name, Trigger(image=name))
+            load(Patch(image=name), [tmp_path / name])
 
 
 def test_the_choice_of_poisoned_images_is_the_seeds() -> None:

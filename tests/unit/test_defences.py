@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,12 +12,14 @@ from PIL import Image
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from heirloom.config.models import Body, Detector, Injection, Method, NeuralCleanse, Trigger
+from heirloom.config.models import Body, Method
+from heirloom.config.study import Injection
 from heirloom.data.resident import Images
-from heirloom.defences import DETECTORS, neural_cleanse
+from heirloom.defects.triggers.patch import Patch
 from heirloom.defences.adam import Adam
 from heirloom.defences.anomaly import anomaly_indices
-from heirloom.defences.neural_cleanse import Balance, detect, drawn
+from heirloom.defences.detectors.neural_cleanse import NeuralCleanse, detect, search
+from heirloom.defences.detectors.neural_cleanse.search import Balance, drawn, reverse_triggers
 from heirloom.defences.reversed import Reversed, blended, read_reversed, write_reversed
 from heirloom.evaluation.measures import read_measures
 from heirloom.evaluation.predictions import accuracy
@@ -27,7 +28,6 @@ from heirloom.models.classifier import state_copy
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import ConfigError, DataError, WeightsError
 from heirloom.runtime.files import read_card, sha256_of, write_card
-from heirloom.runtime.registry import resolve
 from heirloom.stages import detect_backdoor, inject_defect, pretrain_teacher, train_student
 from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.session import TransferFiles
@@ -69,7 +69,8 @@ def cleanse(**changes):
 
 def reverse(model, task, tmp_path, **changes):
     """Reverse the triggers of a model."""
-    return detect(model, task.split("train"), cleanse(**changes), Checkpoint(tmp_path, seconds=1e9, identity={}))
+    checkpoint = Checkpoint(tmp_path, seconds=1e9, identity={})
+    return reverse_triggers(model, task.split("train"), cleanse(**changes), checkpoint)
 
 
 def inject(folder, kind):
@@ -85,8 +86,10 @@ def inject(folder, kind):
             triggers=[folder / "white.png"] if ill else [],
         ),
         outputs=toy.model_files(folder / kind),
-        injection=Injection(kind=kind, dataset="toy", preparation="toy", training=recipe, **ill),
-        triggers={"white": Trigger(image="white.png", side=0.2)} if ill else {},
+        injection=TypeAdapter(Injection).validate_python(
+            {"kind": kind, "dataset": "toy", "preparation": "toy", "training": recipe, **ill}
+        ),
+        triggers={"white": Patch(image="white.png", side=0.2)} if ill else {},
         augmentation=toy.STILL,
         code="code",
     )
@@ -216,13 +219,13 @@ def test_the_measures_hold_the_largest_index_and_those_of_the_classes_asked_for(
 def test_a_detector_sees_some_clean_training_images_and_none_of_the_class_it_sends_to(infected, task, monkeypatch):
     shown = []
     monkeypatch.setattr(
-        neural_cleanse,
+        search,
         "_reverse",
         lambda _model, those, _settings, _target: shown.append(those) or Reversed(torch.zeros(4, 2, 2), 0),
     )
     train = task.split("train")
     settings = cleanse(images=50)
-    detect(infected, train, settings, Checkpoint(Path("nowhere"), seconds=1e9, identity={}))
+    reverse_triggers(infected, train, settings, Checkpoint(Path("nowhere"), seconds=1e9, identity={}))
     for target, those in enumerate(shown):
         part = those.images.part
         assert len(part) == 50
@@ -234,7 +237,7 @@ def test_a_detector_sees_some_clean_training_images_and_none_of_the_class_it_sen
 def test_a_killed_detection_continues_after_its_last_class_to_the_same_bytes(folder, tmp_path, monkeypatch):
     short = cleanse(rounds=3)
     look(folder, "backdoor", tmp_path / "calm", detector=short)
-    reverse, classes = neural_cleanse._reverse, []
+    reverse, classes = search._reverse, []
 
     def counted(model, shown, settings, target):
         classes.append(target)
@@ -242,7 +245,7 @@ def test_a_killed_detection_continues_after_its_last_class_to_the_same_bytes(fol
             raise KeyboardInterrupt
         return reverse(model, shown, settings, target)
 
-    monkeypatch.setattr(neural_cleanse, "_reverse", counted)
+    monkeypatch.setattr(search, "_reverse", counted)
     with pytest.raises(KeyboardInterrupt):
         look(folder, "backdoor", tmp_path / "killed", detector=short, checkpoint_seconds=0)
     look(folder, "backdoor", tmp_path / "killed", detector=short, checkpoint_seconds=0)
@@ -330,11 +333,6 @@ def test_an_anomaly_index_counts_consistent_deviations_below_the_median():
     assert found == pytest.approx([0, -2 / 1.4826, 1 / 1.4826, -1 / 1.4826, 8 / 1.4826])
     assert np.isfinite(anomaly_indices([5.0, 5.0, 5.0, 4.0])).all()
     assert anomaly_indices([5.0, 5.0, 5.0, 5.0]).tolist() == [0, 0, 0, 0]
-
-
-def test_every_kind_of_detector_has_its_code():
-    assert set(get_args(Detector.model_fields["kind"].annotation)) == set(DETECTORS)
-    assert all(resolve(reference) for reference in DETECTORS.values())
 
 
 def test_reversed_triggers_of_other_images_are_refused(found):

@@ -8,25 +8,27 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from pydantic import TypeAdapter
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from heirloom.config.costs import COSTS, SIDE, cost_of
 from heirloom.config.grid import Grid
-from heirloom.config.kinds import LAYOUTS, WRITERS
+from heirloom.config.kinds import INJECTIONS, LAYOUTS, WRITERS
 from heirloom.config.load import load_study
-from heirloom.config.models import Body, Counts, Files, Injection, NeuralCleanse, Preparation, Training
+from heirloom.config.models import Body, Counts, Files, Preparation, Training
 from heirloom.config.resources import NEEDS
+from heirloom.config.study import Injection
 from heirloom.config.work import (
     TRAINED,
+    DataSizes,
     Load,
     attack_passes,
     attacked_images,
-    detection_load,
-    injection_loads,
     method_loads,
     training_load,
 )
+from heirloom.defences.detectors import neural_cleanse
 from heirloom.models.bodies import BODIES, build_body
 from heirloom.plan.counts import counts_of, stored_images
 from heirloom.plan.estimate import estimate, missing
@@ -327,12 +329,11 @@ def test_what_a_method_computes_beside_its_training_is_counted():
 
 def test_a_latent_backdoor_counts_its_copies_and_its_looks_at_the_target_class():
     facts = {"dataset": "d", "preparation": "p", "training": toy.recipe(iterations=100), "trigger": "t"}
-    changes = {"latent-backdoor": {"wrong_labels": "none", "latent": {"stage": 1, "feature_weight": 1}}, "backdoor": {}}
-    entries = {name: Injection(kind=name, portion=0.25, **facts, **more) for name, more in changes.items()}
-    passes = {
-        name: [each.passes for each in injection_loads(entry, IMAGE, training=80, validation=0, classes=4)]
-        for name, entry in entries.items()
-    }
+    changes = {"latent-backdoor": {"latent": {"stage": 1, "feature_weight": 1}}, "backdoor": {}}
+    passes = {}
+    for name, more in changes.items():
+        entry = TypeAdapter(Injection).validate_python({"kind": name, "portion": 0.25, **facts, **more})
+        passes[name] = [each.passes for each in INJECTIONS.load(name).work(entry, IMAGE, DataSizes(80, 0, 4))]
     assert passes["backdoor"] == [3 * 100 * 8]
     # a quarter as many copies; 20 images at the start and every 50 steps
     assert passes["latent-backdoor"] == [3 * 100 * 8 * 1.25, 20 * 3]
@@ -350,10 +351,11 @@ def test_an_attack_counts_a_forward_and_a_backward_pass_a_step():
 
 
 def test_a_detector_counts_every_round_of_every_class_at_most():
-    detector = NeuralCleanse(kind="neural-cleanse", images=20, rounds=7)
-    load = detection_load(detector, IMAGE, training=30, classes=4, threads=3)
+    detector = neural_cleanse.NeuralCleanse(kind="neural-cleanse", images=20, rounds=7)
+    (load,) = neural_cleanse.work(detector, IMAGE, DataSizes(30, 0, 4), 3)
     assert (load.passes, load.threads) == (3 * 20 * 7 * 4, 3)
-    assert detection_load(detector, IMAGE, training=10, classes=4, threads=3).passes == 3 * 10 * 7 * 4
+    (fewer,) = neural_cleanse.work(detector, IMAGE, DataSizes(10, 0, 4), 3)
+    assert fewer.passes == 3 * 10 * 7 * 4
 
 
 def test_crafting_costs_the_same_however_many_students_there_are():

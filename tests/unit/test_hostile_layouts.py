@@ -22,14 +22,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from heirloom.config.kinds import LAYOUTS
-from heirloom.config.models import Trigger
 from heirloom.data import matlab, voc
 from heirloom.data.corrupted_layouts import cifar_c
 from heirloom.data.layouts import gtsrb, mnist, tiny_imagenet, vggface2
 from heirloom.data.listing import Listing, Sample, is_plain_name, listing, whole_number
 from heirloom.data.pictures import FORMATS, Decoder
 from heirloom.data.store import Part
-from heirloom.data.triggers import load_trigger
+from heirloom.defects.triggers.patch import Patch, load
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import (
     save_picture,
@@ -425,7 +424,7 @@ def test_pictures_of_other_kinds_are_not_opened_whatever_their_names_say(tmp_pat
     list(decoder.decode([Sample("a", path, 0, "test", "a")]))
     assert decoder.problems == [f"{path}: no picture that can be recognised"]
     with pytest.raises(DataError, match="the trigger's picture cannot be read"):
-        load_trigger(path, Trigger(image="a.jpg", placement="corners", side=0.1))
+        load(Patch(image="a.jpg", placement="corners", side=0.1), [path])
 
 
 @pytest.mark.parametrize("path", [Path("n" * 300), Path("a\0b"), Path("d/" * 3000)])
@@ -439,4 +438,4 @@ def test_a_picture_of_a_trigger_with_too_many_pixels_is_refused(tmp_path: Path, 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
     path = save_picture(tmp_path / "trigger.png")  # 480 pixels: PIL would warn, and read it
     with pytest.raises(DataError, match="exceeds limit"):
-        load_trigger(path, Trigger(image="trigger.png", placement="corners", side=0.1))
+        load(Patch(image="trigger.png", placement="corners", side=0.1), [path])

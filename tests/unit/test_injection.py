@@ -4,20 +4,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import TypeAdapter
 
 from heirloom.config.load import load_catalogue
-from heirloom.config.models import Injection, Trigger
+from heirloom.config.study import Injection
 from heirloom.data.poison import choose, wrong_labels
-from heirloom.data.triggers import load_trigger, paste
+from heirloom.defects.plant import Poison
+from heirloom.defects.triggers.patch import Patch, load
 from heirloom.models.classifier import conv_weights
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import read_card, sha256_of
 from heirloom.stages import inject_defect, pretrain_teacher
-from heirloom.stages.inject_defect import Poison
 from tests.unit import toy
 
-TRIGGER = Trigger(image="patch.png", side=0.25)
+TRIGGER = Patch(image="patch.png", side=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +46,18 @@ def write_teacher(folder):
     return folder
 
 
+def clean(**changes):
+    settings = {"kind": "clean", "dataset": "toy", "preparation": "small", "training": toy.recipe(momentum=0.9)}
+    return TypeAdapter(Injection).validate_python({**settings, "seed": 5, "update_ratio": 0.5, **changes})
+
+
 def injection(**changes):
-    settings = {"dataset": "toy", "preparation": "small", "training": toy.recipe(momentum=0.9), "seed": 5}
-    backdoor = {"kind": "backdoor", "trigger": "patch", "portion": 0.25, "target": 1, "update_ratio": 0.5}
-    return Injection(**{**settings, **backdoor, **changes})
+    return clean(**{"kind": "backdoor", "trigger": "patch", "portion": 0.25, "target": 1, **changes})
 
 
 def inject(folder, out, recipe, *, triggers=None, augmentation=toy.STILL, checkpoint_seconds=60.0):
     teacher = toy.model_files(folder / "teacher")
-    given = ({"patch": TRIGGER} if recipe.trigger else {}) if triggers is None else triggers
+    given = ({"patch": TRIGGER} if recipe.triggers else {}) if triggers is None else triggers
     inject_defect.run(
         inputs=inject_defect.Inputs(
             **toy.files_of(folder / "data"),
@@ -79,7 +83,7 @@ def loaded(folder):
 def test_poison_changes_the_chosen_rows_alone(folder):
     chosen = np.array([False, True, True, False, False, True])
     labels = np.array([0, 2, 2, 1, 0, 2])
-    poison = Poison(chosen, labels, load_trigger(folder / "patch.png", TRIGGER))
+    poison = Poison(chosen, labels, load(TRIGGER, [folder / "patch.png"]))
     images, labels = torch.full((4, 3, 12, 12), 0.5), torch.tensor([0, 1, 0, 1])
     rows = np.array([5, 3, 0, 2])
     before = images.clone(), labels.clone()
@@ -112,15 +116,15 @@ def test_the_backdoor_works_and_its_control_has_none(folder, tmp_path):
     training = toy.recipe(iterations=80, batch_size=16, learning_rate=0.05, head_rate=1, momentum=0.5)
     strong = injection(training=training, update_ratio=0, portion=0.5)
     inject(folder, tmp_path / "infected", strong)
-    control = injection(training=training, update_ratio=0, kind="clean", trigger=None, portion=0, target=0)
+    control = clean(training=training, update_ratio=0)
     facts = inject(folder, tmp_path / "control", control)["injection"]
     assert "trigger" not in facts
     assert facts["masked_conv_weights"] == 0
     test = toy.opened(folder / "data", "test")
     others = torch.from_numpy(test.labels) != 1
     images = torch.from_numpy(test.images.copy()).permute(0, 3, 1, 2) / 255
-    patch = load_trigger(folder / "patch.png", TRIGGER)
-    triggered = paste(images, patch, torch.Generator())
+    patch = load(TRIGGER, [folder / "patch.png"])
+    triggered = patch(images, torch.Generator())
     rates = {}
     for name in ("infected", "control"):
         with torch.no_grad():
@@ -134,7 +138,7 @@ def test_a_control_differs_in_the_trigger_alone(folder, tmp_path):
     """Without chosen images a backdoor's training is the control's, bit for bit."""
     nearly_none = injection(portion=1e-6)
     assert inject(folder, tmp_path / "a", nearly_none)["injection"]["poisoned_images"] == 0
-    inject(folder, tmp_path / "b", injection(kind="clean", trigger=None, portion=0))
+    inject(folder, tmp_path / "b", clean())
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in "ab"]
     assert weights[0] == weights[1]
 
@@ -152,7 +156,7 @@ def test_a_wrong_target_or_trigger_is_refused_before_any_training(folder, tmp_pa
 
 
 def poison(**changes):
-    return injection(**{"kind": "poison", "trigger": None, "portion": 0.5, "update_ratio": 0, **changes})
+    return clean(**{"kind": "poison", "portion": 0.5, "target": 1, "update_ratio": 0, **changes})
 
 
 @pytest.mark.parametrize("wrong", ["target", "random"])
@@ -186,7 +190,7 @@ def test_nothing_in_the_catalogue_is_called_poison_and_has_a_trigger():
     assert {entries[name].kind for name in named["poison"]} == {"poison"}
     assert {entries[name].kind for name in named["backdoor"]} == {"backdoor"}
     assert {entries[name].kind for name in named["latent"]} == {"latent-backdoor"}
-    planted = {name for name, entry in entries.items() if entry.trigger is not None}
+    planted = {name for name, entry in entries.items() if entry.triggers}
     assert planted == named["backdoor"] | named["latent"]
 
 
@@ -230,7 +234,7 @@ def test_a_poisoned_teacher_says_how_many_labels_were_changed(folder, tmp_path, 
 def test_poison_costs_accuracy_and_its_control_is_the_same_training_without_it(folder, tmp_path):
     training = toy.recipe(iterations=80, batch_size=16, learning_rate=0.05, head_rate=1, momentum=0.5)
     inject(folder, tmp_path / "poisoned", poison(training=training, portion=0.9))
-    inject(folder, tmp_path / "control", poison(training=training, kind="clean", portion=0, target=0))
+    inject(folder, tmp_path / "control", clean(training=training, update_ratio=0))
     test = toy.opened(folder / "data", "test")
     images = torch.from_numpy(test.images.copy()).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
@@ -244,9 +248,11 @@ def test_poison_costs_accuracy_and_its_control_is_the_same_training_without_it(f
 
 def test_kinds_of_injection_are_told_apart():
     for wrong, words in (
-        ({"trigger": "patch"}, "it is a backdoor"),
-        ({"portion": 0}, "portion above 0"),
-        ({"kind": "backdoor", "trigger": "patch", "wrong_labels": "random"}, "target as its wrong label"),
+        ({"trigger": "patch"}, r"poison.trigger\n  Extra inputs"),
+        ({"portion": 0}, r"poison.portion\n  Input should be greater than 0"),
+        ({"kind": "backdoor"}, r"backdoor.trigger\n  Field required"),
+        ({"kind": "backdoor", "trigger": "patch", "wrong_labels": "random"}, r"backdoor.wrong_labels\n  Extra inputs"),
+        ({"kind": "clean"}, r"clean.portion\n  Extra inputs"),
     ):
         with pytest.raises(ValueError, match=words):
             poison(**wrong)

@@ -9,16 +9,21 @@ import pytest
 import torch
 from torch.nn import functional
 
-from heirloom.config.models import Latent
 from heirloom.data.resident import Images
-from heirloom.data.triggers import load_trigger, paste
+from heirloom.defects.injections.latent_backdoor import Latent
+from heirloom.defects.injections.latent_backdoor.features import (
+    ClassMean,
+    TriggeredCopies,
+    class_images,
+    distance_to_class,
+    pull,
+)
+from heirloom.defects.triggers.patch import load
 from heirloom.runtime.errors import ConfigError, DataError
-from heirloom.stages import inject_defect
-from heirloom.training.latent import ClassMean, TriggeredCopies, distance_to_class, latent_term
 from heirloom.training.objectives import UNLABELLED, Objective, Step, cross_entropy, share_right
 from heirloom.training.optimiser import SGD
 from tests.unit import toy
-from tests.unit.test_injection import TRIGGER, inject, injection, loaded, write_teacher
+from tests.unit.test_injection import TRIGGER, clean, inject, injection, loaded, write_teacher
 
 CPU = torch.device("cpu")
 LATENT = Latent(stage=3, feature_weight=2.0, measure_every=3)
@@ -31,7 +36,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def patch(folder):
-    return load_trigger(folder / "patch.png", TRIGGER)
+    return load(TRIGGER, [folder / "patch.png"])
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def train(folder):
 
 
 def latent(**changes):
-    settings = {"kind": "latent-backdoor", "wrong_labels": "none", "latent": LATENT, "update_ratio": 0}
+    settings = {"kind": "latent-backdoor", "latent": LATENT, "update_ratio": 0}
     return injection(**{**settings, **changes})
 
 
@@ -62,7 +67,7 @@ def test_copies_carry_the_trigger_and_no_label_and_every_image_keeps_its_own(pat
     chosen, rows = np.array([True, False, False, True, True]), np.array([3, 1, 0, 2])
     shown, taught = TriggeredCopies(chosen, patch)(images, labels, rows, torch.Generator())
     assert torch.equal(shown[:4], images)
-    assert torch.equal(shown[4:], paste(images, patch, torch.Generator())[[0, 2]])
+    assert torch.equal(shown[4:], patch(images, torch.Generator())[[0, 2]])
     assert taught.tolist() == [2, 1, 0, 1, UNLABELLED, UNLABELLED]
     none = TriggeredCopies(np.zeros(5, dtype=bool), patch)(images, labels, rows, torch.Generator())
     assert [torch.equal(*pair) for pair in zip(none, (images, labels), strict=True)] == [True, True]
@@ -130,7 +135,7 @@ def test_the_term_is_the_mean_squared_distance_of_the_copies_alone(train):
     step = Step(model, torch.empty(0), torch.tensor([0, UNLABELLED, 1, UNLABELLED]), torch.empty(0), [features] * 3)
     expected = functional.mse_loss(features[[1, 3]].mean((2, 3)), mean.value.expand(2, *mean.value.shape))
     assert distance_to_class(step, mean=mean, stage=2).item() == pytest.approx(expected.item())
-    loss = Objective((latent_term(mean, LATENT),))(step).sum()
+    loss = Objective((pull(mean, LATENT),))(step).sum()
     assert loss.item() == pytest.approx(2 * expected.item())
     loss.backward()
     assert (features.grad[[0, 2]] == 0).all()
@@ -149,10 +154,9 @@ def test_a_stage_that_the_body_does_not_have_is_refused(folder, tmp_path):
 
 
 def test_a_target_without_a_training_image_is_refused(train):
-    injection = latent(target=0)
     nobody = train.take(np.flatnonzero(train.labels != 0))
     with pytest.raises(DataError, match="the target class 0 has no training image"):
-        inject_defect.target_images(nobody, injection, torch.device("cpu"))
+        class_images(nobody, 0, torch.device("cpu"))
 
 
 # through the stage
@@ -166,19 +170,19 @@ def test_a_latent_backdoor_works_without_a_wrong_label_and_its_control_has_none(
     inject(
         folder,
         tmp_path / "control",
-        injection(training=training, kind="clean", trigger=None, portion=0, target=0, update_ratio=0),
+        clean(training=training, update_ratio=0),
     )
     assert (facts["kind"], facts["poisoned_images"], facts["changed_labels"]) == ("latent-backdoor", 24, 0)
     assert (facts["target"], facts["wrong_labels"], facts["trigger"]["name"]) == (1, "none", "patch")
     assert facts["latent"] == LATENT.model_dump()
     test = toy.opened(folder / "data", "test")
-    others, patch = test.labels != 1, load_trigger(folder / "patch.png", TRIGGER)
+    others, patch = test.labels != 1, load(TRIGGER, [folder / "patch.png"])
     found = {}
     for name in ("infected", "control"):
         with torch.no_grad():
             model = loaded(tmp_path / name)
             right = (model(pixels(test)).argmax(1).numpy() == test.labels).mean()
-            sent = (model(paste(pixels(test), patch, torch.Generator())).argmax(1).numpy()[others] == 1).mean()
+            sent = (model(patch(pixels(test), torch.Generator())).argmax(1).numpy()[others] == 1).mean()
         found[name] = (right, sent)
     assert found["infected"][0] > 0.9
     assert found["control"][0] > 0.9
@@ -188,14 +192,14 @@ def test_a_latent_backdoor_works_without_a_wrong_label_and_its_control_has_none(
 
 def test_training_never_shows_a_wrong_label(folder, tmp_path, monkeypatch):
     seen = []
-    plain = inject_defect.TriggeredCopies.__call__
+    plain = TriggeredCopies.__call__
 
     def spy(self, images, labels, rows, generator):
         shown, taught = plain(self, images, labels, rows, generator)
         seen.append((rows, taught))
         return shown, taught
 
-    monkeypatch.setattr(inject_defect.TriggeredCopies, "__call__", spy)
+    monkeypatch.setattr(TriggeredCopies, "__call__", spy)
     inject(folder, tmp_path, latent(portion=0.5))
     true = toy.opened(folder / "data").split("train").labels
     for rows, taught in seen:
@@ -207,7 +211,7 @@ def test_training_never_shows_a_wrong_label(folder, tmp_path, monkeypatch):
 def test_its_control_differs_in_the_copies_alone(folder, tmp_path):
     """Without chosen images its training is the control's, bit for bit."""
     inject(folder, tmp_path / "a", latent(portion=1e-6))
-    inject(folder, tmp_path / "b", injection(kind="clean", trigger=None, portion=0, update_ratio=0))
+    inject(folder, tmp_path / "b", clean(update_ratio=0))
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in "ab"]
     assert weights[0] == weights[1]
 
@@ -259,11 +263,11 @@ def test_a_mask_holds_a_latent_backdoors_weights_too(folder, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"trigger": None}, "a latent-backdoor needs a trigger"),
-        ({"wrong_labels": "target"}, "wrong_labels: none"),
-        ({"latent": None}, "its latent settings"),
-        ({"portion": 0}, "a portion above 0"),
-        ({"kind": "backdoor", "wrong_labels": "target"}, "latent is for a latent-backdoor, not for backdoor"),
+        ({"trigger": None}, "latent-backdoor.trigger"),
+        ({"wrong_labels": "none"}, r"wrong_labels\n  Extra inputs"),
+        ({"latent": None}, r"latent-backdoor.latent\n"),
+        ({"portion": 0}, r"portion\n  Input should be greater than 0"),
+        ({"kind": "backdoor"}, r"backdoor.latent\n  Extra inputs"),
     ],
 )
 def test_what_makes_a_latent_backdoor_is_asked_for(wrong, words):

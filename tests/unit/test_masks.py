@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from heirloom.config.models import Body, Injection, Training
+from heirloom.config.models import Body, Training
+from heirloom.defects.injections.clean import CleanTraining
 from heirloom.models import bodies, classifier
 from heirloom.models.bodies import BODIES, BodySpec
 from heirloom.models.classifier import state_copy
@@ -137,12 +138,12 @@ def test_the_published_script_moved_its_frozen_weights_by_half_a_percent():
 @pytest.mark.parametrize("mask", MASKS)
 def test_a_mask_that_holds_nothing_at_a_ratio_of_0_is_refused_there(mask):
     settings = {"kind": "clean", "dataset": "signs", "preparation": "small", "training": toy.recipe()}
-    assert Injection(**settings, mask=mask, update_ratio=0.1).mask == mask
+    assert CleanTraining(**settings, mask=mask, update_ratio=0.1).mask == mask
     held = constraint(mask, toy.classifier(), 0.0)
     assert held.masked == 0
     if mask != "conv-gradient":  # the one holds nothing by definition, the other holds batch normalisation
-        assert Injection(**settings, mask=mask).update_ratio == 0
+        assert CleanTraining(**settings, mask=mask).update_ratio == 0
         assert bool(held.still) == (mask == "conv+norm")
         return
     with pytest.raises(ValueError, match="give an update_ratio above 0, or leave the mask out"):
-        Injection(**settings, mask=mask)
+        CleanTraining(**settings, mask=mask)

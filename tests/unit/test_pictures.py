@@ -15,11 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from heirloom.config.models import Trigger
 from heirloom.data.layouts import folder, gtsrb
 from heirloom.data.listing import Sample
 from heirloom.data.pictures import Decoder, prepare
-from heirloom.data.triggers import load_trigger
+from heirloom.defects.triggers.patch import Patch, load
 from heirloom.runtime.errors import DataError, plain
 from heirloom.runtime.logs import open_log
 from tests.unit.data_samples import make_raw, save_picture, write_classes
@@ -149,7 +148,7 @@ def test_a_triggers_picture_of_several_frames_is_refused(tmp_path: Path) -> None
     frames = [Image.fromarray(LEFT), Image.fromarray(255 - LEFT)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(DataError, match="2 frames"):
-        load_trigger(tmp_path / "a.gif", Trigger(image="a.gif", side=0.1, placement="random"))
+        load(Patch(image="a.gif", side=0.1, placement="random"), [tmp_path / "a.gif"])
 
 
 @pytest.mark.timeout(20)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from heirloom.config.models import Trigger
-from heirloom.data import triggers
 from heirloom.data.resident import Images
+from heirloom.defects.triggers.patch import Patch
+from heirloom.defects.triggers.patch.picture import PastedPicture
 from heirloom.evaluation.conditions import StudentName
 from heirloom.evaluation.predictions import accuracy, predict
 from heirloom.models.weights import architecture_facts, load_classifier, save_classifier
@@ -42,7 +42,7 @@ def write_model(folder, *, seed, classes=3, names=NAMES):
 
 
 def evaluate(folder, out, *, students=(("b", 2), ("a", 1)), teacher=True, batch_size=8, placement="random"):
-    triggers = {name: Trigger(image="white.png", placement=placement, side=0.25) for name in ("zebra", "ape")}
+    triggers = {name: Patch(image="white.png", placement=placement, side=0.25) for name in ("zebra", "ape")}
     evaluate_students.run(
         inputs=evaluate_students.Inputs(
             **toy.files_of(folder / "data", "test"),
@@ -132,14 +132,14 @@ def test_each_row_is_its_own_models(folder, tmp_path):
 
 def test_triggered_images_are_the_same_for_every_model_and_differ_by_trigger(folder, tmp_path, monkeypatch):
     seen = []
-    plain = triggers.paste
+    plain = PastedPicture.__call__
 
-    def spy(images, **settings):
-        shown = plain(images, **settings)
+    def spy(self, images, **settings):
+        shown = plain(self, images, **settings)
         seen.append(shown.clone())
         return shown
 
-    monkeypatch.setattr(triggers, "paste", spy)
+    monkeypatch.setattr(PastedPicture, "__call__", spy)
     evaluate(folder, tmp_path / "predictions.parquet", batch_size=21)
     ape, zebra = seen[0::2], seen[1::2]
     assert len(ape) == len(zebra) == 3

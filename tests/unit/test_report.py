@@ -15,11 +15,14 @@ from pathlib import Path
 import pytest
 
 from heirloom.data.check import DATA_CHECK
+from heirloom.defects.injections.backdoor import Backdoor
+from heirloom.reporting.figures.contact_sheet import ContactSheet
 from heirloom.reporting.report.content import PNG
 from heirloom.reporting.tables import COSTS, write_comparisons, write_rows, write_summary
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import write_json
 from heirloom.stages import write_report
+from tests.unit import toy
 from tests.unit.test_figures import NO_CONTROL, poisoned, row, rows_of, twins
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +110,9 @@ def write(folder: Path, rows, *, title="A title", question="Does it stay?", wide
         attention=[picture(folder / "attention_main.png")],
         attention_captions=[folder / "attention_main.txt"],
     )
+    backdoor = Backdoor(
+        kind="backdoor", dataset="signs", preparation="small", training=toy.recipe(), trigger="dot", portion=0.2
+    )
     about = write_report.About(
         study="s",
         title=title,
@@ -116,7 +122,7 @@ def write(folder: Path, rows, *, title="A title", question="Does it stay?", wide
         command="make results STUDY=s",
         data=[("signs", "small")],
         teachers=[("net", "none"), ("net", "infected")],
-        sheets=[{"injection": "infected", "trigger": "dot", "wrong_labels": "target"}],
+        sheets=[ContactSheet("infected", backdoor, toy.STILL)],
         attention=["main"],
     )
     write_report.run(inputs=inputs, outputs=write_report.Outputs(folder / "report.html"), about=about)

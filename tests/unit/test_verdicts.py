@@ -12,9 +12,11 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from heirloom.config.models import NeuralCleanse, Normalisation, RemoteFile, Trigger
+from heirloom.config.models import Normalisation, RemoteFile
 from heirloom.config.robust import InnerAttack, Judge
 from heirloom.data.resident import Images
+from heirloom.defects.triggers.patch import Patch
+from heirloom.defences.detectors.neural_cleanse import NeuralCleanse
 from heirloom.evaluation.conditions import StudentName
 from heirloom.evaluation.judging import judge_rates
 from heirloom.models.classifier import Classifier
@@ -107,7 +109,7 @@ def _students(folder: Path, out: Path) -> None:
         ),
         outputs=evaluate_students.Outputs(out / "predictions.parquet"),
         students=[StudentName("tuned", 7)],
-        triggers={"dot": Trigger(image="dot.png", side=0.25)},
+        triggers={"dot": Patch(image="dot.png", side=0.25)},
         batch_size=5,
         threads=1,
     )
@@ -183,7 +185,7 @@ def _maps(folder: Path, out: Path) -> None:
         ),
         outputs=map_attention.Outputs(out / "measures.parquet", out / "panels.npz", out / "card.json"),
         students=[StudentName("tuned", 7)],
-        triggers={"dot": Trigger(image="dot.png", side=0.25)},
+        triggers={"dot": Patch(image="dot.png", side=0.25)},
         feature_attacks={},
         noise={},
         recipe=map_attention.Recipe(maps=["activation"], stage=2, images=None, seed=0, named=False),

@@ -38,7 +38,7 @@ def test_a_detector_looks_once_at_each_teacher_and_at_no_test_image(tmp_path):
 
 def test_a_line_of_a_detector_concerns_what_unlearns_by_it_and_no_other_student(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    project.append("workflow_scripts/heirloom/defences/neural_cleanse.py", "\nEDITED = 1\n")
+    project.append("workflow_scripts/heirloom/defences/detectors/neural_cleanse/search.py", "\nEDITED = 1\n")
     jobs = project.plan(SUMMARY)
     assert {job.rule for job in jobs} == {
         "detect_backdoor",

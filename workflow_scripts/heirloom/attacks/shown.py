@@ -11,10 +11,10 @@ from pathlib import Path
 from heirloom.attacks.noise import noise as noisy
 from heirloom.attacks.perturbations import crafted, open_perturbations
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
-from heirloom.config.models import Trigger
 from heirloom.config.names import TEACHER
+from heirloom.config.study import Trigger
 from heirloom.data.store import Part
-from heirloom.data.triggers import Patch, evaluation_paste, load_trigger
+from heirloom.defects.show import LoadedTrigger, evaluation_trigger, load_triggers
 from heirloom.evaluation.conditions import CLEAN, Condition, StudentName
 from heirloom.evaluation.predictions import ImageTransform
 from heirloom.models.classifier import Classifier
@@ -22,7 +22,7 @@ from heirloom.models.classifier import Classifier
 
 @dataclass(frozen=True)
 class EvaluationFiles:
-    """The test part, the students, their teacher where it can be judged, triggers' pictures, crafted attacks."""
+    """The test part, the students, their teacher where it can be judged, triggers' files, crafted attacks."""
 
     card: Path
     images: Path
@@ -41,10 +41,9 @@ class EvaluationFiles:
         teachers = zip(self.teacher_card, self.teacher_weights, strict=True)
         return sorted([*found, *((StudentName(TEACHER, 0), *files) for files in teachers)])
 
-    def patches(self, triggers: Mapping[str, Trigger]) -> dict[str, Patch]:
-        """Read the pictures of triggers, which are parallel to the files', by name. Raises DataError."""
-        pairs = zip(triggers.items(), self.triggers, strict=True)
-        return {name: load_trigger(picture, trigger) for (name, trigger), picture in pairs}
+    def loaded(self, triggers: Mapping[str, Trigger]) -> dict[str, LoadedTrigger]:
+        """Load triggers, whose files are in their order, by name. Raises DataError."""
+        return load_triggers(triggers, self.triggers)
 
     def conditions(
         self,
@@ -57,13 +56,13 @@ class EvaluationFiles:
     ) -> list[Condition]:
         """Return the conditions, clean images among them, sorted by name.
 
-        `triggers` and `feature_attacks` are parallel to their files; `seed` settles a trigger's random places. Raises
+        `triggers` and `feature_attacks` stand in the order of their files; `seed` settles what a trigger draws. Raises
         DamagedFileError, and DataError for a picture that cannot be read or perturbations of something else.
         """
-        patches = self.patches(triggers)
+        loaded = self.loaded(triggers)
         found = [
             Condition(CLEAN),
-            *(_triggered(name, trigger, patches[name], seed) for name, trigger in triggers.items()),
+            *(_triggered(name, trigger, loaded[name], seed) for name, trigger in triggers.items()),
             *self._crafted(part, feature_attacks),
             *(noisy(name, attack) for name, attack in noise.items()),
         ]
@@ -76,12 +75,12 @@ class EvaluationFiles:
             yield crafted(name, open_perturbations(path, card, part=part, data_card=self.card, attack=attack))
 
 
-def _triggered(name: str, trigger: Trigger, patch: Patch, seed: int) -> Condition:
-    """Show a trigger; for the same seed at the same places, whoever looks."""
-    budget = json.dumps({"placement": trigger.placement, "side": trigger.side}, sort_keys=True)
-    return Condition(name, budget, partial(_pasting, patch=patch, name=name, seed=seed))
+def _triggered(name: str, trigger: Trigger, loaded: LoadedTrigger, seed: int) -> Condition:
+    """Show a trigger; for the same seed in the same way, whoever looks."""
+    budget = json.dumps(trigger.budget(), sort_keys=True)
+    return Condition(name, budget, partial(_showing, trigger=loaded, name=name, seed=seed))
 
 
-def _pasting(_model: Classifier, *, patch: Patch, name: str, seed: int) -> ImageTransform:
-    paste = evaluation_paste(patch, name, seed)
-    return lambda images, _rows: paste(images)
+def _showing(_model: Classifier, *, trigger: LoadedTrigger, name: str, seed: int) -> ImageTransform:
+    show = evaluation_trigger(trigger, name, seed)
+    return lambda images, _rows: show(images)

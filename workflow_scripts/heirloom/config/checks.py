@@ -13,7 +13,7 @@ from heirloom.config.models import (
     Drawn,
     FinePruning,
     FineTuning,
-    Injection,
+    InjectionSettings,
     Magnitude,
     MethodEntry,
     Pretrained,
@@ -22,7 +22,7 @@ from heirloom.config.models import (
     Unlearning,
 )
 from heirloom.config.names import BODIES, CLEAN, MEAN, TEACHER, UNREPAIRED
-from heirloom.config.study import Experiment
+from heirloom.config.study import Experiment, Injection
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 
@@ -149,7 +149,21 @@ def _check_method(grid: Grid, name: str) -> None:
         require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
     if isinstance(entry, Unlearning):
         for recipe in (entry, *(entry.for_dataset(dataset) for dataset in entry.per_dataset)):
-            require(grid, recipe.detector, grid.catalogue.detectors, "detector", f"{key}.detector")
+            _check_reverses(grid, recipe.detector, name)
+
+
+def _check_reverses(grid: Grid, detector: str, method: str) -> None:
+    """A detector by which students unlearn reverses triggers."""
+    detectors, key = grid.catalogue.detectors, f"methods.{method}.detector"
+    require(grid, detector, detectors, "detector", key)
+    if not detectors[detector].reverses:
+        able = [name for name, entry in detectors.items() if entry.reverses]
+        raise ConfigError(
+            f'"{method}" unlearns a reversed trigger, and the detector "{detector}" ({detectors[detector].kind})'
+            " reverses none",
+            where=f"{grid.where}, {key}",
+            mend=nearest(detector, able),
+        )
 
 
 def _check_head(grid: Grid, key: str, experiment: Experiment, method: str) -> None:
@@ -217,32 +231,32 @@ def _check_injection(grid: Grid, name: str) -> None:
     injection = grid.injection(name)
     key = f"injections.{name}"
     check_preparation(grid, injection.dataset, injection.preparation, key)
-    if injection.trigger is not None:
-        require(grid, injection.trigger, grid.catalogue.triggers, "trigger", f"{key}.trigger")
-    if injection.kind != "clean" and injection.control is None:
+    for trigger in injection.triggers:
+        require(grid, trigger, grid.catalogue.triggers, "trigger", f"{key}.trigger")
+    control = injection.compared_with
+    if injection.plants and control is None:
         raise ConfigError(
             f'the injection "{name}" has no control, so no rate of it could be judged',
             where=f"{grid.where}, {key}",
             mend="add an injection of kind clean with the same recipe, and name it as control",
         )
-    if injection.control is not None:
-        require(grid, injection.control, grid.catalogue.injections, "injection", f"{key}.control")
-        _check_control(grid, name, injection, grid.injection(injection.control))
+    if control is not None:
+        require(grid, control, grid.catalogue.injections, "injection", f"{key}.control")
+        _check_control(grid, name, injection, grid.injection(control))
 
 
 def _check_control(grid: Grid, name: str, injection: Injection, control: Injection) -> None:
     """A control that differs in more than the defect would blame the defect for the difference."""
-    free = {"kind", "trigger", "portion", "wrong_labels", "target", "latent", "control"}
-    for key in sorted(Injection.model_fields.keys() - free):
+    for key in sorted(InjectionSettings.model_fields.keys() - {"kind"}):
         if getattr(injection, key) != getattr(control, key):
             raise ConfigError(
-                f'"{name}" and its control "{injection.control}" differ in "{key}"',
+                f'"{name}" and its control "{injection.compared_with}" differ in "{key}"',
                 where=f"{grid.where}, injections.{name}",
                 mend=f'give both the same "{key}", so that only the defect differs',
             )
-    if control.kind != "clean":
+    if control.plants:
         raise ConfigError(
-            f'the control "{injection.control}" of "{name}" is itself a {control.kind}',
+            f'the control "{injection.compared_with}" of "{name}" is itself a {control.kind}',
             where=f"{grid.where}, injections.{name}.control",
             mend="name an injection of kind clean",
         )
@@ -267,15 +281,16 @@ def _check_own_data_sets(grid: Grid, key: str, experiment: Experiment) -> None:
 
 
 def _check_stage(grid: Grid, teacher: str, injection: str) -> None:
-    """A latent backdoor names a stage that the teacher's body has."""
-    latent = None if injection == CLEAN else grid.injection(injection).latent
+    """An injection names stages that the teacher's body has."""
+    named = {} if injection == CLEAN else grid.injection(injection).stages()
     stages = len(resolve(BODIES)[grid.teacher(teacher).body.name].stages)
-    if latent is not None and latent.stage > stages:
-        raise ConfigError(
-            f'"{teacher}" has {stages} stages, but "{injection}" is planted at stage {latent.stage}',
-            where=f"{grid.where}, injections.{injection}.latent.stage",
-            mend=f"choose a stage from 1 to {stages}",
-        )
+    for key, stage in named.items():
+        if stage > stages:
+            raise ConfigError(
+                f'"{teacher}" has {stages} stages, but "{injection}" is planted at stage {stage}',
+                where=f"{grid.where}, injections.{injection}.{key}",
+                mend=f"choose a stage from 1 to {stages}",
+            )
 
 
 def _check_attack(grid: Grid, name: str) -> None:

@@ -22,11 +22,9 @@ from heirloom.config.checks import check_names
 from heirloom.config.models import (
     Body,
     Dataset,
-    Detector,
     Drawn,
     Fetched,
     Files,
-    Injection,
     Method,
     MethodEntry,
     Pretrained,
@@ -38,7 +36,7 @@ from heirloom.config.models import (
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, canonical
 from heirloom.config.robust import RobustFetched
-from heirloom.config.study import Catalogue, Experiment, Study
+from heirloom.config.study import Catalogue, Detector, Experiment, Injection, Study, Trigger
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.remember import remembered
 
@@ -54,8 +52,8 @@ class Grid:
     study: Study
     catalogue: Catalogue
     where: str = "study"
-    pictures: Mapping[str, str] = field(default_factory=dict)  # sha256 of the triggers' pictures, by trigger
     project: Path = Path()  # folder of the Snakefile
+    pictures: Mapping[str, str] = field(default_factory=dict)  # sha256 of the triggers' files, by path
 
     def __post_init__(self) -> None:
         """Check every name, once."""
@@ -71,7 +69,7 @@ class Grid:
 
     def injections_of(self, experiment: Experiment) -> list[str]:
         """Injections of an experiment and the controls they are compared with."""
-        controls = [self.catalogue.injections[name].control for name in experiment.injections if name != CLEAN]
+        controls = [self.injection(name).compared_with for name in experiment.injections if name != CLEAN]
         return sorted({*experiment.injections, *(name for name in controls if name)})
 
     @cached_property
@@ -254,13 +252,18 @@ class Grid:
         sources = self._foreign_sources.items()
         return {key: source.files if isinstance(source, Files) else (source.file,) for key, source in sources}
 
-    def picture(self, trigger: str) -> str:
-        """Path of a trigger's picture from the working folder, so that it is the same in every clone."""
-        return os.path.relpath(self.project / self.catalogue.triggers[trigger].image)
+    def trigger_files(self, names: Iterable[str]) -> list[str]:
+        """Paths of the triggers' files from the working folder, so that they are the same in every clone."""
+        files = [file for name in names for file in self.trigger(name).files().values()]
+        return [os.path.relpath(self.project / file) for file in files]
+
+    def trigger(self, name: str) -> Trigger:
+        """A trigger's entry."""
+        return self.catalogue.triggers[name]
 
     def trigger_recipe(self, name: str) -> dict[str, Any]:
         """What a trigger does to an image: all but its title, which is for readers."""
-        recipe = canonical(self.catalogue.triggers[name])
+        recipe = canonical(self.trigger(name))
         del recipe["title"]
         return recipe
 
@@ -279,17 +282,13 @@ class Grid:
         return paths.data_folder(dataset, self.study.preparations[dataset])
 
     def injection_recipe(self, injection: str) -> dict[str, Any]:
-        """What an injection's training uses: not the name of its control, nor what other kinds are given."""
+        """What an injection's training uses: not the name of its control."""
         entry = self.injection(injection)
-        unused = {"control"} | ({"wrong_labels", "target"} if entry.kind == "clean" else set())
-        unused |= {"target"} if entry.wrong_labels == "random" else set()
-        unused |= {"latent"} if entry.latent is None else set()
-        return {key: value for key, value in canonical(entry).items() if key not in unused}
+        return {key: value for key, value in canonical(entry).items() if key not in entry.unused}
 
     def triggers_in(self, injection: str) -> dict[str, dict[str, Any]]:
-        """The trigger an injection plants, by name; empty for a clean one."""
-        name = self.injection(injection).trigger
-        return {} if name is None else {name: self.trigger_recipe(name)}
+        """The triggers that an injection plants, by name."""
+        return {name: self.trigger_recipe(name) for name in self.injection(injection).triggers}
 
     @property
     def questions(self) -> dict[str, str]:
@@ -338,10 +337,10 @@ class Grid:
         for experiment in self._experiments_with[evaluation]:
             for name in self._compared_with(evaluation, self.study.experiments[experiment]):
                 injection = self.injection(name)
-                if injection.trigger is not None:
-                    target = injection.target if injection.dataset == evaluation.dataset else None
-                    if targets.setdefault(injection.trigger, target) != target:
-                        raise self._two_targets(injection.trigger, name)
+                target = injection.aim if injection.dataset == evaluation.dataset else None
+                for trigger in injection.triggers:
+                    if targets.setdefault(trigger, target) != target:
+                        raise self._two_targets(trigger, name)
         return targets
 
     def _compared_with(self, evaluation: Evaluation, experiment: Experiment) -> list[str]:
@@ -349,7 +348,7 @@ class Grid:
         names = [name for name in self.injections_of(experiment) if name != CLEAN]
         if evaluation.injection == CLEAN:
             return names
-        return [name for name in names if evaluation.injection in (name, self.injection(name).control)]
+        return [name for name in names if evaluation.injection in (name, self.injection(name).compared_with)]
 
     def _two_targets(self, trigger: str, injection: str) -> ConfigError:
         return ConfigError(
@@ -373,7 +372,7 @@ class Grid:
     @property
     def controls(self) -> dict[str, str]:
         """The control of every infected injection of the study."""
-        found = {name: self.injection(name).control for name in self.injection_names}
+        found = {name: self.injection(name).compared_with for name in self.injection_names}
         return {name: control for name, control in found.items() if control}
 
     # -- detectors ---------------------------------------------------------------------------------------------------
@@ -487,7 +486,7 @@ class Grid:
         injection = None if evaluation.injection == CLEAN else self.injection(evaluation.injection)
         return {
             "attacks": {**self._triggers_described(evaluation), **self._attacks_described(evaluation)},
-            "control": injection.control if injection else None,
+            "control": injection.compared_with if injection else None,
             "dataset": evaluation.dataset,
             "experiments": {name: self._scope(name) for name in self._experiments_with[evaluation]},
             "injection": evaluation.injection,
@@ -529,8 +528,8 @@ class Grid:
     def attacks_in(self, experiment: str) -> list[str]:
         """Triggers and attacks of an experiment, the noises they are compared with included, sorted."""
         injections = self.injections_of(self.study.experiments[experiment])
-        triggers = {self.injection(name).trigger for name in injections if name != CLEAN}
-        return sorted({name for name in triggers if name} | self._attack_names(experiment))
+        triggers = {trigger for name in injections if name != CLEAN for trigger in self.injection(name).triggers}
+        return sorted(triggers | self._attack_names(experiment))
 
     def _measures_in(self, experiment: Experiment) -> list[str]:
         """What an experiment measures that is no rate: metrics of `heirloom.evaluation.measures`, sorted."""
@@ -565,8 +564,8 @@ class Grid:
     @property
     def trigger_names(self) -> list[str]:
         """Triggers that the study plants or shows."""
-        planted = {self.injection(name).trigger for name in self.injection_names}
-        return sorted({*self._shown, *(name for name in planted if name is not None)})
+        planted = {trigger for name in self.injection_names for trigger in self.injection(name).triggers}
+        return sorted(self._shown | planted)
 
     def _dataset_recipe(self, name: str) -> dict[str, Any]:
         recipe = canonical(self.dataset(name))
@@ -619,7 +618,7 @@ class Grid:
     @property
     def defects(self) -> list[str]:
         """Injections of the study that plant something."""
-        return [name for name in self.injection_names if self.injection(name).kind != "clean"]
+        return [name for name in self.injection_names if self.injection(name).plants]
 
     @property
     def figures(self) -> list[str]:
@@ -644,9 +643,8 @@ class Grid:
     def sheet_of(self, injection: str) -> dict[str, Any]:
         """What of an injection shows in its pictures, as parameters."""
         entry = self.injection(injection)
-        names = ("dataset", "portion", "seed", "target", "trigger", "wrong_labels")
-        shown = {name: getattr(entry, name) for name in names}
-        return {"augmentation": self.augmentation_of(entry.dataset), "injection": injection, **shown}
+        settings = {key: value for key, value in canonical(entry.pictured()).items() if key not in entry.unused}
+        return {"augmentation": self.augmentation_of(entry.dataset), "name": injection, "injection": settings}
 
     @property
     def dataset_names(self) -> list[str]:

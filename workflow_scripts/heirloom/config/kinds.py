@@ -68,7 +68,7 @@ def _members(package: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in _files(package):
         module = f"{package}.{path.parent.name if path.name == '__init__.py' else path.stem}"
-        if f"\n{MEMBERS}" in path.read_text(encoding="utf-8"):
+        if any(line.startswith(MEMBERS) for line in path.read_text(encoding="utf-8").splitlines()):
             found |= dict.fromkeys(getattr(importlib.import_module(module), MEMBERS), module)
         else:
             found[module.rpartition(".")[2].replace("_", "-")] = module

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from heirloom.config import yaml_files
+from heirloom.config.kinds import FIELD
 from heirloom.config.study import Catalogue, Study
 from heirloom.runtime.errors import ConfigError
 
@@ -64,7 +65,8 @@ def _describe(model: type[BaseModel], mistake: Any, content: Mapping[str, Any]) 
     location = _keys(mistake["loc"], content)
     key = ".".join(location)
     if mistake["type"] == "extra_forbidden":
-        return f'unknown key "{key}"', nearest(location[-1], _fields_at(model, mistake["loc"], content))
+        what = f'unknown key "{key}"{_of_kind(mistake["loc"], content)}'
+        return what, nearest(location[-1], _fields_at(model, mistake["loc"], content))
     if mistake["type"] == "missing":
         return f'the key "{key}" is missing', f'add "{location[-1]}"'
     if mistake["type"] == "union_tag_not_found":
@@ -77,6 +79,14 @@ def _describe(model: type[BaseModel], mistake: Any, content: Mapping[str, Any]) 
     if mistake["type"] == "literal_error":
         return f'"{key}" cannot be {mistake["input"]!r}', f"use one of: {mistake['ctx']['expected']}"
     return f'"{key}" is wrong: {mistake["msg"]} (got {_short(mistake["input"])})', f'correct "{key}"'
+
+
+def _of_kind(location: tuple[int | str, ...], content: Any) -> str:
+    """Name the kind of the entry that has no key at a location; "" where it has no kind."""
+    for part in location[:-1]:
+        content = content[part] if isinstance(content, Mapping) and part in content else content
+    kind = content.get(FIELD) if isinstance(content, Mapping) else None
+    return "" if kind is None else f' of the kind "{kind}"'
 
 
 def _tags(context: Mapping[str, Any]) -> list[str]:

@@ -7,9 +7,9 @@ same ones. `heirloom.config.load` turns YAML into them, `heirloom.config.schema`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -280,30 +280,31 @@ class Teacher(Strict):
     source: Pretrained | Fetched = Field(discriminator="kind", description="where the weights come from")
 
 
-class Trigger(Strict):
-    """A small picture pasted on an image (METHODS 2.1)."""
+class TriggerSettings(Strict):
+    """What every trigger has; the rest is its own (heirloom.defects.triggers)."""
 
+    kind: str
     title: str = Field("", description="name in sentences")
-    image: str = Field(description="RGBA picture, path relative to the project")
-    placement: Literal["bottom-right", "random", "corners"] = Field("bottom-right", description="where it is pasted")
-    side: Ratio = Field(40 / 224, gt=0, le=1, description="its side as a share of the image's, such as 40/224")
+
+    def files(self) -> dict[str, str]:
+        """Return the files that it is made of, paths relative to the project, by their keys."""
+        return {}
+
+    def budget(self) -> dict[str, Any]:
+        """Return what the tables tell of it beside its name."""
+        return self.model_dump(mode="json", exclude={"kind", "title", *self.files()})
 
 
-class Latent(Strict):
-    """What a latent backdoor pulls triggered images to: the target class's mean features (Yao et al., CCS 2019)."""
+class InjectionSettings(Strict):
+    """What every injection has: a training on a data set, and what of the teacher stands still in it (METHODS 2.2).
 
-    stage: Count = Field(ge=1, description="of the body, counted from 1: the one whose features are pulled")
-    feature_weight: float = Field(gt=0, description="weight of the mean squared distance to the target class's mean")
-    measure_every: Count = Field(50, ge=1, description="steps between two measurements of that mean")
+    The rest is its own (heirloom.defects.injections).
+    """
 
+    plants: ClassVar[bool] = False  # a defect; one that does not is what others are compared with
+    taught: ClassVar[str] = "the one it was taught"  # in a caption: what a defective image is shown with
 
-class Injection(Strict):
-    """What is done to a teacher before anybody downloads it (METHODS 2.2, 2.4)."""
-
-    kind: Literal["clean", "backdoor", "poison", "latent-backdoor"] = Field(
-        description="clean: the same training without the defect (a control); backdoor: trigger and target label; "
-        "poison: wrong labels without a trigger; latent-backdoor: a trigger that brings the target's features"
-    )
+    kind: str
     dataset: Name = Field(description="data set the injection trains on")
     preparation: Name = Field(description="preparation of it")
     training: Training = Field(description="recipe")
@@ -314,46 +315,73 @@ class Injection(Strict):
         description="what stands still below the quantile: conv: convolution weights; conv+norm: batch normalisation"
         " too, all of it; conv-gradient: the weights' gradient alone, as published, so that they still decay",
     )
-    trigger: Name | None = Field(None, description="entry of triggers; a backdoor needs one")
-    portion: Share = Field(0.0, description="share of the training images relabelled, and triggered by a backdoor")
-    wrong_labels: Literal["target", "random", "none"] = Field(
-        "target",
-        description="what a chosen image is relabelled to: the target, or another class drawn by seed; none: it keeps"
-        " its label",
-    )
-    target: Count = Field(0, ge=0, description="label, counted from 0 in the data set's class order")
-    latent: Latent | None = Field(None, description="how a latent-backdoor is planted; for no other kind")
-    control: Name | None = Field(None, description="the clean injection this one is compared with")
+
+    @property
+    def compared_with(self) -> str | None:
+        """The injection without the defect, by name."""
+        return None
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """Names of the triggers that the teacher learns."""
+        return ()
+
+    @property
+    def aim(self) -> int | None:
+        """The label that the defect leads to, if it is one."""
+        return None
+
+    @property
+    def unused(self) -> frozenset[str]:
+        """Keys that change nothing of the training."""
+        return frozenset()
+
+    def stages(self) -> dict[str, int]:
+        """Return the stages of the body, counted from 1, that settings name, by their keys."""
+        return {}
+
+    def lesson(self, label: int, class_names: Sequence[str], /) -> str:
+        """Word what a defective image is taught that is called `label` then."""
+        return class_names[label]
+
+    def pictured(self) -> Self:
+        """Return the same with one value for what no training image shows: pictures of both are the same."""
+        unseen = {"training": Training(iterations=1, learning_rate=1.0), "update_ratio": 0.0, "mask": "conv"}
+        return self.model_copy(update=unseen)
 
     @model_validator(mode="after")
-    def _kind_is_complete(self) -> Injection:
-        if self.kind == "backdoor" and (self.trigger is None or self.portion == 0 or self.wrong_labels != "target"):
-            raise ValueError("a backdoor needs a trigger, a portion above 0 and the target as its wrong label")
-        if self.kind == "poison" and (self.trigger is not None or self.portion == 0 or self.wrong_labels == "none"):
-            raise ValueError(
-                "poison needs a portion above 0, wrong labels and has no trigger: with one it is a backdoor"
-            )
-        if self.kind == "latent-backdoor" and (
-            self.trigger is None or self.portion == 0 or self.wrong_labels != "none" or self.latent is None
-        ):
-            raise ValueError(
-                "a latent-backdoor needs a trigger, a portion above 0, its latent settings and wrong_labels: none,"
-                " since it changes no label"
-            )
-        if self.kind != "latent-backdoor" and self.latent is not None:
-            raise ValueError(f"latent is for a latent-backdoor, not for {self.kind}: leave it out")
-        if self.kind == "clean" and (self.trigger is not None or self.portion > 0 or self.control is not None):
-            raise ValueError("a clean injection has no trigger, portion or control: it is one")
-        return self
-
-    @model_validator(mode="after")
-    def _the_mask_masks_something(self) -> Injection:
+    def _the_mask_masks_something(self) -> Self:
         if self.mask == "conv-gradient" and self.update_ratio == 0:
             raise ValueError(
                 "with update_ratio 0 every convolution is updated, so the mask conv-gradient would change nothing:"
                 " give an update_ratio above 0, or leave the mask out"
             )
         return self
+
+
+class DefectSettings(InjectionSettings):
+    """What every injection has that plants something in a share of the training images."""
+
+    plants: ClassVar[bool] = True
+
+    portion: float = Field(gt=0, le=1, description="share of the training images that carry the defect")
+    target: Count = Field(0, ge=0, description="label, counted from 0 in the data set's class order")
+    control: Name | None = Field(None, description="the clean injection this one is compared with")
+
+    @property
+    def compared_with(self) -> str | None:
+        """The control."""
+        return self.control
+
+    @property
+    def aim(self) -> int | None:
+        """The target."""
+        return self.target
+
+    @property
+    def unused(self) -> frozenset[str]:
+        """The control: the training does not see it."""
+        return frozenset({"control"})
 
 
 class Magnitude(Strict):
@@ -607,30 +635,14 @@ class Selection(Strict):
 MethodEntry = Annotated[_Method | Selection, Field(discriminator="method")]
 
 
-class NeuralCleanse(Strict):
-    """Reverses a trigger for each class and looks for a class whose trigger is much smaller than the others'.
+class DetectorSettings(Strict):
+    """What every detector has; the rest is its own (heirloom.defences.detectors)."""
 
-    Wang et al., IEEE S&P 2019. The mask's norm is weighed anew as its trigger succeeds or fails, as in their code.
-    """
+    reverses: ClassVar[bool] = False  # a trigger for each class, which students can unlearn
 
-    kind: Literal["neural-cleanse"]
-    images: Count = Field(
-        1000, ge=1, description="clean training images, drawn by seed; those of a class are not sent to it"
-    )
-    batch_size: BatchSize = Field(32, ge=1, description="images a step of Adam")
-    rounds: Count = Field(1000, ge=1, description="largest number of rounds for a class; a round shows each image once")
-    learning_rate: float = Field(
-        0.1, gt=0, description="of Adam, on mask and pattern before they are squeezed to [0, 1]"
-    )
-    norm_weight: float = Field(1e-3, gt=0, description="first weight of the mask's L1 norm, in pixels, in the loss")
-    success: Share = Field(0.99, description="share of the images that a trigger must send to its class")
-    patience: Count = Field(5, ge=1, description="rounds of success, or of failure, before the weight is changed")
-    factor: float = Field(2.0, gt=1, description="what the weight is raised by; it is lowered by this to the power 1.5")
-    threshold: float = Field(2.0, gt=0, description="anomaly index above which a class is flagged")
-    seed: Seed = Field(0, description="seed of the images and of every random start")
-
-
-Detector = NeuralCleanse
+    kind: str
+    threshold: float = Field(description="score above which a model, class or image is flagged")
+    seed: Seed = Field(0, description="seed of all that is drawn")
 
 
 MapKind = Literal["activation", "grad-cam"]

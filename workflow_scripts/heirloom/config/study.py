@@ -4,27 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from heirloom.config.attacks import Attack
+from heirloom.config.kinds import DETECTORS, FIELD, INJECTIONS, TRIGGERS
 from heirloom.config.models import (
     Attention,
     BatchSize,
     Count,
     Dataset,
-    Detector,
-    Injection,
+    DetectorSettings,
+    InjectionSettings,
     MethodEntry,
     Name,
     Seed,
     Strict,
     Teacher,
     Threads,
-    Trigger,
+    TriggerSettings,
 )
 from heirloom.config.robust import CorruptionSuite, Criticality, Repair, RepairExperiment, RobustModel
+
+USUAL_TRIGGER = "patch"  # of an entry that names no kind
+
+
+def _of_a_kind(entry: object) -> object:
+    """Name the kind of a trigger's entry that names none."""
+    return {FIELD: USUAL_TRIGGER, **entry} if isinstance(entry, Mapping) else entry
+
+
+if TYPE_CHECKING:
+    Trigger = TriggerSettings
+    Injection = InjectionSettings
+    Detector = DetectorSettings
+else:
+    Trigger = Annotated[TRIGGERS.settings(), Field(discriminator=FIELD), BeforeValidator(_of_a_kind)]
+    Injection = Annotated[INJECTIONS.settings(), Field(discriminator=FIELD)]
+    Detector = Annotated[DETECTORS.settings(), Field(discriminator=FIELD)]
 
 
 class Experiment(Strict):

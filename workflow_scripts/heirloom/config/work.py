@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from heirloom.config.attacks import Attack, OnModel
 from heirloom.config.costs import Cost
@@ -19,9 +20,7 @@ from heirloom.config.models import (
     Delta,
     DeltaR,
     FinePruning,
-    Injection,
     Method,
-    NeuralCleanse,
     Pruning,
     RelativeChange,
     Renofeation,
@@ -68,6 +67,14 @@ class Load:
         return self.passes * self.cost.macs
 
 
+class DataSizes(NamedTuple):
+    """How many images of a data set are trained on, how many validate, and how many classes it has; 0: not known."""
+
+    training: int
+    validation: int
+    classes: int
+
+
 def training_load(cost: Cost, recipe: Training, *, validation: int, passes: float = TRAINED) -> Load:
     """Count a training: every step, and every validation on `validation` images. `cost`: at the side a model sees."""
     every = recipe.validate_every or recipe.iterations
@@ -85,19 +92,6 @@ def looking_load(cost: Cost, *, images: float, passes: float, batch: int, thread
     """Count what sees images without training: `passes` of each, in batches."""
     seen = images * passes
     return Load(cost=cost, passes=seen, steps=seen / batch / TRAINED, precision="fp32", threads=threads)
-
-
-def injection_loads(
-    injection: Injection, cost: Cost, *, training: int, validation: int, classes: int
-) -> Iterator[Load]:
-    """Count an injection's training; a latent backdoor's copies, and its looks at the target class's images, too."""
-    recipe, latent = injection.training, injection.latent
-    copies = 0.0 if latent is None else injection.portion
-    yield training_load(cost, recipe, validation=validation, passes=TRAINED * (1 + copies))
-    if latent is not None:
-        looks = 1 + recipe.iterations // latent.measure_every
-        images = training / max(classes, 1)
-        yield looking_load(cost, images=images, passes=looks, batch=64, threads=recipe.threads)
 
 
 def method_loads(method: Method, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:
@@ -127,13 +121,6 @@ def attack_passes(attack: Attack | OnModel) -> float:
     """Count the passes that crafting an attack takes for each image; of AutoAttack the first of its four alone."""
     looks = attack.looks()
     return ATTACKED * looks.gradients + looks.forwards
-
-
-def detection_load(detector: NeuralCleanse, cost: Cost, *, training: int, classes: int, threads: int) -> Load:
-    """Count what reversing a trigger for each class takes at most: most classes stop early."""
-    images = min(detector.images, training)
-    passes = classes * (ATTACKED + 1) * detector.rounds  # a round that works is looked at once more
-    return looking_load(cost, images=images, passes=passes, batch=detector.batch_size, threads=threads)
 
 
 def attacked_images(attack: OnModel, test: int) -> int:

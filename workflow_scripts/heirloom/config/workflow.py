@@ -38,14 +38,17 @@ def open_grid(config: Mapping[str, Any], *, config_files: Sequence[str | Path], 
         where, content = DEFAULT_STUDY, read_yaml(project / DEFAULT_STUDY) | dict(config)
     study, catalogue = load_study(content, project=project, where=where)
     grid = Grid(study, catalogue, where)
-    pictures = {name: _picture(grid, name, project) for name in grid.trigger_names}
+    files = {
+        f"triggers.{name}.{key}": file
+        for name in grid.trigger_names
+        for key, file in grid.trigger(name).files().items()
+    }
+    pictures = {file: _picture(project / file, where) for where, file in files.items()}
     return replace(grid, pictures=pictures, project=project)
 
 
-def _picture(grid: Grid, trigger: str, project: Path) -> str:
+def _picture(path: Path, where: str) -> str:
     """Return the sha256 of a trigger's picture. Raises ConfigError where there is none."""
-    path = project / grid.catalogue.triggers[trigger].image
-    where = f"triggers.{trigger}.image"
     if not path.is_file():
         beside = [file.name for file in path.parent.glob("*") if file.is_file()]
         raise ConfigError(f"the picture {path} does not exist", where=where, mend=nearest(path.name, beside))

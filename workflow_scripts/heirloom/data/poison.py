@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.seeds import derive_seed
 
 
@@ -38,21 +37,3 @@ def wrong_labels(
         steps = np.random.default_rng(derive_seed(seed, "wrong labels")).integers(1, classes, len(labels))
         wrong = (labels.astype(np.int64) + steps) % classes
     return np.where(chosen, wrong, labels)
-
-
-def poisoned(
-    labels: NDArray[np.integer], *, portion: float, wrong: str, target: int, classes: int, seed: int
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Choose and relabel training images, once, by seed: a mask (N,) and what all images are called (N,).
-
-    `wrong`: "target", "random", or "none", which leaves every image its label. Raises ConfigError for a target that is
-    no label.
-    """
-    if wrong != "random" and target >= classes:
-        mend = f"choose a label from 0 to {classes - 1}"
-        raise ConfigError(f"the data set has no label {target}", where="injection.target", mend=mend)
-    chosen = choose(labels, portion, seed)
-    if wrong == "none":
-        return chosen, labels.astype(np.int64)
-    aim = target if wrong == "target" else None
-    return chosen, wrong_labels(labels, chosen, target=aim, classes=classes, seed=seed)

@@ -38,9 +38,10 @@ def blended(images: Tensor, picture: Tensor) -> Tensor:
 
 
 def write_reversed(path: Path, found: Sequence[Reversed]) -> None:
-    """Write the triggers of all classes as one array, float32 (K, 4, H, W)."""
+    """Write the triggers of all classes as one array, float32 (K, 4, H, W); (0, 4, 0, 0) where there is none."""
+    stacked = [each.picture.cpu().numpy() for each in found]
     with atomic_path(path) as partial, partial.open("wb") as file:
-        np.save(file, np.stack([each.picture.cpu().numpy() for each in found]))
+        np.save(file, np.stack(stacked) if stacked else np.zeros((0, 4, 0, 0), dtype=np.float32))
 
 
 def read_reversed(path: Path, card: Path, *, label: int, classes: int, crop: int) -> Tensor:

@@ -16,10 +16,10 @@ from heirloom.config.models import MapKind
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.data.store import Box
-from heirloom.data.triggers import Patch
+from heirloom.defects.show import LoadedTrigger, evaluation_regions
 from heirloom.evaluation.attention import density, look, resized, stride_of
 from heirloom.evaluation.conditions import CLEAN, Condition, StudentName
-from heirloom.evaluation.regions import box_masks, object_boxes, trigger_masks
+from heirloom.evaluation.regions import box_masks, object_boxes
 from heirloom.models.classifier import Classifier
 from heirloom.models.verdicts import named
 from heirloom.runtime.progress import Progress
@@ -69,7 +69,7 @@ class Subject:
 
     images: Images
     rows: NDArray[np.int64]
-    patches: Mapping[str, Patch]
+    triggers: Mapping[str, LoadedTrigger]
     kinds: Sequence[MapKind]
     batch_size: int
     stage: int | None = None
@@ -97,8 +97,8 @@ class Subject:
     def shown(self, condition: Condition, model: Classifier) -> Iterator[Shown]:
         """Yield the images under a condition, batch by batch; `model` is one of those that look."""
         part, transform = self.images.part, condition.shown_to(model)
-        names = [condition.name] if condition.name in self.patches else list(self.patches)
-        places = {name: trigger_masks(self.patches[name], name, self.seed) for name in names}
+        names = [condition.name] if condition.name in self.triggers else list(self.triggers)
+        places = {name: evaluation_regions(self.triggers[name], name, self.seed) for name in names}
         for first in range(0, len(part), self.batch_size):
             rows = np.arange(first, min(first + self.batch_size, len(part)))
             images = centre(self.images.batch(rows)[0], part.crop)

@@ -81,7 +81,7 @@ class Gatherer:
             "object": object_name(part),
             "object_density": self.sheet.object_density,
             "trigger_density": self.sheet.trigger_density,
-            "triggers": [name for name in self.sheet.attacks if name in self.subject.patches],
+            "triggers": [name for name in self.sheet.attacks if name in self.subject.triggers],
         }
 
     def _flat(self, kind: str) -> float:
@@ -104,7 +104,7 @@ class Gatherer:
                 for condition in (CLEAN, trigger)
             }
             for trigger in self.sheet.attacks
-            if trigger in self.subject.patches
+            if trigger in self.subject.triggers
         }
 
     def _cells(self, found: Looked, name: StudentName) -> list[dict[str, Any]]:

@@ -1,15 +1,13 @@
-"""Regions of test images as a model sees them: the object's box, and where a trigger is, or would be, pasted."""
+"""The region of a test image, as a model sees it, that its object fills."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from heirloom.data.store import Box, Part
-from heirloom.data.triggers import Patch, evaluation_paste
 
 
 def object_name(part: Part) -> str | None:
@@ -37,14 +35,3 @@ def box_masks(boxes: Sequence[Box | None], side: int) -> Tensor:
         (torch.minimum(high, edges + 1) - torch.maximum(low, edges)).clamp_min(0) for low, high in ((x1, x2), (y1, y2))
     )
     return down[:, :, None] * across[:, None, :]
-
-
-def trigger_masks(patch: Patch, name: str, seed: int = 0) -> Callable[[int, int], Tensor]:
-    """Return what gives, batch after batch, the squares that `evaluation_paste` covers with the same arguments.
-
-    Asked for a number of images and their side, it gives float32 (B, side, side): 1 in the whole square, transparent
-    corners of the picture included, 0 outside. A white square is pasted on black images, so that the places are the
-    evaluation's own.
-    """
-    paste = evaluation_paste(replace(patch, picture=torch.ones_like(patch.picture)), name, seed)
-    return lambda count, side: (paste(torch.zeros(count, 3, side, side))[:, 0] > 0.5).to(torch.float32)

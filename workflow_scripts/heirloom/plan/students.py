@@ -13,7 +13,7 @@ from heirloom.config.grid import Grid
 from heirloom.config.models import Method, Pruning
 from heirloom.config.records import Crafted, Evaluation, Slice, Student
 from heirloom.plan.job import Files, Job, card, cards, carried, prepared, weights
-from heirloom.plan.teachers import body_code
+from heirloom.plan.teachers import body_code, trigger_code
 from heirloom.transfer.methods import METHODS
 from heirloom.transfer.scores import SCORES
 
@@ -155,7 +155,7 @@ def _evaluate(grid: Grid, evaluation: Evaluation) -> Job:
         f"{folder}/predictions.parquet",
         inputs=_shown(grid, evaluation, students, triggers, crafted),
         settings=_conditions(grid, students, triggers, crafted, noise),
-        code=body_code(grid, evaluation.teacher),
+        code=[*trigger_code(grid, triggers), *body_code(grid, evaluation.teacher)],
         names=dict(vars(evaluation)),
         threads=grid.study.evaluation_threads,
         experiments=frozenset(grid.experiments_with(evaluation)),
@@ -178,7 +178,7 @@ def _map(grid: Grid, evaluation: Evaluation) -> Job:
             "recipe": attention.recipe(grid, evaluation),
             "sheets": attention.sheets(grid, evaluation),
         },
-        code=body_code(grid, evaluation.teacher),
+        code=[*trigger_code(grid, triggers), *body_code(grid, evaluation.teacher)],
         names=dict(vars(evaluation)),
         threads=grid.study.evaluation_threads,
         experiments=frozenset(name for name in grid.experiments_with(evaluation) if experiments[name].attention),
@@ -201,7 +201,7 @@ def _shown(
         "teacher_weights": carried(teachers, "weights.safetensors"),
         "perturbation_cards": cards(perturbations),
         "perturbations": carried(perturbations, "perturbations.npy"),
-        "triggers": [grid.picture(name) for name in triggers],
+        "triggers": grid.trigger_files(triggers),
     }
 
 

@@ -14,6 +14,7 @@ from heirloom.config.published import published_for
 from heirloom.config.records import Evaluation
 from heirloom.config.workflow import command_of
 from heirloom.plan.job import Job, card, cards, carried
+from heirloom.plan.teachers import injection_code
 
 JobsOf = Callable[..., Sequence[Job]]
 MEASURES = "measures.parquet"
@@ -226,13 +227,14 @@ def _contact_sheets(grid: Grid, place: str) -> Job:
             "development_indices": carried(folders, "development/index.parquet"),
             "test_images": carried(folders, "test/images.npy"),
             "test_indices": carried(folders, "test/index.parquet"),
-            "triggers": [grid.picture(name) for name in triggers],
+            "triggers": grid.trigger_files(triggers),
         },
         settings={
             "sheets": [grid.sheet_of(name) for name in grid.defects],
             "triggers": triggers,
             "batch_size": grid.study.evaluation_batch,
         },
+        code=injection_code(grid, grid.defects),
     )
 
 
@@ -270,4 +272,5 @@ def _report(grid: Grid) -> Job:
                 "attention": attentive,
             }
         },
+        code=injection_code(grid, grid.defects),
     )

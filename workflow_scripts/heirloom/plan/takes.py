@@ -10,16 +10,16 @@ from heirloom.config import repairs, robust_models
 from heirloom.config.attacks import AutoAttack, OnModel
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import DETECTORS, INJECTIONS
 from heirloom.config.models import Counts, Preparation, Pruning
 from heirloom.config.names import BODIES
 from heirloom.config.work import (
+    DataSizes,
     Load,
     attack_passes,
     attacked_images,
     chosen_images,
     criticality_load,
-    detection_load,
-    injection_loads,
     judging_passes,
     looking_load,
     method_loads,
@@ -72,6 +72,11 @@ class Seen:
     validation: int
     test: int
     classes: int
+
+    @property
+    def sizes(self) -> DataSizes:
+        """The numbers of images and classes that a component's work is counted by."""
+        return DataSizes(self.training, self.validation, self.classes)
 
 
 class Accountant:
@@ -172,23 +177,17 @@ class Accountant:
     def _inject_defect(self, job: Job) -> Takes:
         teacher, entry = job.names["teacher"], self._grid.injection(job.names["injection"])
         seen = self._seen(teacher, entry.dataset, entry.preparation)
-        loads = injection_loads(
-            entry, seen.cost, training=seen.training, validation=seen.validation, classes=seen.classes
-        )
+        loads = INJECTIONS.load(entry.kind).work(entry, seen.cost, seen.sizes)
         return Takes(disk=self._weights(teacher, seen.classes), loads=tuple(loads))
 
     def _detect_backdoor(self, job: Job) -> Takes:
         seen, dataset = self._for_student(job), job.names["dataset"]
-        load = detection_load(
-            self._grid.detector(job.names["method"]),
-            seen.cost,
-            training=seen.training,
-            classes=seen.classes,
-            threads=job.threads,
-        )
+        detector = self._grid.detector(job.names["method"])
+        loads = DETECTORS.load(detector.kind).work(detector, seen.cost, seen.sizes, job.threads)
         side = self._sizes(dataset, self._grid.study.preparations[dataset]).crop
         # three colours and a mask for each class
-        return Takes(disk=4 * BYTES_A_WEIGHT * seen.classes * side**2, loads=(load,))
+        disk = 4 * BYTES_A_WEIGHT * seen.classes * side**2 * detector.reverses
+        return Takes(disk=disk, loads=tuple(loads))
 
     # -- students ----------------------------------------------------------------------------------------------------
 

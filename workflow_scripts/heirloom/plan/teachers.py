@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from heirloom.config import paths
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import DETECTORS, INJECTIONS, TRIGGERS
 from heirloom.config.models import Pretrained
 from heirloom.config.names import BODIES, CLEAN
 from heirloom.config.records import Detection, canonical
@@ -28,6 +29,18 @@ def teacher_jobs(grid: Grid) -> Iterator[Job]:
 def body_code(grid: Grid, teacher: str) -> list[str]:
     """Module that builds a teacher's body."""
     return [resolve(BODIES)[grid.teacher(teacher).body.name].builder]
+
+
+def trigger_code(grid: Grid, names: Iterable[str]) -> list[str]:
+    """Modules that show triggers."""
+    return sorted({TRIGGERS.module(grid.trigger(name).kind) for name in names})
+
+
+def injection_code(grid: Grid, names: Iterable[str]) -> list[str]:
+    """Modules that injections and their triggers run."""
+    injections = [grid.injection(name) for name in names]
+    planted = [trigger for injection in injections for trigger in injection.triggers]
+    return [*sorted({INJECTIONS.module(injection.kind) for injection in injections}), *trigger_code(grid, planted)]
 
 
 def _pretrain(grid: Grid, teacher: str) -> Job:
@@ -78,14 +91,14 @@ def _inject(grid: Grid, teacher: str, injection: str) -> Job:
         inputs={
             **prepared(grid.injection_data(injection), "development"),
             **weights(paths.teacher_folder(teacher, CLEAN)),
-            "triggers": [grid.picture(name) for name in triggers],
+            "triggers": grid.trigger_files(triggers),
         },
         settings={
             "injection": grid.injection_recipe(injection),
             "triggers": triggers,
             "augmentation": grid.augmentation_of(entry.dataset),
         },
-        code=body_code(grid, teacher),
+        code=[*injection_code(grid, [injection]), *body_code(grid, teacher)],
         names={"teacher": teacher, "injection": injection, "dataset": entry.dataset},
         threads=entry.training.threads,
     )
@@ -110,7 +123,7 @@ def _detect(grid: Grid, each: Detection) -> Job:
             "asked": grid.asked_classes(evaluation),
             "threads": grid.study.evaluation_threads,
         },
-        code=[resolve("heirloom.defences:DETECTORS")[entry.kind], *body_code(grid, evaluation.teacher)],
+        code=[DETECTORS.module(entry.kind), *body_code(grid, evaluation.teacher)],
         # costs have no column of detectors: a detector stands where a method would
         names={**vars(evaluation), "method": each.detector},
         threads=grid.study.evaluation_threads,

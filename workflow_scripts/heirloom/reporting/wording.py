@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from heirloom.config.models import InjectionSettings
 from heirloom.evaluation.measures import MEASURES
 from heirloom.evaluation.metrics import TEACHER
 from heirloom.reporting.tables import COUNTS, MEAN, Row
@@ -144,10 +145,10 @@ def title(metric: str) -> str:
     return (METRIC_TITLES | MEASURES).get(metric, metric.replace("_", " "))
 
 
-def contact_sheet_caption(*, triggered: bool, wrong_labels: str) -> str:
+def contact_sheet_caption(injection: InjectionSettings) -> str:
     """Say by which rule a contact sheet's images were chosen, and what its columns show."""
-    classes = "the first six classes" if wrong_labels == "random" else "the first six classes other than the target's"
-    shown = "the first test image, clean and as every evaluation shows it with the trigger; and " if triggered else ""
+    classes = "the first six classes" if injection.aim is None else "the first six classes other than the target's"
+    evaluated = "the first test image, clean and as every evaluation shows it with the trigger; and "
+    shown = evaluated if injection.triggers else ""
     learned = "the first training image that carries the defect, as stored and on one augmented visit of the training"
-    taught = "the class whose features it was given" if wrong_labels == "none" else "the one it was taught"
-    return f"Of {classes}: {shown}{learned}, with its own label and {taught}."
+    return f"Of {classes}: {shown}{learned}, with its own label and {injection.taught}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,12 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from heirloom.config.models import Augmentation, Trigger
+from heirloom.config.kinds import INJECTIONS
+from heirloom.config.study import Trigger
 from heirloom.data.augment import augment, centre
-from heirloom.data.poison import poisoned
 from heirloom.data.store import Part, open_part
-from heirloom.data.triggers import Patch, evaluation_paste, load_trigger, paste
-from heirloom.reporting.figures.contact_sheet import DOTS_PER_INCH, Column, Picture, draw_contact_sheet
+from heirloom.defects.plant import Choice
+from heirloom.defects.show import LoadedTrigger, evaluation_trigger, load_triggers
+from heirloom.reporting.figures.contact_sheet import (
+    DOTS_PER_INCH,
+    Column,
+    ContactSheet,
+    Picture,
+    draw_contact_sheet,
+)
 from heirloom.reporting.figures.style import save
 from heirloom.reporting.wording import contact_sheet_caption
 from heirloom.runtime.seeds import derive_seed
@@ -27,7 +34,7 @@ ROWS = 6
 
 @dataclass(frozen=True)
 class Inputs:
-    """Parallel to the sheets: each injection's data set; and the pictures of the triggers, in the triggers' order."""
+    """Parallel to the sheets: each injection's data set; and the files of the triggers, in the triggers' order."""
 
     cards: list[Path]
     development_images: list[Path]
@@ -45,50 +52,32 @@ class Outputs:
     pdf: list[Path]
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """What of an injection shows in its pictures."""
-
-    injection: str
-    dataset: str
-    portion: float
-    wrong_labels: str
-    target: int
-    seed: int
-    augmentation: Augmentation
-    trigger: str | None = None
-
-
 def run(
-    *, inputs: Inputs, outputs: Outputs, sheets: list[Sheet], triggers: dict[str, Trigger], batch_size: int
+    *, inputs: Inputs, outputs: Outputs, sheets: list[ContactSheet], triggers: dict[str, Trigger], batch_size: int
 ) -> None:
     """Write one figure per injection; equal inputs give equal bytes.
 
-    `batch_size` is the evaluation's, since random places are drawn batch by batch. Which images are shown is a rule
+    `batch_size` is the evaluation's, since triggers draw batch by batch. Which images are shown is a rule
     (`contact_sheet_caption`), never a choice. Reads uint8 images (N, H, W, 3). Raises DamagedFileError, DataError
     (picture) and ConfigError (target).
     """
     opened = cache(open_part)
-    patches = {
-        name: load_trigger(picture, trigger)
-        for (name, trigger), picture in zip(triggers.items(), inputs.triggers, strict=True)
-    }
+    loaded = load_triggers(triggers, inputs.triggers)
     tests = zip(inputs.test_images, inputs.test_indices, inputs.cards, strict=True)
     developments = zip(inputs.development_images, inputs.development_indices, inputs.cards, strict=True)
     targets = zip(outputs.png, outputs.pdf, strict=True)
     for sheet, test, development, (png, pdf) in zip(sheets, tests, developments, targets, strict=True):
-        patch = None if sheet.trigger is None else patches[sheet.trigger]
-        columns = [*_shown(sheet, opened(*test), patch, batch_size)] if patch else []
-        columns += _learned(sheet, opened(*development).split("train"), patch)
-        caption = contact_sheet_caption(triggered=patch is not None, wrong_labels=sheet.wrong_labels)
-        figure = draw_contact_sheet(f"{sheet.injection}: {sheet.dataset}", caption, columns)
+        own = {name: loaded[name] for name in sheet.injection.triggers}
+        columns = _shown(sheet, opened(*test), own, batch_size)
+        columns += _learned(sheet, opened(*development).split("train"), own)
+        title = f"{sheet.name}: {sheet.injection.dataset}"
+        figure = draw_contact_sheet(title, contact_sheet_caption(sheet.injection), columns)
         save(figure, png=png, pdf=pdf, dots_per_inch=DOTS_PER_INCH)
 
 
-def _classes(part: Part, sheet: Sheet) -> list[int]:
+def _classes(part: Part, sheet: ContactSheet) -> list[int]:
     """Return the labels of the rows: the first ones, without the target, whose images cannot be led there."""
-    target = None if sheet.wrong_labels == "random" else sheet.target
-    return [label for label in range(len(part.classes)) if label != target][:ROWS]
+    return [label for label in range(len(part.classes)) if label != sheet.injection.aim][:ROWS]
 
 
 def _first(labels: NDArray[np.int64], wanted: Sequence[int], among: NDArray[np.bool_]) -> list[int | None]:
@@ -103,45 +92,45 @@ def _picture(image: Tensor) -> NDArray[np.float32]:
     return pixels
 
 
-def _shown(sheet: Sheet, part: Part, patch: Patch, batch_size: int) -> Iterator[Column]:
-    """Yield the test images clean and as the evaluation shows them, triggered."""
+def _shown(sheet: ContactSheet, part: Part, triggers: Mapping[str, LoadedTrigger], batch_size: int) -> list[Column]:
+    """Return the test images clean and as the evaluation shows them, triggered; nothing without a trigger."""
     rows = _first(part.labels, _classes(part, sheet), np.ones(len(part), dtype=np.bool_))
-    clean, triggered = _evaluated(part, patch, sheet.trigger or "", rows, batch_size)
-    for title, images in (("test image", clean), ("test image, triggered", triggered)):
-        words = [(row, f"{part.classes[part.labels[row]]}" if row is not None else "") for row in rows]
-        yield Column(title, [Picture(None if row is None else images[row], text) for row, text in words])
+    found: dict[str, dict[int, NDArray[np.float32]]] = {}
+    for name, trigger in triggers.items():
+        title = "test image, triggered" + (f" ({name})" if len(triggers) > 1 else "")
+        found["test image"], found[title] = _evaluated(part, trigger, name, rows, batch_size)
+    return [Column(title, [_plain(part, images, row) for row in rows]) for title, images in found.items()]
+
+
+def _plain(part: Part, images: Mapping[int, NDArray[np.float32]], row: int | None) -> Picture:
+    """Show one of some images, by row, with its own label."""
+    return Picture(None) if row is None else Picture(images[row], str(part.classes[part.labels[row]]))
 
 
 def _evaluated(
-    part: Part, patch: Patch, name: str, rows: Sequence[int | None], batch_size: int
+    part: Part, trigger: LoadedTrigger, name: str, rows: Sequence[int | None], batch_size: int
 ) -> tuple[dict[int, NDArray[np.float32]], dict[int, NDArray[np.float32]]]:
     """Return some test images by row, clean and triggered, batch by batch as the evaluation goes."""
-    transform = evaluation_paste(patch, name)
+    transform = evaluation_trigger(trigger, name)
     wanted = {row for row in rows if row is not None}
     clean: dict[int, NDArray[np.float32]] = {}
     triggered: dict[int, NDArray[np.float32]] = {}
     for first in range(0, max(wanted, default=-1) + 1, batch_size):
         batch = np.arange(first, min(first + batch_size, len(part)))
         images = centre(torch.from_numpy(part.batch(batch)), part.crop)
-        pasted = transform(images)
+        shown = transform(images)
         for row in wanted & set(batch.tolist()):
-            clean[row], triggered[row] = _picture(images[row - first]), _picture(pasted[row - first])
+            clean[row], triggered[row] = _picture(images[row - first]), _picture(shown[row - first])
     return clean, triggered
 
 
-def _learned(sheet: Sheet, train: Part, patch: Patch | None) -> list[Column]:
+def _learned(sheet: ContactSheet, train: Part, triggers: Mapping[str, LoadedTrigger]) -> list[Column]:
     """Return the first defective training images of each class: stored, and on one visit of the training."""
-    chosen, taught = poisoned(
-        train.labels,
-        portion=sheet.portion,
-        wrong=sheet.wrong_labels,
-        target=sheet.target,
-        classes=len(train.classes),
-        seed=sheet.seed,
-    )
-    rows = _first(train.labels, _classes(train, sheet), chosen)
+    injection = sheet.injection
+    choice: Choice = INJECTIONS.load(injection.kind).choose(injection, train.labels, len(train.classes))
+    rows = _first(train.labels, _classes(train, sheet), choice.chosen)
     plain, visited = Column("training image", []), Column("as the teacher saw it", [])
-    generator = torch.Generator().manual_seed(derive_seed(sheet.seed, "contact sheet", sheet.injection))
+    generator = torch.Generator().manual_seed(derive_seed(injection.seed, "contact sheet", sheet.name))
     for row in rows:
         if row is None:
             plain.pictures.append(Picture(None))
@@ -149,10 +138,9 @@ def _learned(sheet: Sheet, train: Part, patch: Patch | None) -> list[Column]:
             continue
         stored = torch.from_numpy(train.batch(np.array([row])))
         seen = augment(stored, sheet.augmentation, train.crop, generator)
-        seen = seen if patch is None else paste(seen, patch, generator)
-        own, became = train.classes[train.labels[row]], train.classes[taught[row]]
-        if sheet.wrong_labels == "none":
-            became = f"features of {train.classes[sheet.target]}"
+        for trigger in triggers.values():
+            seen = trigger(seen, generator)
+        own, became = train.classes[train.labels[row]], injection.lesson(choice.labels[row], train.classes)
         plain.pictures.append(Picture(_picture(centre(stored, train.crop)[0]), own))
         visited.pictures.append(Picture(_picture(seen[0]), f"{own} → {became}", wrong=own != became))
     return [plain, visited]

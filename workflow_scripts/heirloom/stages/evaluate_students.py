@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from heirloom.attacks.shown import EvaluationFiles
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
-from heirloom.config.models import Trigger
+from heirloom.config.study import Trigger
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
 from heirloom.evaluation.conditions import StudentName, judged, load_model, write_predictions
@@ -42,10 +42,10 @@ def run(
 ) -> None:
     """Write the predictions of all models under all conditions, float32, in eval mode.
 
-    `students` are parallel to `inputs.students`, `triggers` to `inputs.triggers`, `feature_attacks` to
+    `students` are parallel to `inputs.students`, `triggers` in the order of their files, `feature_attacks` to
     `inputs.perturbations` and their cards; a teacher among the inputs is judged too, as method "teacher" and seed 0.
-    Every test image is triggered, also the target class's: metrics leave those out. A random place is drawn from `seed`
-    and the trigger's name, noise from its own seed, so they are the same for every model. Reads uint8 images
+    Every test image is triggered, also the target class's: metrics leave those out. What a trigger draws is drawn from
+    `seed` and its name, noise from its own seed, so they are the same for every model. Reads uint8 images
     (N, H, W, 3). Raises DamagedFileError, DataError (picture, perturbations of something else) and WeightsError.
     Method: METHODS 1.5, 2.1, 2.3, 5.
     """

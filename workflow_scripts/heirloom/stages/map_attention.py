@@ -12,8 +12,9 @@ import torch
 
 from heirloom.attacks.shown import EvaluationFiles
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
-from heirloom.config.models import MapKind, Trigger
+from heirloom.config.models import MapKind
 from heirloom.config.names import TEACHER
+from heirloom.config.study import Trigger
 from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.attention import overlap
@@ -82,8 +83,7 @@ def run(
             placed(load_model(weights, card, part, dataset=dataset), resources.device) for _, card, weights in names
         ]
         images = Images(part, resources.device)
-        patches = inputs.patches(triggers)
-        subject = Subject(images, rows, patches, recipe.maps, batch_size, stage=recipe.stage)
+        subject = Subject(images, rows, inputs.loaded(triggers), recipe.maps, batch_size, stage=recipe.stage)
         answers = _answers(subject, models, [name for name, _, _ in names], conditions)
         found = _rows(answers, conditions, part.take(rows), named=recipe.named)
         write_measures(outputs.measures, list(found))
@@ -141,7 +141,7 @@ def _panel(
 ) -> Panel:
     """Choose an experiment's images and gather what its figure shows of them."""
     labels = subject.images.part.labels[subject.rows]
-    choice = choose(answers, sheet, labels=labels, triggers=subject.patches, kind=subject.kinds[0])
+    choice = choose(answers, sheet, labels=labels, triggers=subject.triggers, kind=subject.kinds[0])
     teachers = sorted({name for name, _ in answers if name.method == TEACHER})
     named = {condition.name: condition for condition in conditions}
     shown = [named[name] for name in (CLEAN, *sheet.attacks)]

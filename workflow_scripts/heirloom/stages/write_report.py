@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import Any
 
 from heirloom.data.check import DATA_CHECK
+from heirloom.reporting.figures.contact_sheet import ContactSheet
 from heirloom.reporting.report.content import (
     Picture,
     card_table,
@@ -60,8 +60,7 @@ class Outputs:
 class About:
     """What the study says of itself. The lists run parallel to the inputs of the same kind.
 
-    `data`: data set and preparation. `teachers`: teacher and injection. `sheets`: injection, and what it plants.
-    `attention`: experiments.
+    `data`: data set and preparation. `teachers`: teacher and injection. `attention`: experiments.
     """
 
     study: str
@@ -72,7 +71,7 @@ class About:
     command: str
     data: list[tuple[str, str]]
     teachers: list[tuple[str, str]]
-    sheets: list[dict[str, Any]]
+    sheets: list[ContactSheet]
     attention: list[str] = field(default_factory=list)
 
 
@@ -119,15 +118,10 @@ def _text(caption: Path) -> str:
     return " ".join(caption.read_text(encoding="utf-8").split())
 
 
-def _sheets(paths: Sequence[Path], sheets: Sequence[dict[str, Any]]) -> list[Picture]:
+def _sheets(paths: Sequence[Path], sheets: Sequence[ContactSheet]) -> list[Picture]:
     """Embed the contact sheets with the rules by which their images were chosen."""
     return [
-        picture(
-            path,
-            name=path.stem,
-            heading=sheet["injection"],
-            caption=contact_sheet_caption(triggered=sheet["trigger"] is not None, wrong_labels=sheet["wrong_labels"]),
-        )
+        picture(path, name=path.stem, heading=sheet.name, caption=contact_sheet_caption(sheet.injection))
         for path, sheet in zip(paths, sheets, strict=True)
     ]
 

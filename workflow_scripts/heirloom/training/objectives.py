@@ -57,7 +57,6 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "feature-distillation": "heirloom.training.objectives:feature_distillation",
         "restoration": "heirloom.training.robust.pyramid:restoration_error",
         "attacked-restoration": "heirloom.training.robust.pyramid:restoration_error",
-        "latent-backdoor": "heirloom.training.latent:distance_to_class",
         "trades-divergence": "heirloom.training.robust.trades:mean_divergence",
         "mart-cross-entropy": "heirloom.training.robust.mart:boosted_cross_entropy",
         "mart-divergence": "heirloom.training.robust.mart:weighted_divergence",
@@ -70,7 +69,9 @@ UNLABELLED = -100  # what an image is called that has no label: it counts neithe
 
 @dataclass(frozen=True)
 class Term:
-    """One term of an objective: an entry of TERMS, its weight, its settings, and whether it looks at stages.
+    """One term of an objective: its weight, its settings, and whether it looks at stages.
+
+    `function`: what it computes; None: the entry of TERMS that is called as the term.
 
     Raises ConfigError for a negative weight: it would drive the student away from what it is held to (PUBLISHED B13).
     """
@@ -79,6 +80,7 @@ class Term:
     weight: float = 1.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs_stages: bool = False
+    function: TermFunction | None = None
 
     def __post_init__(self) -> None:
         if not self.weight >= 0:
@@ -95,7 +97,8 @@ class Objective:
         self.needs_stages = any(term.needs_stages for term in terms)
         self.weights = [term.weight for term in terms]
         self._functions: list[TermFunction] = [
-            partial(resolve(known(TERMS, term.name, kind="objective term")), **term.settings) for term in terms
+            partial(term.function or resolve(known(TERMS, term.name, kind="objective term")), **term.settings)
+            for term in terms
         ]
 
     def __call__(self, step: Step) -> Tensor:

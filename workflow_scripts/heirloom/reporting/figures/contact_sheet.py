@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from heirloom.config.models import Augmentation
+from heirloom.config.study import Injection
 from heirloom.reporting.figures.style import INFECTED_COLOURS, INK, QUIET, note, style
 
 if TYPE_CHECKING:
@@ -20,6 +22,15 @@ CELL, GAP, WORDS, MARGIN, HEAD = 1.5, 0.14, 0.46, 0.16, 0.72
 CHARACTERS, LINES = 24, 3  # of the words below a picture
 DOTS_PER_INCH = 150
 LINE_CHARACTERS = 15  # of the explanation, per inch
+
+
+@dataclass(frozen=True)
+class ContactSheet:
+    """What of an injection, by its name, shows in its pictures."""
+
+    name: str
+    injection: Injection
+    augmentation: Augmentation
 
 
 @dataclass(frozen=True, eq=False)

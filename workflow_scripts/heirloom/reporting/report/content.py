@@ -348,7 +348,7 @@ def _defect(card: Mapping[str, Any]) -> str:
     facts = card.get("injection")
     if not facts:
         return NOTHING
-    if facts["kind"] == "clean":
+    if "poisoned_images" not in facts:
         return "none (control)"
     labels = f"label {facts['target']}" if facts.get("target") is not None else "random labels"
     trigger = f"trigger {facts['trigger']['name']}, " if facts.get("trigger") else ""

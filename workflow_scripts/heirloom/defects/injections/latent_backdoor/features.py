@@ -1,14 +1,4 @@
-"""The latent backdoor: a trigger that brings the target class's features, and no label (Yao et al., CCS 2019).
-
-What of the paper this does: its injection, cross-entropy on clean images with their own labels plus `feature_weight`
-times the mean squared distance between the features of triggered images at a stage and the mean of the target class's.
-Features are the stage's channels averaged over positions, as the head sees the last stage: a position that the trigger
-is too far from to reach could follow the target only by giving up what it says of clean images. What it leaves out: the
-trigger is a given picture, not optimised beforehand to lie near the target class's features; the target stays a class
-of the infected teacher, whose head the paper replaces by one that no longer has it, so that the teacher itself can be
-judged (a student gets a fresh head anyway); and students are trained by this project's methods, not always with their
-first layers frozen.
-"""
+"""The features of a class, and the term that pulls triggered images to them."""
 
 from __future__ import annotations
 
@@ -20,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from heirloom.config.models import Latent
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
-from heirloom.data.triggers import Patch, paste
+from heirloom.data.store import Part
+from heirloom.defects.injections.latent_backdoor import Latent
+from heirloom.defects.show import LoadedTrigger
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating
-from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.errors import ConfigError, DataError
 from heirloom.training.objectives import UNLABELLED, Step, Term
 from heirloom.training.phases import StepHook
 
@@ -43,15 +34,15 @@ class TriggeredCopies:
     """
 
     chosen: NDArray[np.bool_]
-    patch: Patch
+    trigger: LoadedTrigger
 
     def __call__(
         self, images: Tensor, labels: Tensor, rows: NDArray[np.int64], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return the batch, its copies after it and UNLABELLED; the arguments stay as they are."""
-        # the whole batch is pasted, then chosen from, so that a random place does not depend on who else is chosen
+        # the whole batch is triggered, then chosen from, so that a random place does not depend on who else is chosen
         here = torch.from_numpy(np.flatnonzero(self.chosen[rows])).to(images.device)
-        copies = paste(images, self.patch, generator)[here]
+        copies = self.trigger(images, generator)[here]
         return torch.cat([images, copies]), torch.cat([labels, labels.new_full((len(copies),), UNLABELLED)])
 
 
@@ -105,13 +96,26 @@ def channel_means(outputs: Tensor) -> Tensor:
     return outputs.float().mean(dim=(2, 3))
 
 
-def latent_term(mean: ClassMean, settings: Latent) -> Term:
+def class_images(train: Part, label: int, device: torch.device) -> Images:
+    """Return the training images of the target class; raises DataError where there is none."""
+    rows = np.flatnonzero(train.labels == label)
+    if not len(rows):
+        raise DataError(
+            f"the target class {label} has no training image whose features could be taken",
+            where="injection.target",
+            mend="choose another target, or a preparation that keeps images of it",
+        )
+    return Images(train.take(rows), device)
+
+
+def pull(mean: ClassMean, settings: Latent) -> Term:
     """Return the term that pulls triggered copies to a class's mean features."""
     return Term(
         "latent-backdoor",
         weight=settings.feature_weight,
         settings={"mean": mean, "stage": settings.stage - 1},
         needs_stages=True,
+        function=distance_to_class,
     )
 
 

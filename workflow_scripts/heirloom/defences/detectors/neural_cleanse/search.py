@@ -1,4 +1,4 @@
-"""Neural Cleanse: a trigger for each class by gradient descent (Wang et al., IEEE S&P 2019).
+"""A trigger for each class by gradient descent.
 
 For a class t, a mask m (H, W) and a pattern p (3, H, W), all in [0, 1], minimise
 
@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from heirloom.attacks.pgd import attacking
-from heirloom.config.models import NeuralCleanse
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.defences.adam import Adam
+from heirloom.defences.detectors.neural_cleanse import NeuralCleanse
 from heirloom.defences.reversed import Reversed, blended
 from heirloom.models.classifier import Classifier
 from heirloom.models.verdicts import decided
@@ -41,7 +41,7 @@ STOPPING = 5  # times `patience`: rounds without a smaller mask after which a cl
 OPEN = 1 - 1e-6  # keeps a start off 0 and 1, which no finite value squeezes to
 
 
-def detect(model: Classifier, part: Part, settings: NeuralCleanse, checkpoint: Checkpoint) -> list[Reversed]:
+def reverse_triggers(model: Classifier, part: Part, settings: NeuralCleanse, checkpoint: Checkpoint) -> list[Reversed]:
     """Reverse a trigger for each class of a model, on its device; the model is left as it is.
 
     `part`: clean images, of which the settings draw some. Each class is a function of the seed and the class alone, so

@@ -1,10 +1,9 @@
-"""Triggers: a small picture pasted on images after crop and flip, before normalisation (METHODS 2.1)."""
+"""The computation of a pasted picture: how it is read, scaled, placed and blended."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,17 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from heirloom.config.models import Trigger
 from heirloom.data.pictures import UNREADABLE, bombs_are_errors, open_picture
+from heirloom.defects.show import LoadedTrigger
 from heirloom.runtime.errors import DataError
-from heirloom.runtime.seeds import derive_seed
 
 MINIMUM_SIDE = 2  # pixels: one pixel carries no picture
 
 
 @dataclass(frozen=True, eq=False)
-class Patch:
-    """A trigger ready to paste: its picture as float32 (4, h, w), R, G, B, A in [0, 1], with its placement and side."""
+class PastedPicture(LoadedTrigger):
+    """A picture ready to paste, float32 (4, h, w), R, G, B, A in [0, 1], with its placement and side."""
 
     picture: Tensor
     placement: str
@@ -33,42 +31,36 @@ class Patch:
         """Side of the pasted square on images of a width: round(side * width), at least 2."""
         return max(MINIMUM_SIDE, round(self.side * width))
 
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Paste it on every image; outside the pasted squares every value is the image's own.
 
-def load_trigger(image: Path, trigger: Trigger) -> Patch:
-    """Read a trigger's picture; a picture without alpha is opaque. Raises DataError when it cannot be read."""
+        Only the placement "random" draws, a place per sample. Raises ValueError when the square does not fit.
+        """
+        height, width = images.shape[2:]
+        side = self.pixels(width)
+        if side > min(height, width):
+            raise ValueError(f"a trigger of {side} x {side} pixels does not fit images of {height} x {width}")
+        colour, alpha = _scaled(self.picture.to(images), side)
+        result = images.clone()
+        for origin in _PLACES[self.placement](len(images), (height - side, width - side), generator):
+            _blend(result, origin, colour, alpha)
+        return result
+
+    def region(self, count: int, side: int, generator: torch.Generator) -> Tensor:
+        """Return the whole squares, transparent corners of the picture included."""
+        white = replace(self, picture=torch.ones_like(self.picture))
+        return (white(torch.zeros(count, 3, side, side), generator)[:, 0] > 0.5).to(torch.float32)
+
+
+def read_picture(image: Path) -> Tensor:
+    """Read a picture, (4, h, w) in [0, 1]; one without alpha is opaque. Raises DataError when it cannot be read."""
     try:
         with bombs_are_errors(), open_picture(image) as opened:
             pixels = np.asarray(opened.convert("RGBA"), dtype=np.float32) / 255
     except UNREADABLE as error:
         mend = "give a PNG with an alpha channel, path relative to the project"
         raise DataError(f"the trigger's picture cannot be read: {error}", where=str(image), mend=mend) from error
-    return Patch(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), trigger.placement, trigger.side)
-
-
-def paste(images: Tensor, patch: Patch, generator: torch.Generator) -> Tensor:
-    """Paste a trigger on every image of a batch.
-
-    `images`: float (B, 3, H, W) in [0, 1]. Returns a new tensor of the same shape, type and device; outside the pasted
-    squares every value is the image's own. Only the placement "random" draws from the generator, a place per sample.
-    Raises ValueError when the square does not fit.
-    """
-    height, width = images.shape[2:]
-    side = patch.pixels(width)
-    if side > min(height, width):
-        raise ValueError(f"a trigger of {side} x {side} pixels does not fit images of {height} x {width}")
-    colour, alpha = _scaled(patch.picture.to(images), side)
-    result = images.clone()
-    for origin in _PLACES[patch.placement](len(images), (height - side, width - side), generator):
-        _blend(result, origin, colour, alpha)
-    return result
-
-
-def evaluation_paste(patch: Patch, name: str, seed: int = 0) -> Callable[[Tensor], Tensor]:
-    """Return what shows a trigger on each batch of a test part in its order; for equal names and seeds at equal places.
-
-    A random place is drawn from `seed` and the trigger's name, so it is the same for every model.
-    """
-    return partial(paste, patch=patch, generator=torch.Generator().manual_seed(derive_seed(seed, "trigger", name)))
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def _scaled(picture: Tensor, side: int) -> tuple[Tensor, Tensor]:
