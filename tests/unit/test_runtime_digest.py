@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from heirloom.runtime import digest as digests
 from heirloom.runtime.digest import SCRIPTS, WITHOUT_EFFECT, code_digest
 from heirloom.runtime.errors import ConfigError
 
@@ -186,3 +187,29 @@ def test_nothing_is_imported() -> None:
         "print({'torch', 'numpy', 'pydantic', 'heirloom.stages'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def forget() -> None:
+    """Begin as a new process does."""
+    for cached in (digests.code_digest, digests._source, digests._known):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize("kept", [None, "", "[]", '{"a": 1', "1"], ids=["whole", "empty", "list", "cut", "number"])
+def test_what_was_parsed_once_is_remembered_and_a_damaged_memory_is_parsed_anew(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    digests.MEMORY.parent.mkdir(exist_ok=True)
+    forget()
+    first = digest(folder)
+    digests._keep(digests._known(), before=0)
+    if kept is not None:
+        digests.MEMORY.write_text(kept)
+    parsed: list[str] = []
+    usual = digests.ast.parse
+    monkeypatch.setattr(digests.ast, "parse", lambda *given, **more: parsed.append("x") or usual(*given, **more))
+    forget()
+    assert digest(folder) == first
+    assert bool(parsed) == (kept is not None)
+    forget()
