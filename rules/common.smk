@@ -12,10 +12,10 @@ from importlib.metadata import version
 
 from snakemake.persistence import PersistenceBase
 
-from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
-from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.attacks import AttackControl, OnTeacher
+from heirloom.config.kinds import ATTACKS
 from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN, OWN_BOX
 from heirloom.config.records import Attacked, Evaluation, Repaired, Student, canonical
@@ -157,16 +157,21 @@ def reversed_trigger(wildcards):
     }
 
 
+def attack_code(attacks):
+    """Modules that attacks run."""
+    return sorted({ATTACKS.module(attack.kind) for attack in attacks})
+
+
 def libraries_of(attacks):
     """Other people's code that attacks run, with its version; our own is in the digest."""
-    names = {LIBRARIES[attack.kind] for attack in attacks if attack.kind in LIBRARIES}
+    names = {getattr(ATTACKS.load(attack.kind), "LIBRARY", None) for attack in attacks} - {None}
     return {name: version(name) for name in sorted(names)}
 
 
 def crafted_attacks(wildcards, chosen=Grid.attacks_of):
     """Inputs: the attacks that were crafted once for all students of an evaluation, as far as they are chosen."""
     evaluation = evaluation_of(wildcards)
-    names = chosen(GRID, evaluation, FeatureAttack)
+    names = chosen(GRID, evaluation, OnTeacher)
     folders = [paths.attack_folder(study=STUDY, **vars(evaluation), attack=name) for name in names]
     return {
         "perturbation_cards": [f"{folder}/card.json" for folder in folders],
@@ -177,6 +182,16 @@ def crafted_attacks(wildcards, chosen=Grid.attacks_of):
 def attacks_of(kind, chosen=Grid.attacks_of):
     """Parameter function: attacks of one kind that the students of an evaluation see, by name."""
     return lambda wildcards: {name: GRID.attack_recipe(name) for name in chosen(GRID, evaluation_of(wildcards), kind)}
+
+
+def shown_code(chosen=Grid.attacks_of):
+    """Module function: what the controls of attacks, and the body, run where an evaluation is shown them."""
+
+    def modules(wildcards):
+        names = chosen(GRID, evaluation_of(wildcards), AttackControl)
+        return [*attack_code(map(GRID.attack, names)), *body_code(wildcards.teacher)]
+
+    return modules
 
 
 def named(students):
@@ -296,7 +311,7 @@ def attacked_code(wildcards):
     each = attacked_of(wildcards)
     bodies = {GRID.catalogue.robust[name].body.name for name in (each.model, *attacking.targets_of(GRID, each))}
     attacks = attacking.attacks_of(GRID, each).values()
-    return sorted({*(WHITE_BOX[attack.kind] for attack in attacks), *(BODIES[name].builder for name in bodies)})
+    return sorted({*attack_code(attacks), *(BODIES[name].builder for name in bodies)})
 
 
 def attention_folders(wildcards):

@@ -10,8 +10,6 @@ OUTPUTS:    results/<study>/attacks/{teacher}/{injection}/{dataset}/{attack}/{ca
             results/<study>/white_box/{teacher}/{injection}/{dataset}/{method}/seed{seed}/predictions.parquet
 """
 
-from heirloom.attacks.catalogue import WHITE_BOX
-
 ATTACK = paths.attack_folder(study=STUDY)
 ATTENTION = paths.attention_folder(study=STUDY)
 EVALUATION = paths.evaluation_folder(study=STUDY)
@@ -39,7 +37,10 @@ rule craft_feature_attack:
         attack=lambda wildcards: GRID.attack_recipe(wildcards.attack),
         batch_size=GRID.study.attack_batch,
         threads=GRID.study.evaluation_threads,
-        code=code_of("craft_feature_attack", lambda wildcards: body_code(wildcards.teacher)),
+        code=code_of(
+            "craft_feature_attack",
+            lambda wildcards: [*attack_code([GRID.attack(wildcards.attack)]), *body_code(wildcards.teacher)],
+        ),
     script:
         "../workflow_scripts/craft_feature_attack.py"
 
@@ -66,11 +67,11 @@ rule evaluate_students:
         triggers=lambda wildcards: {
             name: GRID.trigger_recipe(name) for name in GRID.triggers_of(evaluation_of(wildcards))
         },
-        feature_attacks=attacks_of(FeatureAttack),
-        noise=attacks_of(NoiseAttack),
+        feature_attacks=attacks_of(OnTeacher),
+        noise=attacks_of(AttackControl),
         batch_size=GRID.study.evaluation_batch,
         threads=GRID.study.evaluation_threads,
-        code=code_of("evaluate_students", lambda wildcards: body_code(wildcards.teacher)),
+        code=code_of("evaluate_students", shown_code()),
     script:
         "../workflow_scripts/evaluate_students.py"
 
@@ -101,13 +102,13 @@ rule map_attention:
         triggers=lambda wildcards: {
             name: GRID.trigger_recipe(name) for name in attention.triggers(GRID, evaluation_of(wildcards))
         },
-        feature_attacks=attacks_of(FeatureAttack, attention.attacks),
-        noise=attacks_of(NoiseAttack, attention.attacks),
+        feature_attacks=attacks_of(OnTeacher, attention.attacks),
+        noise=attacks_of(AttackControl, attention.attacks),
         recipe=lambda wildcards: attention.recipe(GRID, evaluation_of(wildcards)),
         sheets=lambda wildcards: attention.sheets(GRID, evaluation_of(wildcards)),
         batch_size=GRID.study.evaluation_batch,
         threads=GRID.study.evaluation_threads,
-        code=code_of("map_attention", lambda wildcards: body_code(wildcards.teacher)),
+        code=code_of("map_attention", shown_code(attention.attacks)),
     script:
         "../workflow_scripts/map_attention.py"
 
@@ -134,7 +135,7 @@ rule attack_student:
         code=code_of(
             "attack_student",
             lambda wildcards: [
-                *(WHITE_BOX[attack.kind] for attack in GRID.white_box_of(student_of(wildcards)).values()),
+                *attack_code(GRID.white_box_of(student_of(wildcards)).values()),
                 *body_code(wildcards.teacher),
             ],
         ),

@@ -234,7 +234,7 @@ rule evaluate_robust:
         code=code_of(
             "evaluate_robust",
             lambda wildcards: [
-                *(WHITE_BOX[attack.kind] for attack in repairs.attacks_of(GRID, repaired_of(wildcards)).values()),
+                *attack_code(repairs.attacks_of(GRID, repaired_of(wildcards)).values()),
                 *robust_code(wildcards),
             ],
         ),

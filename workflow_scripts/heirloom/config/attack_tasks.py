@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from heirloom.config import attacking, paths, robust_models
-from heirloom.config.attacks import AutoAttack
 from heirloom.config.grid import Grid
 from heirloom.config.records import Attacked
 from heirloom.config.robust_sizes import RobustSizes
-from heirloom.config.tasks import LATER, Task
-from heirloom.config.work import Load, attack_passes, attacked_images, looking_load
+from heirloom.config.tasks import Task
+from heirloom.config.work import Load, attack_passes, attacked_images, looking_load, uncounted
 
 Keys = Mapping[str, Any]
 
@@ -35,7 +34,7 @@ class AttackPlanner:
             f"{folder}/predictions.parquet",
             needs=(self._sizes.data(each.model), *cards),
             loads=tuple(self._loads(each)),
-            unknown=LATER if any(isinstance(attack, AutoAttack) for attack in attacks) else "",
+            unknown=uncounted(attacks),
         )
 
     def _loads(self, each: Attacked) -> Iterator[Load]:

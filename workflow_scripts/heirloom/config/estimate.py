@@ -15,7 +15,7 @@ from typing import Any
 
 from heirloom.config import attacking, attention, paths, repairs
 from heirloom.config.attack_tasks import AttackPlanner
-from heirloom.config.attacks import AutoAttack, FeatureAttack, NoiseAttack
+from heirloom.config.attacks import AttackControl, OnTeacher
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
@@ -27,7 +27,7 @@ from heirloom.config.repair_tasks import RepairPlanner
 from heirloom.config.resources import NEEDS
 from heirloom.config.robust_sizes import RobustSizes
 from heirloom.config.tabled import tabled
-from heirloom.config.tasks import BYTES_A_WEIGHT, LATER, Task, counts_of, stored_images, validation_images
+from heirloom.config.tasks import BYTES_A_WEIGHT, Task, counts_of, stored_images, validation_images
 from heirloom.config.work import (
     Load,
     attack_passes,
@@ -38,6 +38,7 @@ from heirloom.config.work import (
     method_loads,
     score_loads,
     training_load,
+    uncounted,
 )
 from heirloom.runtime.repair import missing_files
 
@@ -317,7 +318,7 @@ class _Planner:
         data = f"{grid.student_data(evaluation.dataset)}/card.json"
         teacher = [self._teacher_of(keys)] * grid.judges_teacher(evaluation)
         conditions: int = 1 + len(grid.triggers_of(evaluation))
-        conditions += len(grid.attacks_of(evaluation, FeatureAttack)) + len(grid.attacks_of(evaluation, NoiseAttack))
+        conditions += len(grid.attacks_of(evaluation, OnTeacher)) + len(grid.attacks_of(evaluation, AttackControl))
         images, _ = self._test_images(evaluation)
         load = self._looking(
             evaluation,
@@ -338,10 +339,10 @@ class _Planner:
         own = attention.students(grid, evaluation)
         cards = [f"{student.folder(grid.study.name)}/card.json" for student in own]
         teacher = [self._teacher_of(keys)] * grid.judges_teacher(evaluation)
-        attacks = attention.attacks(grid, evaluation, FeatureAttack)
+        attacks = attention.attacks(grid, evaluation, OnTeacher)
         crafted = [f"{Crafted(evaluation, name).folder(grid.study.name)}/card.json" for name in attacks]
         conditions = 1 + len(attention.triggers(grid, evaluation)) + len(attacks)
-        conditions += len(attention.attacks(grid, evaluation, NoiseAttack))
+        conditions += len(attention.attacks(grid, evaluation, AttackControl))
         test, _ = self._test_images(evaluation)
         load = self._looking(
             evaluation,
@@ -366,7 +367,6 @@ class _Planner:
             )
             for attack in attacks
         )
-        later = any(isinstance(attack, AutoAttack) for attack in attacks)
         return Task(
             rule,
             f"{folder}/predictions.parquet",
@@ -375,7 +375,7 @@ class _Planner:
                 f"{grid.student_data(evaluation.dataset)}/card.json",
             ),
             loads=tuple(loads),
-            unknown=LATER if later else "",
+            unknown=uncounted(attacks),
         )
 
     def _closing(self) -> Iterator[Task]:

@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from heirloom.config import paths, repairs, robust_models
-from heirloom.config.attacks import AutoAttack
 from heirloom.config.grid import Grid
 from heirloom.config.models import Counts
 from heirloom.config.names import BODIES, UNREPAIRED
 from heirloom.config.records import Repaired
 from heirloom.config.robust import CorruptedFiles
 from heirloom.config.robust_sizes import RobustSizes
-from heirloom.config.tasks import BYTES_A_WEIGHT, LATER, Task
+from heirloom.config.tasks import BYTES_A_WEIGHT, Task
 from heirloom.config.work import (
     attack_passes,
     attacked_images,
@@ -25,6 +24,7 @@ from heirloom.config.work import (
     repair_candidates,
     robust_load,
     training_load,
+    uncounted,
 )
 from heirloom.runtime.registry import resolve
 
@@ -122,13 +122,12 @@ class RepairPlanner:
             cost, images=self._looks(each), passes=1, batch=study.attack_batch, threads=study.evaluation_threads
         )
         corrupted = [f"{paths.corruption_folder(name)}/card.json" for name in repairs.suites_of(grid, each.start.model)]
-        later = any(isinstance(attack, AutoAttack) for attack in repairs.attacks_of(grid, each).values())
         return Task(
             rule,
             f"{folder}/predictions.parquet",
             needs=(self._sizes.data(keys["teacher"]), f"{each.folder(study.name)}/card.json", *corrupted),
             loads=(load,),
-            unknown=LATER if later else "",
+            unknown=uncounted(repairs.attacks_of(grid, each).values()),
         )
 
     def _looks(self, each: Repaired) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config import robust_models
-from heirloom.config.attacks import WhiteBox
+from heirloom.config.attacks import OnModel
 from heirloom.config.checks import require
 from heirloom.config.names import CLEAN, CORRUPTED_LAYOUTS, UNREPAIRED
 from heirloom.config.records import Evaluation, Repaired, Robust, canonical
@@ -79,7 +79,7 @@ def suites_of(grid: Grid, model: str) -> list[str]:
     return sorted(name for name in named if _data(grid.catalogue.corruptions[name]) == _data(entry))
 
 
-def attacks_of(grid: Grid, each: Repaired) -> dict[str, WhiteBox]:
+def attacks_of(grid: Grid, each: Repaired) -> dict[str, OnModel]:
     """Attacks on a model itself, by name, sorted."""
     names = {
         name

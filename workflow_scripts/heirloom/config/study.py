@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from heirloom.config.attacks import Attack
+from heirloom.config.attacks import AttackControl, AttackSettings, OnModel, OnTeacher, refuse_former
+from heirloom.config.kinds import ATTACKS, FIELD
 from heirloom.config.models import (
     Attention,
     BatchSize,
@@ -25,6 +26,17 @@ from heirloom.config.models import (
     Trigger,
 )
 from heirloom.config.robust import CorruptionSuite, Criticality, Repair, RepairExperiment, RobustModel
+
+if TYPE_CHECKING:
+    Attack = AttackSettings
+    ControlAttack = AttackControl
+    TeacherAttack = OnTeacher
+    WhiteBox = OnModel
+else:
+    Attack = Annotated[ATTACKS.settings(), Field(discriminator=FIELD), BeforeValidator(refuse_former)]
+    ControlAttack = Annotated[ATTACKS.settings(AttackControl), Field(discriminator=FIELD)]
+    TeacherAttack = Annotated[ATTACKS.settings(OnTeacher), Field(discriminator=FIELD)]
+    WhiteBox = Annotated[ATTACKS.settings(OnModel), Field(discriminator=FIELD)]
 
 
 class Experiment(Strict):

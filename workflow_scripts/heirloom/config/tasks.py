@@ -12,7 +12,6 @@ from heirloom.config.work import Load
 from heirloom.runtime.registry import resolve
 
 BYTES_A_WEIGHT = 4
-LATER = "AutoAttack after its first attack (it runs on what that leaves)"  # what no estimate counts
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,6 @@ GRADIENT_FREE: Mapping[str, Callable[[Mapping[str, Any]], float]] = MappingProxy
         "zoo": lambda facts: facts["searches"] * facts["steps"] * 2 * facts["coordinates"],
     }
 )
-ONE_STEP = frozenset({"fgsm"})  # kinds that take one step and do not say so
 ON_ITSELF = "white-box"  # the kind of attack whose robust accuracy claims what the worst change does
 
 
@@ -70,12 +69,11 @@ class Power:
         if "norm" not in facts or "epsilon" not in facts:
             return None
         kind = facts.get("kind")
-        steps = facts.get("steps", int(kind in ONE_STEP))
         return cls(
             norm=facts["norm"],
             units=facts.get("units", "pixel"),
             epsilon=facts["epsilon"],
-            steps=steps * facts.get("restarts", 1) * facts.get("searches", 1),
+            steps=facts.get("steps", 0) * facts.get("restarts", 1) * facts.get("searches", 1),
             queries=GRADIENT_FREE[kind](facts) if kind in GRADIENT_FREE else None,
             adaptive=facts.get("through", "model") != "model",
         )
