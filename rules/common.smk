@@ -162,6 +162,11 @@ def attack_code(attacks):
     return sorted({ATTACKS.module(attack.kind) for attack in attacks})
 
 
+def study_attack_code(wildcards):
+    """Modules of all attacks of the study, which also say how far each can be believed."""
+    return attack_code(map(GRID.attack, GRID.attack_names))
+
+
 def libraries_of(attacks):
     """Other people's code that attacks run, with its version; our own is in the digest."""
     names = {getattr(ATTACKS.load(attack.kind), "LIBRARY", None) for attack in attacks} - {None}

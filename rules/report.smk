@@ -43,7 +43,7 @@ rule collect_measurements:
         evaluations=TABLED.descriptions,
         files=TABLED.files,
         measure_files=TABLED.measure_files,
-        code=code_of("collect_measurements"),
+        code=code_of("collect_measurements", study_attack_code),
     script:
         "../workflow_scripts/collect_measurements.py"
 
@@ -74,7 +74,7 @@ rule summarise:
         experiments=GRID.questions,
         published=published_for(GRID.study, Path(workflow.basedir)),
         seed=GRID.study.bootstrap_seed,
-        code=code_of("summarise"),
+        code=code_of("summarise", study_attack_code),
     script:
         "../workflow_scripts/summarise.py"
 
@@ -229,6 +229,6 @@ rule write_report:
             "sheets": [GRID.sheet_of(name) for name in GRID.defects],
             "attention": ATTENTIVE,
         },
-        code=code_of("write_report"),
+        code=code_of("write_report", study_attack_code),
     script:
         "../workflow_scripts/write_report.py"

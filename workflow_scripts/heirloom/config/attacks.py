@@ -39,6 +39,8 @@ class Looks(NamedTuple):
 class AttackSettings(Strict):
     """What every attack has."""
 
+    group: ClassVar[Literal["feature", "noise", "white-box"]]  # what the tables call it
+
     if TYPE_CHECKING:
         kind: str  # each its own
 
@@ -79,12 +81,16 @@ class BoundedSearch(BoundedChange):
 class AttackControl(BoundedChange):
     """What a change of an attack's size does by itself, whatever the model. Its file has attack(name, settings)."""
 
+    group = "noise"
+
 
 class OnTeacher(BoundedSearch):
     """An attack on the teacher alone, crafted once for all students.
 
     Its file has craft(models, images, rows, settings), which returns the change of every image.
     """
+
+    group = "feature"
 
     knows_slice_of: Name | None = Field(
         None, description="a pruning method: the attacker drives the features of the teacher as it prunes it, too"
@@ -95,9 +101,12 @@ class OnTeacher(BoundedSearch):
 class OnModel(AttackSettings):
     """An attack on a model itself, whose answers it is judged by. Its file has attack(name, settings, part).
 
-    `uncounted`: what `looks` leaves out. `flagged`: the library warns of what makes a robust accuracy too high.
+    `uncounted`: what `looks` leaves out. `flagged`: the library warns of what makes a robust accuracy too high. Where
+    it needs no gradient, the file also has queries(facts): how often it asks about an image, by what its budget says;
+    and ENSEMBLE, if that is but one of several attacks.
     """
 
+    group = "white-box"
     uncounted: ClassVar[str] = ""
     flagged: ClassVar[bool] = False
 

@@ -520,8 +520,7 @@ class Grid:
         """What the tables need to know of an attack that is no trigger."""
         entry = self.attack(name)
         control = entry.control if isinstance(entry, OnTeacher) else None
-        kind = "white-box" if self.white_box([name]) else entry.kind
-        return {"kind": kind, "target": None, "control": control, "title": entry.title}
+        return {"kind": entry.group, "target": None, "control": control, "title": entry.title}
 
     def _scope(self, experiment: str) -> dict[str, Any]:
         """What an experiment asks of the evaluations that it shares with others."""

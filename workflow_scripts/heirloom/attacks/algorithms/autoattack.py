@@ -9,8 +9,9 @@ version.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from heirloom.models.classifier import Classifier
 
 LIBRARY = "pyautoattack"
+ENSEMBLE = True
 _STANDARD = ("apgd-ce", "apgd-t", "fab-t", "square")
 _MOST_TARGETS = 9
 
@@ -62,6 +64,11 @@ def suite_for(classes: int) -> Suite:
         return Suite(_STANDARD, targets)
     stand_in = ("apgd-dlr",) if classes == 3 else ()
     return Suite(("apgd-ce", *stand_in, "fab-t", "square"), targets)
+
+
+def queries(_facts: Mapping[str, Any]) -> float:
+    """Return how often Square, its last attack, asks about an image."""
+    return 5000.0
 
 
 def attack(name: str, settings: AutoAttack, part: Part) -> Condition:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -43,6 +44,11 @@ class HopSkipJump(SmallestChange):
         if self.first_evaluations > self.evaluations:
             raise ValueError("first_evaluations may be at most evaluations")
         return self
+
+
+def queries(facts: Mapping[str, Any]) -> float:
+    """Return how often it asks about an image, by what its budget says."""
+    return float(facts["steps"] * facts["first_evaluations"])
 
 
 def attack(name: str, settings: HopSkipJump, part: Part) -> Condition:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -34,6 +35,11 @@ class SquareAttack(PixelSearch):
     def looks(self) -> Looks:
         """Count a look a query."""
         return Looks(forwards=self.restarts * self.queries + 1)
+
+
+def queries(facts: Mapping[str, Any]) -> float:
+    """Return how often it asks about an image, by what its budget says."""
+    return float(facts["queries"])
 
 
 def attack(name: str, settings: SquareAttack, part: Part) -> Condition:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -38,6 +39,11 @@ class ZOO(SmallestChange):
     def looks(self) -> Looks:
         """Count two answers a coordinate and step."""
         return Looks(forwards=self.searches * self.steps * (2 * self.coordinates + 1))
+
+
+def queries(facts: Mapping[str, Any]) -> float:
+    """Return how often it asks about an image, by what its budget says."""
+    return float(facts["searches"] * facts["steps"] * 2 * facts["coordinates"])
 
 
 def attack(name: str, settings: ZOO, part: Part) -> Condition:
