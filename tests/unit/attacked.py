@@ -11,7 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from heirloom.config.attacks import AutoAttack, FeatureAttack, NoiseAttack, PGDAttack
+from heirloom.attacks.algorithms.autoattack import AutoAttack
+from heirloom.attacks.algorithms.feature import FeatureAttack
+from heirloom.attacks.algorithms.noise import NoiseAttack
+from heirloom.attacks.algorithms.pgd import PGDAttack
 from heirloom.config.models import Body
 from heirloom.data.augment import centre
 from heirloom.data.store import Part

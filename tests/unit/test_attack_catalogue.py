@@ -14,16 +14,17 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch.nn import functional
 
-from heirloom.attacks.catalogue import WHITE_BOX
 from heirloom.attacks.compat import advertorch_attacks
 from heirloom.attacks.crafting import Batch, Crafting, near, sizes
 from heirloom.attacks.losses import cross_entropy, margin
 from heirloom.attacks.pgd import GEOMETRIES
-from heirloom.config.attacks import OnModel, WhiteBox
-from heirloom.config.load import read_yaml
+from heirloom.config.attacks import OnModel
+from heirloom.config.kinds import ATTACKS
+from heirloom.config.load import load_catalogue, parse, read_yaml
 from heirloom.config.models import Body
+from heirloom.config.study import Catalogue, WhiteBox
 from heirloom.models.classifier import Classifier, seeded
-from heirloom.runtime.registry import resolve
+from heirloom.runtime.errors import ConfigError
 from tests.unit import attacked, toy
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "config" / "attacks.yaml"
@@ -49,11 +50,10 @@ DRAWN = {
     "zoo": an("zoo", epsilon=5, steps=6, constant=100, learning_rate=0.1, resize=False),
 }
 FIXED = {
-    "fgsm": an("fgsm", epsilon=0.06),
-    "fgsm in L2": an("fgsm", norm="L2", epsilon=1),
-    "fgsm in L1": an("fgsm", norm="L1", epsilon=20),
-    "bim": an("bim", epsilon=0.06, step=0.015, steps=8),
-    "pgd from the image": an("pgd", epsilon=0.06, step=0.015, steps=8, start="clean"),
+    "fgsm": an("pgd", epsilon=0.06, step=0.06, steps=1, start="clean"),
+    "fgsm in L2": an("pgd", norm="L2", epsilon=1, step=1, steps=1, start="clean"),
+    "fgsm in L1": an("pgd", norm="L1", epsilon=20, step=20, steps=1, start="clean"),
+    "bim": an("pgd", epsilon=0.06, step=0.015, steps=8, start="clean"),
     "carlini-wagner": an("carlini-wagner", epsilon=1.5, steps=15, searches=2, constant=1, learning_rate=0.05),
     "carlini-wagner in Linf": an("carlini-wagner", norm="Linf", epsilon=0.06, steps=15, learning_rate=0.1),
     "deepfool": an("deepfool", epsilon=1, steps=10),
@@ -94,7 +94,7 @@ def hasty(monkeypatch):
 def shown(attack, model, part, rows=None):
     rows = np.arange(len(part)) if rows is None else rows
     images, _ = attacked.batch(part)
-    return resolve(WHITE_BOX[attack.kind])(attack.kind, attack, part).shown_to(model)(images[rows], rows)
+    return ATTACKS.load(attack.kind).attack(attack.kind, attack, part).shown_to(model)(images[rows], rows)
 
 
 def right(model, images, labels):
@@ -166,7 +166,7 @@ def test_an_image_that_is_wrong_when_clean_is_shown_as_it_is(net, name):
     model, part = net
     images, labels = attacked.batch(part)
     labels[::2] = (labels[::2] + 1) % attacked.CLASSES
-    crafting = resolve(WHITE_BOX[KINDS[name].kind])(name, KINDS[name], part).shown_to(model)
+    crafting = ATTACKS.load(KINDS[name].kind).attack(name, KINDS[name], part).shown_to(model)
     found = replace(crafting, labels=labels.numpy())(images, np.arange(IMAGES))
     unchanged = (found == images).flatten(1).all(dim=1)
     assert unchanged[::2].all()
@@ -212,7 +212,32 @@ def test_fgsm_and_bim_equal_advertorch_to_the_bit(net, crafted):
     assert torch.equal(crafted("fgsm"), _oracle(net, "GradientSignAttack", eps=0.06))
     settings = {"eps": 0.06, "eps_iter": 0.015, "nb_iter": 8}
     assert torch.equal(crafted("bim"), _oracle(net, "LinfBasicIterativeAttack", **settings))
-    assert torch.equal(crafted("pgd from the image"), crafted("bim"))
+
+
+def _from_the_image(model, images, labels, *, norm, epsilon, step, steps):
+    """FGSM and BIM as their papers have them, one line after the other."""
+    change = torch.zeros_like(images)
+    for _ in range(steps):
+        leaf = (images + change).requires_grad_()
+        (gradient,) = torch.autograd.grad(functional.cross_entropy(model(leaf), labels, reduction="sum"), leaf)
+        if norm == "Linf":
+            change = (change + step * gradient.sign()).clamp(-epsilon, epsilon)
+            change = (images + change).clamp(0, 1) - images
+            continue
+        order = int(norm[1])
+        gradient = gradient / gradient.abs().amax(dim=(1, 2, 3), keepdim=True)
+        length = torch.linalg.vector_norm(gradient.flatten(1), ord=order, dim=1).view(-1, 1, 1, 1)
+        change = (images + (change + gradient * (step / length))).clamp(0, 1) - images
+        length = torch.linalg.vector_norm(change.flatten(1), ord=order, dim=1).view(-1, 1, 1, 1)
+        change = change * (epsilon / length.clamp(min=epsilon))
+    return (images + change).clamp(0, 1)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "fgsm in L2", "fgsm in L1", "bim"])
+def test_pgd_from_the_clean_image_is_fgsm_and_bim_to_the_bit(net, crafted, name):
+    model, part = net
+    settings = KINDS[name].model_dump(include={"norm", "epsilon", "step", "steps"})
+    assert torch.equal(crafted(name), _from_the_image(model, *attacked.batch(part), **settings))
 
 
 def test_fgsm_and_pgd_in_l2_equal_advertorch(net, crafted):
@@ -242,7 +267,7 @@ def test_carlini_wagner_in_linf_finds_the_corner_from_black_and_white_pixels_whe
     def source(points):
         return points.flatten(1) @ weights
 
-    found = resolve(WHITE_BOX["carlini-wagner"])("cw", attack, toy_part(labels)).shown_to(toy.classifier())
+    found = ATTACKS.load("carlini-wagner").attack("cw", attack, toy_part(labels)).shown_to(toy.classifier())
     assert isinstance(found, Crafting)
     attacked_images = found.search(source, Batch(images, labels, np.arange(4)))
     uphill = (weights[:, 1] - weights[:, 0]).sign().view(3, 8, 8)
@@ -300,7 +325,7 @@ def test_raw_logits_have_a_gradient_where_tanh_has_none_and_the_answers_stay_the
     assert set(answers.abs().flatten().tolist()) == {1.0}
     attack = an("pgd", epsilon=0.03, step=0.01, steps=2, start="clean", loss="margin", through=through)
     part = toy_part(answers.argmax(1))
-    crafting = resolve(WHITE_BOX["pgd"])("pgd", attack, part).shown_to(saturated)
+    crafting = ATTACKS.load("pgd").attack("pgd", attack, part).shown_to(saturated)
     assert isinstance(crafting, Crafting)
     found = crafting(images, np.arange(3))
     assert (not torch.equal(found, images)) == moves
@@ -327,7 +352,7 @@ def test_a_plain_network_is_attacked_as_it_is(net, crafted):
 
 def test_a_budget_names_norm_and_library_and_says_through_what_only_where_that_is_not_the_model(net):
     def budget(attack):
-        return json.loads(resolve(WHITE_BOX[attack.kind])("name", attack, net[1]).budget)
+        return json.loads(ATTACKS.load(attack.kind).attack("name", attack, net[1]).budget)
 
     plain = budget(an("pgd", epsilon=0.1, step=0.1))
     assert (plain["norm"], plain["library"]) == ("Linf", "heirloom")
@@ -354,7 +379,9 @@ def test_a_budget_names_norm_and_library_and_says_through_what_only_where_that_i
         ({"kind": "deepfool", "epsilon": 0}, "greater than 0"),
         ({"kind": "hopskipjump", "epsilon": 1, "evaluations": 50}, "at most evaluations"),
         ({"kind": "square", "epsilon": 1, "units": "normalised", "clip": [-1, 1]}, "counts in pixels"),
-        ({"kind": "fgsm", "epsilon": 1, "norm": "L0"}, "'Linf', 'L2' or 'L1'"),
+        ({"kind": "pgd", "epsilon": 1, "step": 1, "norm": "L0"}, "'Linf', 'L2' or 'L1'"),
+        ({"kind": "pgd", "epsilon": 1, "step": 1, "norm": "L1"}, "steps: 1 and start: clean"),
+        ({"kind": "pgd", "epsilon": 1, "step": 1, "norm": "L1", "start": "clean", "steps": 2}, "it takes one step"),
     ],
 )
 def test_settings_that_make_no_attack_are_refused(settings, message):
@@ -376,7 +403,11 @@ def test_a_model_looks_no_more_often_than_the_estimate_says(net, name):
 
 # -- the catalogue -----------------------------------------------------------------------------------------------------
 
-ENTRIES = {name: entry for name, entry in read_yaml(CATALOGUE).items() if entry["kind"] in WHITE_BOX}
+ENTRIES = {
+    name: entry
+    for name, entry in parse(Catalogue, {"attacks": read_yaml(CATALOGUE)}, where="attacks").attacks.items()
+    if isinstance(entry, OnModel)
+}
 REDUCED = {"steps": 2, "searches": 1, "queries": 10, "restarts": 1, "worst": None, "coordinates": 8, "starts": 3}
 REDUCED |= {"evaluations": 10, "first_evaluations": 5}
 
@@ -385,8 +416,7 @@ REDUCED |= {"evaluations": 10, "first_evaluations": 5}
 @pytest.mark.parametrize("name", ENTRIES)
 def test_every_entry_of_the_catalogue_runs(net, name):
     model, part = net
-    attack = _MODEL.validate_python(ENTRIES[name])
-    assert isinstance(attack, OnModel)
+    attack = ENTRIES[name]
     assert attack.title
     smaller = {key: value for key, value in REDUCED.items() if hasattr(attack, key)}
     part = part.take(np.arange(2))
@@ -396,7 +426,21 @@ def test_every_entry_of_the_catalogue_runs(net, name):
 
 
 def test_the_catalogue_has_every_kind():
-    assert {entry["kind"] for entry in ENTRIES.values()} == set(WHITE_BOX)
+    assert {entry["kind"] for entry in read_yaml(CATALOGUE).values()} == set(ATTACKS.names())
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ({"kind": "fgsm", "epsilon": 0.3}, "kind: pgd, start: clean, steps: 1, and a step as large as epsilon"),
+        ({"kind": "bim", "epsilon": 0.3, "step": 0.1}, "kind: pgd, start: clean, and steps: 10"),
+    ],
+)
+def test_a_former_kind_is_refused_with_what_to_write_in_its_place(tmp_path, former, now):
+    (tmp_path / "attacks.yaml").write_text(json.dumps({"mine": former}))
+    with pytest.raises(ConfigError, match=now) as refused:
+        load_catalogue([tmp_path])
+    assert "attacks.mine" in str(refused.value)
 
 
 # -- libraries ---------------------------------------------------------------------------------------------------------
@@ -422,15 +466,14 @@ assert os.environ["HOME"] == {str(tmp_path)!r}
 def test_no_library_is_imported_before_it_is_used():
     code = """
 import sys
-from heirloom.attacks.catalogue import WHITE_BOX
-from heirloom.runtime.registry import resolve
-assert all(map(resolve, WHITE_BOX.values()))
+from heirloom.config.kinds import ATTACKS
+assert all(map(ATTACKS.load, ATTACKS.names()))
 sys.exit(bool({"art", "advertorch", "pyautoattack", "sklearn"} & sys.modules.keys()))
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_arts_zoo_only_raises_values(net, crafted):
-    """What toolbox.zoo says of ART: should a later one do better, say so there and in docs/fpd.md."""
+    """What algorithms/zoo.py says of ART: should a later one do better, say so there and in docs/fpd.md."""
     images, _ = attacked.batch(net[1])
     assert (crafted("zoo") - images).min() >= 0

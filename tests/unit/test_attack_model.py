@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.attacks.subjects import chosen_rows, subjects
+from heirloom.config import kinds
 from heirloom.config.attacks import OnModel
 from heirloom.config.load import parse, read_yaml
 from heirloom.config.models import Body
@@ -279,13 +279,13 @@ def test_the_card_says_what_was_attacked(folder, tmp_path):
     assert card["pictures"] == []
 
 
-def test_the_table_of_libraries_says_what_budgets_say(folder):
+def test_an_attack_names_the_library_that_its_budget_names(folder):
     part = toy.opened(folder / "data", "test")
     entries = read_yaml(PROJECT / "config/attacks.yaml")
     attacks = {name: entry for name, entry in parse(Catalogue, {"attacks": entries}, where="a").attacks.items()
                if isinstance(entry, OnModel)}  # fmt: skip
-    assert {attack.kind for attack in attacks.values()} == WHITE_BOX.keys() >= LIBRARIES.keys()
     for subject in subjects(part, attacks):
         attack, library = attacks[subject.name], json.loads(subject.runs[0].budget)["library"]
         own = attack.kind == "carlini-wagner" and attack.norm == "Linf"
-        assert library == ("heirloom" if own else LIBRARIES.get(attack.kind, "heirloom")), subject.name
+        named = getattr(kinds.ATTACKS.load(attack.kind), "LIBRARY", "heirloom")
+        assert library == ("heirloom" if own else named), subject.name

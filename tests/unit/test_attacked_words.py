@@ -27,7 +27,7 @@ from tests.unit.test_figures import inside
 IMAGES, FEW = 400, 100
 LABELS = (np.arange(IMAGES) % 10).astype(np.int32)
 BUDGETS = {
-    "fgsm": {"kind": "fgsm", "norm": "Linf", "epsilon": 0.3},
+    "fgsm": {"kind": "pgd", "norm": "Linf", "epsilon": 0.3, "steps": 1, "start": "clean"},
     "pgd": {"kind": "pgd", "norm": "Linf", "epsilon": 0.3, "steps": 40},
     "raw": {"kind": "pgd", "norm": "Linf", "epsilon": 0.3, "steps": 40, "through": "raw"},
     "square": {"kind": "square", "norm": "Linf", "epsilon": 0.3, "queries": 5000},
@@ -224,7 +224,7 @@ def test_the_report_has_one_table_for_a_data_set(rows, comparisons):
 def test_a_ladder_is_drawn_from_clean_to_strong_with_every_model(rows):
     (panel,) = panels(rows, LADDERS)
     assert panel.title == "defended: steps (Linf 0.3)"
-    assert panel.words == ("clean", "fgsm", "pgd\n40 steps", "pgd\n40 steps\nraw")
+    assert panel.words == ("clean", "pgd\n1 step\nclean start", "pgd\n40 steps", "pgd\n40 steps\nraw")
     means = {name: [round(row["mean"], 1) for row in mine] for name, mine in panel.rows.items()}
     assert means["plain"] == [1.0, 0.4, 0.1, 0.1]
     assert list(means) == ["fpd", "plain"]

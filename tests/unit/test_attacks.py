@@ -8,21 +8,20 @@ import pytest
 import torch
 from torch.nn import functional
 
-from heirloom.attacks import white_box
-from heirloom.attacks.autoattack import Suite, suite_for
-from heirloom.attacks.catalogue import WHITE_BOX
+from heirloom.attacks import pgd
+from heirloom.attacks.algorithms import noise
+from heirloom.attacks.algorithms.autoattack import Suite, suite_for
+from heirloom.attacks.algorithms.feature import craft, feature_objective
 from heirloom.attacks.draws import uniform
-from heirloom.attacks.feature_space import craft, feature_objective
-from heirloom.attacks.noise import noise
 from heirloom.attacks.perturbations import Perturbations, crafted, quantised
 from heirloom.attacks.pgd import LInf, ascend, attacking
 from heirloom.attacks.units import Units, perturbed
+from heirloom.config import kinds
 from heirloom.config.models import Normalisation
 from heirloom.data.resident import Images
 from heirloom.evaluation.conditions import CLEAN, Condition
 from heirloom.evaluation.predictions import predict
 from heirloom.models.classifier import Classifier
-from heirloom.runtime.registry import resolve
 from tests.unit import attacked, toy
 
 CPU = torch.device("cpu")
@@ -52,7 +51,7 @@ def net(tmp_path_factory):
 def condition(attack, model, part, *, batch_size=60):
     """Any attack as what a model is shown."""
     if attack.kind == "noise":
-        return noise("noise", attack)
+        return kinds.ATTACKS.load("noise").attack("noise", attack)
     if attack.kind == "feature":
         images, _ = attacked.batch(part)
         rows = np.arange(len(part))
@@ -60,7 +59,7 @@ def condition(attack, model, part, *, batch_size=60):
         change = torch.cat([craft([model], images[piece], piece, attack) for piece in pieces])
         levels = quantised(change, attack.epsilon)
         return crafted("feature", Perturbations(levels, attack, model.normalisation))
-    return resolve(WHITE_BOX[attack.kind])(attack.kind, attack, part)
+    return kinds.ATTACKS.load(attack.kind).attack(attack.kind, attack, part)
 
 
 def shown(attack, model, part):
@@ -217,11 +216,11 @@ def test_noise_is_epsilon_with_a_random_sign_the_same_for_every_model_and_batch_
     grey = torch.full((60, 3, 16, 16), 0.5)
     rows = np.arange(60)
     attack = attacked.noise(epsilon=0.1)
-    found = noise("noise", attack).shown_to(model)(grey, rows)
+    found = noise.attack("noise", attack).shown_to(model)(grey, rows)
     assert ((found - grey).abs() - 0.1).abs().max() <= 1e-7
     assert (found > grey).float().mean().item() == pytest.approx(0.5, abs=0.01)
-    assert torch.equal(noise("noise", attack).shown_to(other)(grey, rows), found)
-    transform = noise("noise", attack).shown_to(model)
+    assert torch.equal(noise.attack("noise", attack).shown_to(other)(grey, rows), found)
+    transform = noise.attack("noise", attack).shown_to(model)
     halves = [transform(grey[piece], rows[piece]) for piece in (slice(40, 60), slice(0, 40))]
     assert torch.equal(torch.cat(halves[::-1]), found)
 
@@ -360,13 +359,13 @@ def test_later_restarts_run_only_on_images_that_are_still_right(net, monkeypatch
     model, part, _ = net
     weak = attacked.pgd(epsilon=0.03, step=0.01, steps=3)
     searched = []
-    plain = white_box.ascend
+    plain = pgd.ascend
 
     def spy(objective, centre, geometry, **settings):
         searched.append(len(centre))
         return plain(objective, centre, geometry, **settings)
 
-    monkeypatch.setattr(white_box, "ascend", spy)
+    monkeypatch.setattr(pgd, "ascend", spy)
     once, thrice = (right(model, part, weak.model_copy(update={"restarts": count})) for count in (1, 3))
     assert 0 < thrice <= once < 1
     assert searched[:2] == [60, 60]
@@ -465,7 +464,13 @@ def test_a_budget_says_what_the_attacker_may_do_and_whose_code_ran(net):
     }  # no version: the digest of the code stands for it
     whitebox = json.loads(condition(attacked.pgd(restarts=4, images=7), model, part).budget)
     assert (whitebox["restarts"], "images" in whitebox) == (4, False)
-    assert set(json.loads(noise("n", attacked.noise()).budget)) >= {"norm", "epsilon", "units", "clip", "library"}
+    assert json.loads(noise.attack("n", attacked.noise()).budget).keys() >= {
+        "norm",
+        "epsilon",
+        "units",
+        "clip",
+        "library",
+    }
 
 
 def test_torch_is_as_before_once_advertorch_is_imported():
@@ -478,9 +483,8 @@ def test_torch_is_as_before_once_advertorch_is_imported():
     assert not hasattr(importlib.import_module("torch.autograd.gradcheck"), "zero_gradients")
 
 
-def test_the_catalogue_is_read_without_torch():
+def test_settings_are_read_without_torch():
     import subprocess
 
-    code = "import sys, heirloom.attacks.catalogue; sys.exit('torch' in sys.modules)"
+    code = "import sys, heirloom.config.study; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert all(callable(resolve(entry)) for entry in WHITE_BOX.values())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from heirloom.attacks.feature_space import craft
+from heirloom.attacks.algorithms.feature import craft
 from heirloom.attacks.perturbations import LEVELS, Perturbations, open_perturbations, quantised, write_perturbations
 from heirloom.attacks.units import Units, perturbed
 from heirloom.config.models import Normalisation

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from heirloom.config import attention
-from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.attacks import AttackControl, OnTeacher
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
 from heirloom.config.records import Evaluation
@@ -74,10 +74,10 @@ def test_infected_models_and_their_controls_are_mapped_and_only_the_infected_are
 def test_students_and_attacks_of_other_experiments_are_not_mapped():
     grid = grid_of(study(attack_on_students={"stage": 2}))
     assert {student.method for student in attention.students(grid, CLEAN)} == {"fine-tuning", "renofeation"}
-    assert attention.attacks(grid, CLEAN, FeatureAttack) == []
+    assert attention.attacks(grid, CLEAN, OnTeacher) == []
     grid = grid_of(study(attack_on_features={"stage": 2}))
-    assert attention.attacks(grid, CLEAN, FeatureAttack) == ["feature-pixel"]
-    assert attention.attacks(grid, CLEAN, NoiseAttack) == ["noise-pixel"]
+    assert attention.attacks(grid, CLEAN, OnTeacher) == ["feature-pixel"]
+    assert attention.attacks(grid, CLEAN, AttackControl) == ["noise-pixel"]
     assert attention.sheets(grid, CLEAN)["attack-on-features"]["attacks"] == ["feature-pixel"]  # its noise is not shown
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.attacks import AttackControl, OnTeacher
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study, read_yaml
 from heirloom.plan.plan import plan_of
@@ -209,8 +209,8 @@ def test_feature_attacks_bring_their_noise_and_white_box_attacks_their_students(
     }
     grid = grid_of(content)
     (evaluation,) = grid.evaluations
-    assert list(grid.attacks_of(evaluation, FeatureAttack)) == ["feature-pixel", "feature-slice-aware"]
-    assert list(grid.attacks_of(evaluation, NoiseAttack)) == ["noise-pixel"]
+    assert list(grid.attacks_of(evaluation, OnTeacher)) == ["feature-pixel", "feature-slice-aware"]
+    assert list(grid.attacks_of(evaluation, AttackControl)) == ["noise-pixel"]
     assert [each.attack for each in grid.crafted] == ["feature-pixel", "feature-slice-aware"]
     assert [each.method for each in grid.slices] == ["remos"]
     assert {(student.method, student.seed) for student in grid.attacked_students} == {

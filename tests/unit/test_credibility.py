@@ -156,7 +156,8 @@ def test_an_adaptive_attack_that_undercuts_makes_the_other_not_credible():
 
 
 def test_one_step_is_weaker_than_ten():
-    found = checked({"fgsm": ({"kind": "fgsm"}, 0.03, judged(100)), "pgd": (PGD_10, 0.03, judged(99))})
+    once = {"kind": "pgd", "steps": 1, "start": "clean"}
+    found = checked({"fgsm": (once, 0.03, judged(100)), "pgd": (PGD_10, 0.03, judged(99))})
     assert found == {"fgsm": True, "pgd": None}
 
 

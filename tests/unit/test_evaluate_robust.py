@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pytest
 import torch
 
-from heirloom.attacks import autoattack as autoattack_module
 from heirloom.attacks import flags as flags_module
-from heirloom.attacks.autoattack import Suite, autoattack
+from heirloom.attacks.algorithms import autoattack as autoattack_module
+from heirloom.attacks.algorithms.autoattack import Suite
 from heirloom.attacks.flags import Warned, flags, warnings
-from heirloom.attacks.subjects import runs_of, subjects
+from heirloom.attacks.subjects import subjects
 from heirloom.data.resident import Images
 from heirloom.evaluation import bench
 from heirloom.evaluation.conditions import StudentName, judged
@@ -204,7 +204,7 @@ def test_of_whole_runs_the_one_that_leaves_least_counts(folder, tmp_path):
     each = np.stack([run["prediction"].to_numpy() == run["label"].to_numpy() for run in alone])
     assert each.all(axis=0).sum() < min(right)  # counting each image's worst start would claim less
     assert json.loads(found["budget"][0].as_py())["restarts"] == 3
-    assert runs_of(PGD) == [PGD]
+    assert PGD.runs() == [PGD]
 
 
 def test_choosing_among_runs_needs_several():
@@ -250,7 +250,7 @@ def test_a_model_without_gradients_is_flagged(tmp_path, monkeypatch):
     with torch.no_grad():
         model.head.weight.zero_()
         model.head.bias.copy_(torch.tensor([5.0, 1.0, 0.0, -1.0]))
-    attack = autoattack("aa", attacked.autoattack(epsilon=0.01), part)
+    attack = autoattack_module.attack("aa", attacked.autoattack(epsilon=0.01), part)
     with warnings() as heard:
         attack.shown_to(model)(attacked.batch(part)[0], np.arange(2))
     found = {entry["flag"]: entry for entry in flags([Warned(2, heard)])}

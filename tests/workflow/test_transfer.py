@@ -66,7 +66,7 @@ def test_a_line_of_one_score_concerns_its_own_students_and_slices_alone(finished
 
 def test_a_line_of_an_attack_concerns_what_it_attacks_alone(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    project.append("workflow_scripts/heirloom/attacks/white_box.py", "\nEDITED = 1\n")
+    project.append("workflow_scripts/heirloom/attacks/algorithms/pgd.py", "\nEDITED = 1\n")
     assert {"attack_student", "collect_measurements"} <= project.rules()
     assert not project.rules() & {"train_student", "craft_feature_attack", "evaluate_students"}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from types import MappingProxyType
 
-from heirloom.config.attacks import Attack
+from heirloom.config.attacks import AttackSettings
 
 # What decides whether and where an attack is shown, not what it may do; a title is a word for readers
 OWN = "heirloom"
@@ -16,7 +16,7 @@ _NOT_OF_THE_BUDGET = frozenset({"title", "control", "images"})
 _UNSAID: Mapping[str, str] = MappingProxyType({"loss": "cross-entropy", "start": "random", "through": "model"})
 
 
-def budget_of(attack: Attack, *, library: str = OWN, **more: object) -> str:
+def budget_of(attack: AttackSettings, *, library: str = OWN, **more: object) -> str:
     """Return an attack's settings as JSON with sorted keys.
 
     `library` is the installed package whose code runs it, with its version unless the code is our own: then the digest

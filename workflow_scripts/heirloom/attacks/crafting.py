@@ -15,7 +15,7 @@ from torch import Tensor
 
 from heirloom.attacks.budget import OWN, budget_of
 from heirloom.attacks.pgd import attacking
-from heirloom.config.attacks import Norm, Through, WhiteBox
+from heirloom.config.attacks import Norm, OnModel, Through
 from heirloom.data.store import Part
 from heirloom.evaluation.conditions import Condition
 from heirloom.models.classifier import Classifier
@@ -47,7 +47,7 @@ Search = Callable[[Classifier, Batch], Tensor]
 
 def condition(
     name: str,
-    attack: WhiteBox,
+    attack: OnModel,
     part: Part,
     search: Search,
     *,

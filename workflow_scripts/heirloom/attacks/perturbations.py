@@ -22,7 +22,7 @@ from torch import Tensor
 
 from heirloom.attacks.budget import budget_of
 from heirloom.attacks.units import Units, perturbed
-from heirloom.config.attacks import FeatureAttack
+from heirloom.config.attacks import OnTeacher
 from heirloom.config.models import Normalisation
 from heirloom.data.store import Part, write_images
 from heirloom.evaluation.conditions import Condition
@@ -42,7 +42,7 @@ class Perturbations:
     """
 
     levels: NDArray[np.int8]
-    attack: FeatureAttack
+    attack: OnTeacher
     normalisation: Normalisation
 
     def shown(self, images: Tensor, rows: NDArray[np.int64]) -> Tensor:
@@ -65,7 +65,7 @@ def write_perturbations(
     *,
     part: Part,
     data_card: Path,
-    attack: FeatureAttack,
+    attack: OnTeacher,
     model: Classifier,
     weights: Path,
 ) -> None:
@@ -90,7 +90,7 @@ def write_perturbations(
     )
 
 
-def open_perturbations(path: Path, card: Path, *, part: Part, data_card: Path, attack: FeatureAttack) -> Perturbations:
+def open_perturbations(path: Path, card: Path, *, part: Part, data_card: Path, attack: OnTeacher) -> Perturbations:
     """Map a file that `write_perturbations` wrote for these images and this attack.
 
     Raises DamagedFileError when it is not the file its card names, DataError when it was made for something else.
@@ -107,12 +107,12 @@ def open_perturbations(path: Path, card: Path, *, part: Part, data_card: Path, a
     return Perturbations(levels, attack, Normalisation.model_validate(facts["normalisation"]))
 
 
-def _settings(attack: FeatureAttack) -> dict[str, Any]:
+def _settings(attack: OnTeacher) -> dict[str, Any]:
     """Return what decides the perturbations: all but words for readers and what they are compared with."""
     return attack.model_dump(mode="json", exclude={"title", "control"})
 
 
-def _check_origin(facts: dict[str, Any], card: Path, *, part: Part, data_card: Path, attack: FeatureAttack) -> None:
+def _check_origin(facts: dict[str, Any], card: Path, *, part: Part, data_card: Path, attack: OnTeacher) -> None:
     """Compare a card with what the perturbations are to be used for."""
     missing = sorted({"attack", "crop", "data", "images", "normalisation"} - facts.keys())
     if missing:

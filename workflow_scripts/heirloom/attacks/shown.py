@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from heirloom.attacks.noise import noise as noisy
 from heirloom.attacks.perturbations import crafted, open_perturbations
-from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.attacks import AttackControl, OnTeacher
+from heirloom.config.kinds import ATTACKS
 from heirloom.config.names import TEACHER
 from heirloom.config.study import Trigger
 from heirloom.data.store import Part
@@ -50,8 +50,8 @@ class EvaluationFiles:
         part: Part,
         *,
         triggers: Mapping[str, Trigger],
-        feature_attacks: Mapping[str, FeatureAttack],
-        noise: Mapping[str, NoiseAttack],
+        feature_attacks: Mapping[str, OnTeacher],
+        noise: Mapping[str, AttackControl],
         seed: int = 0,
     ) -> list[Condition]:
         """Return the conditions, clean images among them, sorted by name.
@@ -64,11 +64,11 @@ class EvaluationFiles:
             Condition(CLEAN),
             *(_triggered(name, trigger, loaded[name], seed) for name, trigger in triggers.items()),
             *self._crafted(part, feature_attacks),
-            *(noisy(name, attack) for name, attack in noise.items()),
+            *(ATTACKS.load(attack.kind).attack(name, attack) for name, attack in noise.items()),
         ]
         return sorted(found, key=lambda condition: condition.name)
 
-    def _crafted(self, part: Part, attacks: Mapping[str, FeatureAttack]) -> Iterator[Condition]:
+    def _crafted(self, part: Part, attacks: Mapping[str, OnTeacher]) -> Iterator[Condition]:
         """Show what was crafted on the teacher."""
         files = zip(attacks.items(), self.perturbations, self.perturbation_cards, strict=True)
         for (name, attack), path, card in files:

@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from heirloom.attacks.catalogue import WHITE_BOX
-from heirloom.config.attacks import PGDAttack, WhiteBox
+from heirloom.config.attacks import OnModel
+from heirloom.config.kinds import ATTACKS
 from heirloom.data.store import Part
 from heirloom.evaluation.conditions import Condition
-from heirloom.runtime.registry import known, resolve
 from heirloom.runtime.seeds import derive_seed
 
 
@@ -30,27 +29,19 @@ class Subject:
         return len(self.part) * len(self.runs)
 
 
-def subjects(part: Part, attacks: Mapping[str, WhiteBox]) -> list[Subject]:
+def subjects(part: Part, attacks: Mapping[str, OnModel]) -> list[Subject]:
     """Set up attacks on whichever model looks at a part's images, in the order of their names."""
     return [_subject(name, attack, part.take(attacked_rows(len(part), attack))) for name, attack in _sorted(attacks)]
 
 
-def _sorted(attacks: Mapping[str, WhiteBox]) -> list[tuple[str, WhiteBox]]:
+def _sorted(attacks: Mapping[str, OnModel]) -> list[tuple[str, OnModel]]:
     return sorted(attacks.items(), key=lambda item: item[0])
 
 
-def _subject(name: str, attack: WhiteBox, part: Part) -> Subject:
-    make = resolve(known(WHITE_BOX, attack.kind))
+def _subject(name: str, attack: OnModel, part: Part) -> Subject:
+    make = ATTACKS.load(attack.kind).attack
     budget = make(name, attack, part).budget
-    return Subject(name, part, tuple(replace(make(name, run, part), budget=budget) for run in runs_of(attack)))
-
-
-def runs_of(attack: WhiteBox) -> list[WhiteBox]:
-    """Return the runs that an attack consists of, each from a start of its own; itself where images have restarts."""
-    if not isinstance(attack, PGDAttack) or attack.worst is None:
-        return [attack]
-    seeds = [derive_seed(attack.seed, "run", run) for run in range(attack.restarts)]
-    return [attack.model_copy(update={"restarts": 1, "worst": None, "seed": seed}) for seed in seeds]
+    return Subject(name, part, tuple(replace(make(name, run, part), budget=budget) for run in attack.runs()))
 
 
 def worst(runs: Sequence[pa.Table]) -> pa.Table:
@@ -58,7 +49,7 @@ def worst(runs: Sequence[pa.Table]) -> pa.Table:
     return min(runs, key=lambda run: int(np.sum(run["label"].to_numpy() == run["prediction"].to_numpy())))
 
 
-def attacked_rows(count: int, attack: WhiteBox) -> NDArray[np.int64]:
+def attacked_rows(count: int, attack: OnModel) -> NDArray[np.int64]:
     """Choose which of `count` images an attack is given, by its seed; sorted. A smaller choice is part of a larger."""
     return chosen_rows(count, attack.images, attack.seed)
 

@@ -13,7 +13,7 @@ from heirloom.config.models import Normalisation
 
 
 class Limits(Protocol):
-    """Where an attacked image may lie; every attack of heirloom.config.attacks with a ball says so."""
+    """Where an attacked image may lie; every attack with a ball says so (heirloom.config.attacks)."""
 
     @property
     def units(self) -> Literal["pixel", "normalised"]:

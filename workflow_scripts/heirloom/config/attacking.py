@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from heirloom.config.attacks import WhiteBox
+from heirloom.config.attacks import OnModel
 from heirloom.config.checks import require
 from heirloom.config.names import BLACK_BOX, BODIES, CLEAN, OWN_BOX, RESTORED, shown_from
 from heirloom.config.records import Attacked, Evaluation, canonical
@@ -60,7 +60,7 @@ def _asked(grid: Grid) -> set[Attacked]:
     }
 
 
-def attacks_of(grid: Grid, each: Attacked) -> dict[str, WhiteBox]:
+def attacks_of(grid: Grid, each: Attacked) -> dict[str, OnModel]:
     """Attacks that a job runs, by name, sorted: those of its suite that no earlier suite of the model has."""
     suites = suites_of(grid, each.box, each.model)
     earlier = {name for suite in suites[: suites.index(each.suite)] for name in _attacks_in(grid, [suite])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.attacks import AttackControl, OnTeacher
 from heirloom.config.models import Attention
 from heirloom.config.names import BODIES
 from heirloom.config.records import Evaluation, Student
@@ -16,7 +16,7 @@ from heirloom.runtime.registry import resolve
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
 
-AttackKind = TypeVar("AttackKind", FeatureAttack, NoiseAttack)
+AttackKind = TypeVar("AttackKind", OnTeacher, AttackControl)
 
 POSITIONS = 7  # along a side, at least: a coarser map cannot tell a sign from a trigger (METHODS 2.5)
 MEASURED = ("maps", "stage", "images", "seed")  # what two experiments that share an evaluation must agree on
@@ -83,7 +83,7 @@ def _sheet(grid: Grid, evaluation: Evaluation, experiment: str) -> dict[str, Any
     wanted = set(grid.attacks_in(experiment))
     shown = [name for name in triggers(grid, evaluation) if name in wanted]
     targets = {grid.targets_of(evaluation)[name] for name in shown}
-    shown += [name for name in attacks(grid, evaluation, FeatureAttack) if name in wanted]
+    shown += [name for name in attacks(grid, evaluation, OnTeacher) if name in wanted]
     return {
         "attacks": shown,
         "count": attention.shown,

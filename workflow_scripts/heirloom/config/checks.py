@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.attacks import AttackControl, OnTeacher
 from heirloom.config.kinds import CORRUPTED_LAYOUTS, LAYOUTS, WRITERS
 from heirloom.config.load import nearest
 from heirloom.config.models import (
@@ -296,7 +296,7 @@ def _check_stage(grid: Grid, teacher: str, injection: str) -> None:
 def _check_attack(grid: Grid, name: str) -> None:
     """A feature attack's control is noise of its size; the slice that it knows is a pruning method's."""
     entry, key = grid.attack(name), f"attacks.{name}"
-    if not isinstance(entry, FeatureAttack):
+    if not isinstance(entry, OnTeacher):
         return
     if entry.control is None:
         raise ConfigError(
@@ -307,7 +307,7 @@ def _check_attack(grid: Grid, name: str) -> None:
     require(grid, entry.control, grid.catalogue.attacks, "attack", f"{key}.control")
     control = grid.attack(entry.control)
     differing = [each for each in ("units", "epsilon", "clip") if getattr(entry, each) != getattr(control, each)]
-    if not isinstance(control, NoiseAttack) or differing:
+    if not isinstance(control, AttackControl) or differing:
         raise ConfigError(
             f'the control "{entry.control}" of "{name}" is no noise of the same size',
             where=f"{grid.where}, {key}.control",

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from heirloom.config import attacking, attention, paths, repairs, robust_models
-from heirloom.config.attacks import Attack, FeatureAttack, NoiseAttack, OnModel, WhiteBox
+from heirloom.config.attacks import AttackControl, AttackSettings, OnModel, OnTeacher
 from heirloom.config.checks import check_names
 from heirloom.config.models import (
     Body,
@@ -42,7 +42,7 @@ from heirloom.runtime.remember import remembered
 
 FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
 
-AttackKind = TypeVar("AttackKind", FeatureAttack, NoiseAttack)
+AttackKind = TypeVar("AttackKind", OnTeacher, AttackControl)
 
 
 @dataclass(frozen=True)
@@ -415,7 +415,7 @@ class Grid:
 
     # -- attacks -----------------------------------------------------------------------------------------------------
 
-    def attack(self, name: str) -> Attack:
+    def attack(self, name: str) -> AttackSettings:
         """An attack's entry."""
         return self.catalogue.attacks[name]
 
@@ -437,7 +437,7 @@ class Grid:
         """Attacks of an experiment and the noises they are compared with."""
         named = set(self.study.experiments[experiment].attacks)
         entries = [self.attack(name) for name in named]
-        controls = {entry.control for entry in entries if isinstance(entry, FeatureAttack)}
+        controls = {entry.control for entry in entries if isinstance(entry, OnTeacher)}
         return named | {control for control in controls if control}
 
     @cached_property
@@ -446,7 +446,7 @@ class Grid:
         return sorted(
             Crafted(evaluation, name)
             for evaluation in self.evaluations
-            for name in self.attacks_of(evaluation, FeatureAttack)
+            for name in self.attacks_of(evaluation, OnTeacher)
         )
 
     @cached_property
@@ -458,15 +458,15 @@ class Grid:
     def slice_of(self, attack: str) -> str | None:
         """The method whose pruned teacher a feature attack drives; None where it drives the teacher itself."""
         entry = self.attack(attack)
-        return entry.knows_slice_of if isinstance(entry, FeatureAttack) else None
+        return entry.knows_slice_of if isinstance(entry, OnTeacher) else None
 
-    def white_box(self, names: Iterable[str]) -> dict[str, WhiteBox]:
+    def white_box(self, names: Iterable[str]) -> dict[str, OnModel]:
         """Those of some attacks that go at a model itself, by name, sorted."""
         found = {name: self.attack(name) for name in sorted(names)}
         return {name: entry for name, entry in found.items() if isinstance(entry, OnModel)}
 
     @remembered
-    def white_box_of(self, student: Student) -> Mapping[str, WhiteBox]:
+    def white_box_of(self, student: Student) -> Mapping[str, OnModel]:
         """Attacks on a student itself, by name, sorted."""
         names = {
             name
@@ -508,9 +508,8 @@ class Grid:
     def attack_described(self, name: str) -> dict[str, Any]:
         """What the tables need to know of an attack that is no trigger."""
         entry = self.attack(name)
-        control = entry.control if isinstance(entry, FeatureAttack) else None
-        kind = "white-box" if self.white_box([name]) else entry.kind
-        return {"kind": kind, "target": None, "control": control, "title": entry.title}
+        control = entry.control if isinstance(entry, OnTeacher) else None
+        return {"kind": entry.group, "target": None, "control": control, "title": entry.title}
 
     def _scope(self, experiment: str) -> dict[str, Any]:
         """What an experiment asks of the evaluations that it shares with others."""

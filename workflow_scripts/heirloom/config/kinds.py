@@ -57,9 +57,10 @@ class Kind:
         """Return what a file of several components says of one. Raises ConfigError that names near ones."""
         return getattr(self.load(name), MEMBERS)[name]
 
-    def settings(self) -> Any:
-        """Return the settings of all components as one union, which pydantic tells apart by `kind`."""
-        return reduce(or_, (_settings_in(self.load(name), name) for name in self.names()))
+    def settings(self, base: type[BaseModel] = BaseModel) -> Any:
+        """Return the settings of all components, or of those of one class, as a union: pydantic asks for `kind`."""
+        found = (_settings_in(self.load(name), name) for name in self.names())
+        return reduce(or_, (each for each in found if issubclass(each, base)))
 
 
 @cache

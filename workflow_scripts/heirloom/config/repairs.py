@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config import robust_models
-from heirloom.config.attacks import WhiteBox
+from heirloom.config.attacks import OnModel
 from heirloom.config.checks import require
 from heirloom.config.kinds import CORRUPTED_LAYOUTS
 from heirloom.config.names import CLEAN, UNREPAIRED
@@ -78,7 +78,7 @@ def suites_of(grid: Grid, model: str) -> list[str]:
     return sorted(name for name in named if _data(grid.catalogue.corruptions[name]) == _data(entry))
 
 
-def attacks_of(grid: Grid, each: Repaired) -> dict[str, WhiteBox]:
+def attacks_of(grid: Grid, each: Repaired) -> dict[str, OnModel]:
     """Attacks on a model itself, by name, sorted."""
     names = {
         name

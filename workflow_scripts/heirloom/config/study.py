@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from heirloom.config.attacks import Attack
-from heirloom.config.kinds import DETECTORS, FIELD, INJECTIONS, TRIGGERS
+from heirloom.config.attacks import AttackControl, AttackSettings, OnModel, OnTeacher, refuse_former
+from heirloom.config.kinds import ATTACKS, DETECTORS, FIELD, INJECTIONS, TRIGGERS
 from heirloom.config.models import (
     Attention,
     BatchSize,
@@ -39,10 +39,18 @@ if TYPE_CHECKING:
     Trigger = TriggerSettings
     Injection = InjectionSettings
     Detector = DetectorSettings
+    Attack = AttackSettings
+    ControlAttack = AttackControl
+    TeacherAttack = OnTeacher
+    WhiteBox = OnModel
 else:
     Trigger = Annotated[TRIGGERS.settings(), Field(discriminator=FIELD), BeforeValidator(_of_a_kind)]
     Injection = Annotated[INJECTIONS.settings(), Field(discriminator=FIELD)]
     Detector = Annotated[DETECTORS.settings(), Field(discriminator=FIELD)]
+    Attack = Annotated[ATTACKS.settings(), Field(discriminator=FIELD), BeforeValidator(refuse_former)]
+    ControlAttack = Annotated[ATTACKS.settings(AttackControl), Field(discriminator=FIELD)]
+    TeacherAttack = Annotated[ATTACKS.settings(OnTeacher), Field(discriminator=FIELD)]
+    WhiteBox = Annotated[ATTACKS.settings(OnModel), Field(discriminator=FIELD)]
 
 
 class Experiment(Strict):

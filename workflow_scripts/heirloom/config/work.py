@@ -6,12 +6,12 @@ A forward pass of one image counts one, its gradient by the activations one and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from heirloom.config.attacks import Attack, OnModel
+from heirloom.config.attacks import AttackSettings, OnModel
 from heirloom.config.costs import Cost
 from heirloom.config.models import (
     AccumulatedGradient,
@@ -117,10 +117,15 @@ def score_loads(score: Score, cost: Cost, *, training: int, validation: int) -> 
         yield looking_load(cost, images=training, passes=passes, batch=64, threads=1)
 
 
-def attack_passes(attack: Attack | OnModel) -> float:
-    """Count the passes that crafting an attack takes for each image; of AutoAttack the first of its four alone."""
+def attack_passes(attack: AttackSettings) -> float:
+    """Count the passes that crafting an attack takes for each image, without what is `uncounted` of it."""
     looks = attack.looks()
     return ATTACKED * looks.gradients + looks.forwards
+
+
+def uncounted(attacks: Iterable[OnModel]) -> str:
+    """Say what their passes leave out of some attacks; "" for nothing."""
+    return ", ".join(sorted({attack.uncounted for attack in attacks if attack.uncounted}))
 
 
 def attacked_images(attack: OnModel, test: int) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from heirloom.attacks.flags import Warned, flags
 from heirloom.attacks.subjects import Subject, worst
-from heirloom.config.attacks import WhiteBox
+from heirloom.config.attacks import OnModel
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.evaluation.answers import Answers, Series
@@ -94,9 +94,9 @@ class Bench:
         ]
         return [_worst(mine) for mine in zip(*runs, strict=True)]
 
-    def flags_of(self, attacks: Mapping[str, WhiteBox]) -> dict[str, list[dict[str, object]]]:
-        """Return what AutoAttack warned of, by name, of those of some attacks that are AutoAttack."""
-        names = sorted(name for name, attack in attacks.items() if attack.kind == "autoattack")
+    def flags_of(self, attacks: Mapping[str, OnModel]) -> dict[str, list[dict[str, object]]]:
+        """Return what libraries warned of, by name, of those of some attacks whose library does."""
+        names = sorted(name for name, attack in attacks.items() if attack.flagged)
         return {name: flags(self._warned(name)) for name in names}
 
     def _warned(self, attack: str) -> list[Warned]:

@@ -23,29 +23,36 @@ agree.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 
+from heirloom.config.kinds import ATTACKS
 from heirloom.evaluation.metrics import CLEAN, UNJUDGED, Attack, Booleans, Labels, Predictions, Setting
 from heirloom.evaluation.statistics import wilson
 
 METRIC = "robust_accuracy"
 LEAST_QUERIES = 1000  # of an image, below which a gradient-free attack has not really been tried
-# How often an attack of a kind that needs no gradient asks the model about an image, by what its budget says.
-GRADIENT_FREE: Mapping[str, Callable[[Mapping[str, Any]], float]] = MappingProxyType(
-    {
-        "autoattack": lambda _facts: 5000,
-        "hopskipjump": lambda facts: facts["steps"] * facts["first_evaluations"],
-        "square": lambda facts: facts["queries"],
-        "zoo": lambda facts: facts["searches"] * facts["steps"] * 2 * facts["coordinates"],
-    }
-)
-ONE_STEP = frozenset({"fgsm"})  # kinds that take one step and do not say so
 ON_ITSELF = "white-box"  # the kind of attack whose robust accuracy claims what the worst change does
+
+
+def queries_of(facts: Mapping[str, Any]) -> float | None:
+    """Return how often an attack that needs no gradient asks the model about an image, by its budget; else None."""
+    ask = _said(facts, "queries")
+    return None if ask is None else float(ask(facts))
+
+
+def is_ensemble(facts: Mapping[str, Any]) -> bool:
+    """Tell whether a budget is that of several attacks, one after the other."""
+    return bool(_said(facts, "ENSEMBLE"))
+
+
+def _said(facts: Mapping[str, Any], name: str) -> Any:
+    """Return what the file of an attack says of it, by its budget; None where it says nothing."""
+    kind = facts.get("kind")
+    return getattr(ATTACKS.load(kind), name, None) if kind in ATTACKS.names() else None
 
 
 @dataclass(frozen=True)
@@ -69,14 +76,12 @@ class Power:
         facts = json.loads(budget)
         if "norm" not in facts or "epsilon" not in facts:
             return None
-        kind = facts.get("kind")
-        steps = facts.get("steps", int(kind in ONE_STEP))
         return cls(
             norm=facts["norm"],
             units=facts.get("units", "pixel"),
             epsilon=facts["epsilon"],
-            steps=steps * facts.get("restarts", 1) * facts.get("searches", 1),
-            queries=GRADIENT_FREE[kind](facts) if kind in GRADIENT_FREE else None,
+            steps=facts.get("steps", 0) * facts.get("restarts", 1) * facts.get("searches", 1),
+            queries=queries_of(facts),
             adaptive=facts.get("through", "model") != "model",
         )
 

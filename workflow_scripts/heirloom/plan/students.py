@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.config import attention, paths
-from heirloom.config.attacks import FeatureAttack, NoiseAttack, WhiteBox
+from heirloom.config.attacks import AttackControl, AttackSettings, OnTeacher
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import ATTACKS
 from heirloom.config.models import Method, Pruning
 from heirloom.config.records import Crafted, Evaluation, Slice, Student
 from heirloom.plan.job import Files, Job, card, cards, carried, prepared, weights
@@ -29,15 +29,15 @@ def student_jobs(grid: Grid) -> Iterator[Job]:
     yield from (_attack(grid, student) for student in grid.attacked_students)
 
 
-def libraries_of(attacks: Iterable[WhiteBox]) -> dict[str, str]:
+def libraries_of(attacks: Iterable[AttackSettings]) -> dict[str, str]:
     """Other people's code that attacks run, with its version; our own is in the digest of the code."""
-    names = {LIBRARIES[attack.kind] for attack in attacks if attack.kind in LIBRARIES}
+    names: set[str] = {getattr(ATTACKS.load(attack.kind), "LIBRARY", "") for attack in attacks} - {""}
     return {name: version(name) for name in sorted(names)}
 
 
-def attack_code(attacks: Iterable[WhiteBox]) -> list[str]:
+def attack_code(attacks: Iterable[AttackSettings]) -> list[str]:
     """Modules of some attacks."""
-    return [WHITE_BOX[attack.kind] for attack in attacks]
+    return sorted({ATTACKS.module(attack.kind) for attack in attacks})
 
 
 def _method_code(grid: Grid, recipe: Method, teacher: str) -> list[str]:
@@ -138,7 +138,7 @@ def _craft(grid: Grid, each: Crafted) -> Job:
             "batch_size": study.attack_batch,
             "threads": study.evaluation_threads,
         },
-        code=body_code(grid, evaluation.teacher),
+        code=[*attack_code([grid.attack(each.attack)]), *body_code(grid, evaluation.teacher)],
         names={**vars(evaluation), "attack": each.attack},
         threads=study.evaluation_threads,
     )
@@ -147,15 +147,15 @@ def _craft(grid: Grid, each: Crafted) -> Job:
 def _evaluate(grid: Grid, evaluation: Evaluation) -> Job:
     folder, students = evaluation.folder(grid.study.name), grid.students_of(evaluation)
     triggers = grid.triggers_of(evaluation)
-    crafted = list(grid.attacks_of(evaluation, FeatureAttack))
-    noise = list(grid.attacks_of(evaluation, NoiseAttack))
+    crafted = list(grid.attacks_of(evaluation, OnTeacher))
+    noise = list(grid.attacks_of(evaluation, AttackControl))
     return Job(
         "evaluate_students",
         folder,
         f"{folder}/predictions.parquet",
         inputs=_shown(grid, evaluation, students, triggers, crafted),
         settings=_conditions(grid, students, triggers, crafted, noise),
-        code=[*trigger_code(grid, triggers), *body_code(grid, evaluation.teacher)],
+        code=_shown_code(grid, evaluation, triggers, noise),
         names=dict(vars(evaluation)),
         threads=grid.study.evaluation_threads,
         experiments=frozenset(grid.experiments_with(evaluation)),
@@ -165,8 +165,8 @@ def _evaluate(grid: Grid, evaluation: Evaluation) -> Job:
 def _map(grid: Grid, evaluation: Evaluation) -> Job:
     folder, students = evaluation.attention_folder(grid.study.name), attention.students(grid, evaluation)
     triggers = attention.triggers(grid, evaluation)
-    crafted = attention.attacks(grid, evaluation, FeatureAttack)
-    noise = attention.attacks(grid, evaluation, NoiseAttack)
+    crafted = attention.attacks(grid, evaluation, OnTeacher)
+    noise = attention.attacks(grid, evaluation, AttackControl)
     experiments = grid.study.experiments
     return Job(
         "map_attention",
@@ -178,7 +178,7 @@ def _map(grid: Grid, evaluation: Evaluation) -> Job:
             "recipe": attention.recipe(grid, evaluation),
             "sheets": attention.sheets(grid, evaluation),
         },
-        code=[*trigger_code(grid, triggers), *body_code(grid, evaluation.teacher)],
+        code=_shown_code(grid, evaluation, triggers, noise),
         names=dict(vars(evaluation)),
         threads=grid.study.evaluation_threads,
         experiments=frozenset(name for name in grid.experiments_with(evaluation) if experiments[name].attention),
@@ -203,6 +203,12 @@ def _shown(
         "perturbations": carried(perturbations, "perturbations.npy"),
         "triggers": grid.trigger_files(triggers),
     }
+
+
+def _shown_code(grid: Grid, evaluation: Evaluation, triggers: list[str], noise: list[str]) -> list[str]:
+    """Modules of the same: those of triggers and noise, which are shown as they are computed, and the body's."""
+    controls = attack_code(map(grid.attack, noise))
+    return [*trigger_code(grid, triggers), *controls, *body_code(grid, evaluation.teacher)]
 
 
 def _conditions(

@@ -14,6 +14,7 @@ from heirloom.config.published import published_for
 from heirloom.config.records import Evaluation
 from heirloom.config.workflow import command_of
 from heirloom.plan.job import Job, card, cards, carried
+from heirloom.plan.students import attack_code
 from heirloom.plan.teachers import injection_code
 
 JobsOf = Callable[..., Sequence[Job]]
@@ -96,8 +97,9 @@ def _table_jobs(grid: Grid, of: JobsOf) -> Iterator[Job]:
     measurements = paths.table(study, "measurements.parquet")
     files = {"predictions": found.predictions, "measures": found.measures}
     settings = {"evaluations": found.descriptions, "files": found.files, "measure_files": found.measure_files}
+    code = _attack_code(grid)
     about = {"study": study, "config_digest": grid.digest}
-    yield Job("collect_measurements", place, measurements, inputs=files, settings={**about, **settings})
+    yield Job("collect_measurements", place, measurements, inputs=files, settings={**about, **settings}, code=code)
     yield Job(
         "summarise",
         place,
@@ -112,6 +114,7 @@ def _table_jobs(grid: Grid, of: JobsOf) -> Iterator[Job]:
             "published": published_for(grid.study, grid.project),
             "seed": grid.study.bootstrap_seed,
         },
+        code=code,
     )
     yield Job(
         "collect_costs",
@@ -120,6 +123,11 @@ def _table_jobs(grid: Grid, of: JobsOf) -> Iterator[Job]:
         inputs={"measurements": measurements},
         settings={"benchmarks": {paths.record(job.place, job.rule, "benchmarks"): _cost_keys(job) for job in of()}},
     )
+
+
+def _attack_code(grid: Grid) -> list[str]:
+    """Modules of all attacks of the study, which also say how far each can be believed."""
+    return attack_code(map(grid.attack, grid.attack_names))
 
 
 def _cost_keys(job: Job) -> dict[str, Any]:
@@ -272,5 +280,5 @@ def _report(grid: Grid) -> Job:
                 "attention": attentive,
             }
         },
-        code=injection_code(grid, grid.defects),
+        code=[*injection_code(grid, grid.defects), *_attack_code(grid)],
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
 from heirloom.config import repairs, robust_models
-from heirloom.config.attacks import AutoAttack, OnModel
+from heirloom.config.attacks import OnModel
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import Grid
 from heirloom.config.kinds import DETECTORS, INJECTIONS
@@ -27,13 +27,13 @@ from heirloom.config.work import (
     robust_load,
     score_loads,
     training_load,
+    uncounted,
 )
 from heirloom.plan.counts import counts_of, stored_images, validation_images
 from heirloom.plan.job import Job
 from heirloom.runtime.registry import resolve
 
 BYTES_A_WEIGHT = 4
-LATER = "AutoAttack after its first attack (it runs on what that leaves)"  # what no estimate counts
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ class Accountant:
             )
             for attack in attacks
         )
-        return Takes(loads=tuple(loads), unknown=_uncounted(attacks))
+        return Takes(loads=tuple(loads), unknown=uncounted(attacks))
 
     def _attacks(self, job: Job) -> list[OnModel]:
         return list(self._grid.white_box(job.settings["attacks"]).values())
@@ -291,7 +291,7 @@ class Accountant:
         shown = sum(chosen_images(each.images, seen.test) * len(each.kinds) * len(each.severities) for each in suites)
         looks = seen.test + shown + sum(_crafted(attacks, seen.test))
         load = self._looking(seen.cost, images=looks, passes=1, batch=self._grid.study.attack_batch)
-        return Takes(loads=(load,), unknown=_uncounted(attacks))
+        return Takes(loads=(load,), unknown=uncounted(attacks))
 
     def _attack_model(self, job: Job) -> Takes:
         """Count what crafting takes of the attacked model, and a look at each image of all that are judged."""
@@ -302,13 +302,9 @@ class Accountant:
         loads = (
             self._looking(self._for_robust(name).cost, images=images, passes=1, batch=batch) for name, images in asked
         )
-        return Takes(loads=tuple(loads), unknown=_uncounted(attacks))
+        return Takes(loads=tuple(loads), unknown=uncounted(attacks))
 
 
 def _crafted(attacks: Iterable[OnModel], test: int) -> Iterator[float]:
     """Give the passes that crafting each attack takes."""
     yield from (attacked_images(attack, test) * attack_passes(attack) for attack in attacks)
-
-
-def _uncounted(attacks: Sequence[OnModel]) -> str:
-    return LATER if any(isinstance(attack, AutoAttack) for attack in attacks) else ""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from heirloom.evaluation.credibility import GRADIENT_FREE
+from heirloom.evaluation.credibility import is_ensemble, queries_of
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting import repairs
 from heirloom.reporting.measure_table import Cells
@@ -28,7 +28,6 @@ KINDS = {
     "ensemble": "ensembles, in part without gradients",
     "gradient-free": "those that need no gradient",
 }
-ENSEMBLES = frozenset({"autoattack"})
 WORDS = {FALLS: "falls to", RISES: "rises to", UNTESTED: "changes, untested, to"}
 DOUBT, CLEAR = "!", "*"
 LEGEND = (f"{DOUBT} not credible: {repairs.DOUBTED}", f"{CLEAR} differs detectably from the baseline")
@@ -42,11 +41,11 @@ def asked(rows: Sequence[Row]) -> bool:
 def kind_of(budget: str) -> str:
     """Tell by its budget (JSON) what an attack goes by: a model's gradient, one around its masks, none, or several."""
     facts = json.loads(budget)
-    if facts.get("kind") in GRADIENT_FREE and facts["kind"] not in ENSEMBLES:
+    if queries_of(facts) is not None and not is_ensemble(facts):
         return "gradient-free"
     if facts.get("through", "model") != "model":
         return "adaptive"
-    return "ensemble" if facts.get("kind") in ENSEMBLES else "through"
+    return "ensemble" if is_ensemble(facts) else "through"
 
 
 def bound_of(budget: str) -> str:

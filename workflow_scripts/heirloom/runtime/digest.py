@@ -20,14 +20,14 @@ SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of the thin scripts 
 PACKAGE = "heirloom"
 MEMORY = Path(".snakemake/heirloom-sources.json")  # what files contribute, from the working folder
 MOST = 5000  # files remembered
-# No output depends on these: what a user is told, who may run when, what it costs, and settings, which are parameters
-# by themselves.
+# No output depends on these: what a user is told, who may run when, where components lie, what they cost, and settings,
+# which are parameters by themselves.
 WITHOUT_EFFECT = frozenset(
     {
         f"{PACKAGE}.runtime.{name}"
         for name in ("causes", "ending", "errors", "guardian", "locks", "logs", "progress", "receipts")
     }
-    | {f"{PACKAGE}.config.{name}" for name in ("costs", "models", "robust", "study", "work")}
+    | {f"{PACKAGE}.config.{name}" for name in ("attacks", "costs", "kinds", "models", "robust", "study", "work")}
 )
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from heirloom.attacks.crafting import on_substitute
 from heirloom.attacks.flags import warnings
 from heirloom.attacks.subjects import Subject, attacked_rows, chosen_rows, subjects
-from heirloom.config.attacks import WhiteBox
 from heirloom.config.names import BLACK_BOX, shown_from
+from heirloom.config.study import WhiteBox
 from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.answers import Answers
@@ -97,7 +98,8 @@ def run(
     total = len(part) * clean + sum(map(len, asked))
     batches = {"batch_size": batch_size, "attack_batch_size": attack_batch_size, "threads": threads, "clean": clean}
     names = {"targets": ", ".join(targets)}
-    settings = {**batches, **names, **{f"attack {name}": attack for name, attack in attacks.items()}}
+    settings: dict[str, BaseModel | str | int] = {f"attack {name}": attack for name, attack in attacks.items()}
+    settings |= {**batches, **names}
     origin = Origin(settings, [inputs.card, inputs.model_card, *inputs.target_cards], code)
     with compute(threads, "fp32") as resources, Progress(total, "attacking", "images") as progress, warnings() as heard:
         identity = origin.identity(resources.device.type)

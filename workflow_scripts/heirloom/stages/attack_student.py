@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from heirloom.attacks.subjects import subjects, worst
-from heirloom.config.attacks import WhiteBox
+from heirloom.config.study import WhiteBox
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
 from heirloom.evaluation.conditions import StudentName, judged, load_model, write_predictions

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from heirloom.attacks.feature_space import craft
 from heirloom.attacks.perturbations import quantised, write_perturbations
-from heirloom.config.attacks import FeatureAttack
+from heirloom.config.attacks import OnTeacher
+from heirloom.config.kinds import ATTACKS
 from heirloom.config.names import TEACHER
+from heirloom.config.study import TeacherAttack
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
@@ -48,7 +49,7 @@ class Outputs:
     perturbations: Path
 
 
-def run(*, inputs: Inputs, outputs: Outputs, attack: FeatureAttack, batch_size: int, threads: int) -> None:
+def run(*, inputs: Inputs, outputs: Outputs, attack: TeacherAttack, batch_size: int, threads: int) -> None:
     """Write the change of every test image that drives the teacher's features, float32, in eval mode.
 
     Reads uint8 images (N, H, W, 3); memory holds one batch of them. An attacker who knows a slice drives its features
@@ -72,7 +73,7 @@ def run(*, inputs: Inputs, outputs: Outputs, attack: FeatureAttack, batch_size: 
         )
 
 
-def _check_slice(cards: Sequence[Path], attack: FeatureAttack) -> None:
+def _check_slice(cards: Sequence[Path], attack: OnTeacher) -> None:
     """Refuse another slice than the one that the attacker knows, or none."""
     found = [read_card(card).get("slice") for card in cards]
     known = [attack.knows_slice_of] if attack.knows_slice_of else []
@@ -89,10 +90,10 @@ def _named(slices: Sequence[str | None]) -> str:
 
 
 def _batches(
-    models: Sequence[Classifier], images: Images, attack: FeatureAttack, batch_size: int
+    models: Sequence[Classifier], images: Images, attack: OnTeacher, batch_size: int
 ) -> Iterator[NDArray[np.int8]]:
     """Craft batch by batch, in the order of the part."""
-    count = len(images.part)
+    count, craft = len(images.part), ATTACKS.load(attack.kind).craft
     with Progress(count, "crafting", "images") as progress:
         for first in range(0, count, batch_size):
             rows = np.arange(first, min(first + batch_size, count))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from heirloom.attacks.flags import warnings
 from heirloom.attacks.subjects import subjects
-from heirloom.config.attacks import WhiteBox
+from heirloom.config.study import WhiteBox
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.answers import Answers
 from heirloom.evaluation.bench import Bench

@@ -8,8 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from heirloom.attacks.shown import EvaluationFiles
-from heirloom.config.attacks import FeatureAttack, NoiseAttack
-from heirloom.config.study import Trigger
+from heirloom.config.study import ControlAttack, TeacherAttack, Trigger
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
 from heirloom.evaluation.conditions import StudentName, judged, load_model, write_predictions
@@ -36,8 +35,8 @@ def run(
     triggers: dict[str, Trigger],
     batch_size: int,
     threads: int,
-    feature_attacks: dict[str, FeatureAttack] | None = None,
-    noise: dict[str, NoiseAttack] | None = None,
+    feature_attacks: dict[str, TeacherAttack] | None = None,
+    noise: dict[str, ControlAttack] | None = None,
     seed: int = 0,
 ) -> None:
     """Write the predictions of all models under all conditions, float32, in eval mode.

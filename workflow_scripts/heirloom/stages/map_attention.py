@@ -11,10 +11,9 @@ import numpy as np
 import torch
 
 from heirloom.attacks.shown import EvaluationFiles
-from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.models import MapKind
 from heirloom.config.names import TEACHER
-from heirloom.config.study import Trigger
+from heirloom.config.study import ControlAttack, TeacherAttack, Trigger
 from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.attention import overlap
@@ -58,8 +57,8 @@ def run(
     outputs: Outputs,
     students: list[StudentName],
     triggers: dict[str, Trigger],
-    feature_attacks: dict[str, FeatureAttack],
-    noise: dict[str, NoiseAttack],
+    feature_attacks: dict[str, TeacherAttack],
+    noise: dict[str, ControlAttack],
     recipe: Recipe,
     sheets: dict[str, Sheet],
     batch_size: int,

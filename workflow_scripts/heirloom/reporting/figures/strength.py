@@ -87,6 +87,7 @@ def _words(step: str, budgets: Mapping[str, str]) -> str:
     facts = facts_of(budgets.get(step, "{}"))
     parts = [str(facts.get("kind", step))]
     parts += [f"{facts['steps']} step{'s' * (facts['steps'] > 1)}"] if "steps" in facts else []
+    parts += [f"{facts['start']} start"] if "start" in facts else []
     parts += [f"{facts['queries']} queries"] if "queries" in facts else []
     parts += [f"{facts['restarts']} starts"] if facts.get("restarts", 1) > 1 else []
     parts += [str(facts["loss"])] if "loss" in facts else []

@@ -9,21 +9,41 @@ version.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from torch import Tensor
+from pydantic import Field
 
-from heirloom.attacks.crafting import Batch, condition
-from heirloom.config.attacks import AutoAttack
-from heirloom.data.store import Part
-from heirloom.evaluation.conditions import Condition
-from heirloom.models.classifier import Classifier
+from heirloom.config.attacks import Looks, PixelSearch
 from heirloom.runtime.seeds import derive_seed
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from heirloom.attacks.crafting import Batch
+    from heirloom.data.store import Part
+    from heirloom.evaluation.conditions import Condition
+    from heirloom.models.classifier import Classifier
+
 LIBRARY = "pyautoattack"
+ENSEMBLE = True
 _STANDARD = ("apgd-ce", "apgd-t", "fab-t", "square")
 _MOST_TARGETS = 9
+
+
+class AutoAttack(PixelSearch):
+    """The standard ensemble on the model itself (Croce and Hein, ICML 2020)."""
+
+    uncounted: ClassVar[str] = "AutoAttack after its first attack (it runs on what that leaves)"
+    flagged: ClassVar[bool] = True
+
+    kind: Literal["autoattack"]
+    norm: Literal["Linf", "L2"] = Field("Linf", description="what epsilon bounds")
+
+    def looks(self) -> Looks:
+        """Count its first attack: the later ones run on what that leaves."""
+        return Looks(gradients=100)
 
 
 class Suite(NamedTuple):
@@ -46,19 +66,26 @@ def suite_for(classes: int) -> Suite:
     return Suite(("apgd-ce", *stand_in, "fab-t", "square"), targets)
 
 
-def autoattack(name: str, attack: AutoAttack, part: Part) -> Condition:
+def queries(_facts: Mapping[str, Any]) -> float:
+    """Return how often Square, its last attack, asks about an image."""
+    return 5000.0
+
+
+def attack(name: str, settings: AutoAttack, part: Part) -> Condition:
     """Attack each image with the whole ensemble: shown as the first attack that fools the model left it, or clean."""
+    from heirloom.attacks.crafting import condition
+
     suite = suite_for(len(part.classes))
-    search = partial(_ensemble, attack=attack, suite=suite)
-    return condition(name, attack, part, search, library=LIBRARY, whole=True, **suite._asdict())
+    search = partial(_ensemble, settings=settings, suite=suite)
+    return condition(name, settings, part, search, library=LIBRARY, whole=True, **suite._asdict())
 
 
-def _ensemble(source: Classifier, batch: Batch, *, attack: AutoAttack, suite: Suite) -> Tensor:
+def _ensemble(source: Classifier, batch: Batch, *, settings: AutoAttack, suite: Suite) -> Tensor:
     from pyautoattack import AutoAttack as Ensemble
 
     logging.getLogger("auto-attack").setLevel(logging.WARNING)  # it announces itself to every batch
-    seed = derive_seed(attack.seed, "autoattack", int(batch.rows[0]))
-    ensemble = Ensemble(source, norm=attack.norm, eps=attack.epsilon, seed=seed, device=batch.images.device)
+    seed = derive_seed(settings.seed, "autoattack", int(batch.rows[0]))
+    ensemble = Ensemble(source, norm=settings.norm, eps=settings.epsilon, seed=seed, device=batch.images.device)
     ensemble.attacks_to_run = list(suite.attacks)
     ensemble.apgd_targeted.n_target_classes = ensemble.fab.n_target_classes = suite.target_classes
     found: Tensor
