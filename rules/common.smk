@@ -15,8 +15,8 @@ from snakemake.persistence import PersistenceBase
 from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import METHODS
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
-from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN, OWN_BOX
 from heirloom.config.records import Attacked, Evaluation, Repaired, Student, canonical
 from heirloom.config.robust import CorruptedFiles
@@ -104,8 +104,7 @@ def method_of(wildcards):
 def method_code(wildcards):
     """Modules that a student's recipe and body run."""
     recipe = method_of(wildcards)
-    scores = [SCORES[recipe.score.kind]] if isinstance(recipe, Pruning) else []
-    return [METHODS[recipe.method], *scores, *body_code(wildcards.teacher)]
+    return [METHODS.module(recipe.kind), *recipe.modules, *body_code(wildcards.teacher)]
 
 
 def trigger_picture(name):

@@ -9,9 +9,6 @@ OUTPUTS:    results/<study>/students/{teacher}/{injection}/{dataset}/{method}/se
             results/<study>/slices/{teacher}/{injection}/{dataset}/{method}/{card.json,weights.safetensors}
 """
 
-from heirloom.transfer.methods import METHODS
-from heirloom.transfer.scores import SCORES
-
 STUDENT = paths.student_folder(study=STUDY)
 SLICE = paths.slice_folder(study=STUDY)
 

@@ -13,7 +13,8 @@ from PIL import Image
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from heirloom.config.models import Body, Detector, Injection, Method, NeuralCleanse, Trigger
+from heirloom.config.models import Body, Detector, Injection, NeuralCleanse, Trigger
+from heirloom.config.study import Method
 from heirloom.data.resident import Images
 from heirloom.defences import DETECTORS, neural_cleanse
 from heirloom.defences.adam import Adam
@@ -31,9 +32,9 @@ from heirloom.runtime.registry import resolve
 from heirloom.stages import detect_backdoor, inject_defect, pretrain_teacher, train_student
 from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.session import TransferFiles
-from heirloom.transfer.methods.fine_pruning import pooled, pruned_accuracies, tolerated
-from heirloom.transfer.methods.plan import DetectionFiles, plan_student
-from heirloom.transfer.methods.unlearning import taught
+from heirloom.transfer.methods.fine_pruning.channels import pooled, pruned_accuracies, tolerated
+from heirloom.transfer.methods.unlearning.lesson import taught
+from heirloom.transfer.plan import DetectionFiles, plan_student
 from tests.unit import toy
 
 CLASSES = 8
@@ -479,7 +480,7 @@ def test_pruned_channels_stay_out_unless_told_to_grow_again(folder, tmp_path, re
     assert len(card["pruned_channels"]) == card["channels"] // 2
     columns = model.head.weight.detach()[:, card["pruned_channels"]]
     assert bool((columns == 0).all()) is not regrow
-    assert TypeAdapter(Method).validate_python({"method": "fine-pruning", **card["recipe"]}) == recipe
+    assert TypeAdapter(Method).validate_python({"kind": "fine-pruning", **card["recipe"]}) == recipe
 
 
 # -- unlearning --------------------------------------------------------------------------------------------------------

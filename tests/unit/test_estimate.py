@@ -26,7 +26,6 @@ from heirloom.config.work import (
     attacked_images,
     detection_load,
     injection_loads,
-    method_loads,
     training_load,
 )
 from heirloom.data.layouts import LAYOUTS
@@ -301,7 +300,7 @@ IMAGE = cost_of(Body(name="resnet18"))
 
 def passes_of(method, **settings):
     """Passes of each load, the validations left out: no image is validated on."""
-    return [load.passes for load in method_loads(toy.method(method, **settings), IMAGE, training=30, validation=0)]
+    return [load.passes for load in toy.method(method, **settings).work(IMAGE, training=30, validation=0)]
 
 
 def test_what_a_method_computes_beside_its_training_is_counted():

@@ -17,7 +17,7 @@ from heirloom.training.averaging import WeightAveraging
 from heirloom.training.loop import fit
 from heirloom.training.objectives import Objective, Step, Term, distillation_term, start_term
 from heirloom.training.phases import StepHook, supervised_phase
-from heirloom.transfer.methods.plan import Assignment, plan_student
+from heirloom.transfer.plan import Assignment, plan_student
 from tests.unit import toy
 
 CPU = torch.device("cpu")

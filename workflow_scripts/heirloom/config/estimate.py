@@ -20,7 +20,6 @@ from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
 from heirloom.config.made import planned_files, results_of
-from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Evaluation, Slice, Student
 from heirloom.config.repair_tasks import RepairPlanner
@@ -35,11 +34,10 @@ from heirloom.config.work import (
     detection_load,
     injection_loads,
     looking_load,
-    method_loads,
-    score_loads,
     training_load,
 )
 from heirloom.runtime.repair import missing_files
+from heirloom.transfer.methods.pruning import Pruning
 
 
 @dataclass(frozen=True)
@@ -259,7 +257,7 @@ class _Planner:
         grid, preparation = self._grid, self._grid.study.preparations[dataset]
         task = self._model("train_student", "", teacher, dataset, preparation)
         cost, training, validation = self._seen(teacher, dataset, preparation)
-        loads = method_loads(grid.method(method, dataset), cost, training=training, validation=validation)
+        loads = grid.method(method, dataset).work(cost, training=training, validation=validation)
         return replace(task, loads=tuple(loads))
 
     def _select_student(self, rule: str, folder: str, keys: dict[str, Any]) -> Task:
@@ -279,7 +277,7 @@ class _Planner:
         cost, training, validation = self._seen(teacher, dataset, preparation)
         recipe = self._grid.method(keys["method"], dataset)
         assert isinstance(recipe, Pruning)
-        loads = score_loads(recipe.score, cost, training=training, validation=validation)
+        loads = recipe.score.work(cost, training=training, validation=validation)
         return replace(task, needs=(task.needs[0], self._teacher_of(keys)), loads=tuple(loads))
 
     def _teacher_of(self, keys: dict[str, Any]) -> str:

@@ -24,18 +24,15 @@ from heirloom.config.models import (
     Fetched,
     Files,
     Injection,
-    Method,
-    MethodEntry,
     Pretrained,
     RemoteFile,
     Selection,
     Teacher,
-    Unlearning,
 )
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, canonical
 from heirloom.config.robust import RobustFetched
-from heirloom.config.study import Catalogue, Experiment, Study
+from heirloom.config.study import Catalogue, Experiment, Method, MethodEntry, Study
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.remember import remembered
 
@@ -398,9 +395,8 @@ class Grid:
     def detection_of(self, evaluation: Evaluation, method: str) -> Detection | None:
         """What tells a method's students which trigger to unlearn; None for all other methods."""
         entry = self.methods[method]
-        if not isinstance(entry, Unlearning):
-            return None
-        return Detection(evaluation, entry.for_dataset(evaluation.dataset).detector)
+        detector = None if isinstance(entry, Selection) else entry.for_dataset(evaluation.dataset).detection
+        return None if detector is None else Detection(evaluation, detector)
 
     def asked_classes(self, evaluation: Evaluation) -> list[int]:
         """Labels whose scores the tables show beside the largest: the targets of the triggers shown, sorted."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
 from heirloom.config.attacks import Attack
+from heirloom.config.kinds import METHODS
 from heirloom.config.models import (
     Attention,
     BatchSize,
@@ -16,15 +17,23 @@ from heirloom.config.models import (
     Dataset,
     Detector,
     Injection,
-    MethodEntry,
     Name,
     Seed,
+    Selection,
     Strict,
     Teacher,
     Threads,
+    TransferSettings,
     Trigger,
 )
 from heirloom.config.robust import CorruptionSuite, Criticality, Repair, RepairExperiment, RobustModel
+
+if TYPE_CHECKING:
+    Method = TransferSettings
+    MethodEntry = TransferSettings | Selection
+else:
+    Method = Annotated[METHODS.settings(), Field(discriminator="kind")]
+    MethodEntry = Annotated[METHODS.settings() | Selection, Field(discriminator="kind")]
 
 
 class Experiment(Strict):

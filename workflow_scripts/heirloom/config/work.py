@@ -6,46 +6,18 @@ A forward pass of one image counts one, its gradient by the activations one and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from heirloom.config.attacks import Attack, OnModel
-from heirloom.config.costs import Cost
-from heirloom.config.models import (
-    AccumulatedGradient,
-    Change,
-    Coverage,
-    Delta,
-    DeltaR,
-    FinePruning,
-    Injection,
-    Method,
-    NeuralCleanse,
-    Pruning,
-    RelativeChange,
-    Renofeation,
-    ScaledChange,
-    Score,
-    Snip,
-    Taylor,
-    Training,
-)
-from heirloom.config.robust import (
-    AdversarialTraining,
-    Criticality,
-    CrossEntropy,
-    FeaturePyramid,
-    Judge,
-    RankedModules,
-    Repair,
-    RobustObjective,
-    RobustTrained,
-)
+if TYPE_CHECKING:
+    from heirloom.config.attacks import Attack, OnModel
+    from heirloom.config.costs import Cost
+    from heirloom.config.models import Injection, NeuralCleanse, Training
+    from heirloom.config.robust import Criticality, Judge, Repair, RobustObjective, RobustTrained
 
 TRAINED = 3  # forward, gradient of the activations, gradient of the weights: each about one forward pass of work
 ATTACKED = 2  # no gradient of the weights
-PASSES: Mapping[str, int] = MappingProxyType({"linear-probe": 1})  # methods that send no gradient through the body
 
 
 @dataclass(frozen=True)
@@ -81,6 +53,11 @@ def training_load(cost: Cost, recipe: Training, *, validation: int, passes: floa
     )
 
 
+def training_images_load(cost: Cost, *, images: int, passes: float) -> Load:
+    """Count what looks at a data set's images in a student's way, 64 at a time."""
+    return looking_load(cost, images=images, passes=passes, batch=64, threads=1)
+
+
 def looking_load(cost: Cost, *, images: float, passes: float, batch: int, threads: int) -> Load:
     """Count what sees images without training: `passes` of each, in batches."""
     seen = images * passes
@@ -98,29 +75,6 @@ def injection_loads(
         looks = 1 + recipe.iterations // latent.measure_every
         images = training / max(classes, 1)
         yield looking_load(cost, images=images, passes=looks, batch=64, threads=recipe.threads)
-
-
-def method_loads(method: Method, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:
-    """Count all that a method computes; `training` and `validation`: images of the data set."""
-    # distillation shows every batch to the teacher too
-    taught = isinstance(method, Delta | DeltaR | Renofeation)
-    passes = PASSES.get(method.method, TRAINED) + taught
-    yield training_load(cost, method.training, validation=validation, passes=passes)
-    if isinstance(method, Renofeation):
-        yield training_load(cost, method.averaging, validation=validation + training, passes=passes)
-    if isinstance(method, Pruning):
-        yield from score_loads(method.score, cost, training=training, validation=validation)
-    if isinstance(method, FinePruning):  # its activations, and the validation images' features
-        yield looking_load(cost, images=training + validation, passes=1, batch=64, threads=1)
-
-
-def score_loads(score: Score, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:
-    """Count what ranking the weights takes: a trial, or a pass over the training images."""
-    if isinstance(score, Change | RelativeChange | ScaledChange):
-        yield training_load(cost, score.trial, validation=validation)
-    if isinstance(score, Snip | Taylor | AccumulatedGradient | Coverage):
-        passes = 1 if isinstance(score, Coverage) else TRAINED
-        yield looking_load(cost, images=training, passes=passes, batch=64, threads=1)
 
 
 def attack_passes(attack: Attack) -> float:
@@ -154,6 +108,8 @@ def robust_load(source: RobustTrained, cost: Cost, *, validation: int) -> Load:
 
 def _images_seen(objective: RobustObjective) -> int:
     """Count how often a training step looks at an image, attacked or not."""
+    from heirloom.config.robust import AdversarialTraining, CrossEntropy, FeaturePyramid
+
     if isinstance(objective, CrossEntropy | FeaturePyramid):
         return 1 + (objective.attack is not None) + isinstance(objective, FeaturePyramid)
     return 1 if isinstance(objective, AdversarialTraining) else 2
@@ -175,7 +131,7 @@ def criticality_load(settings: Criticality, cost: Cost, *, training: int) -> Loa
 def repair_candidates(repair: Repair, stages: int) -> int:
     """Count what a repair fine-tunes before validation chooses."""
     modules = repair.modules
-    sets = stages if isinstance(modules, RankedModules) and modules.of_each_stage else 1
+    sets = stages if modules.kind == "criticality" and modules.of_each_stage else 1
     return sets * max(1, len(repair.learning_rates))
 
 

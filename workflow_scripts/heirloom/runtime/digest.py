@@ -13,13 +13,14 @@ from heirloom.runtime.errors import ConfigError
 
 SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of the thin scripts and of the package
 PACKAGE = "heirloom"
-# No output depends on these: what a user is told, who may run when, and settings, which are parameters by themselves.
+# No output depends on these: what a user is told, who may run when, estimates of work, and settings, which are
+# parameters by themselves.
 WITHOUT_EFFECT = frozenset(
     {
         f"{PACKAGE}.runtime.{name}"
         for name in ("causes", "ending", "errors", "guardian", "locks", "logs", "progress", "receipts")
     }
-    | {f"{PACKAGE}.config.{name}" for name in ("models", "robust", "study")}
+    | {f"{PACKAGE}.config.{name}" for name in ("models", "robust", "study", "work")}
 )
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
 
