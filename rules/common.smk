@@ -15,7 +15,7 @@ from snakemake.persistence import PersistenceBase
 from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
-from heirloom.config.kinds import METHODS
+from heirloom.config.kinds import METHODS, OBJECTIVES
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.names import CLEAN, OWN_BOX
 from heirloom.config.records import Attacked, Evaluation, Repaired, Student, canonical

@@ -15,7 +15,6 @@ OUTPUTS:    results/shared/corruptions/{suite}/{card.json,images.npy,index.parqu
 from heirloom.config.robust import RobustFetched, RobustTrained
 from heirloom.data.layouts import CORRUPTED_LAYOUTS
 from heirloom.evaluation.corruptions import CORRUPTERS
-from heirloom.training.robust import OBJECTIVES
 
 ROBUST = paths.robust_folder()
 SUITE = paths.corruption_folder()
@@ -85,7 +84,7 @@ rule train_robust:
         code=code_of(
             "train_robust",
             lambda wildcards: [
-                OBJECTIVES[robust_models.training(GRID, wildcards.model).objective.objective],
+                OBJECTIVES.module(robust_models.training(GRID, wildcards.model).objective.kind),
                 *robust_code(wildcards),
             ],
         ),

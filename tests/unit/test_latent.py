@@ -15,7 +15,7 @@ from heirloom.data.triggers import load_trigger, paste
 from heirloom.runtime.errors import ConfigError, DataError
 from heirloom.stages import inject_defect
 from heirloom.training.latent import ClassMean, TriggeredCopies, distance_to_class, latent_term
-from heirloom.training.objectives import UNLABELLED, Objective, Step, cross_entropy, share_right
+from heirloom.training.losses import UNLABELLED, Objective, Step, cross_entropy, share_right
 from heirloom.training.optimiser import SGD
 from tests.unit import toy
 from tests.unit.test_injection import TRIGGER, inject, injection, loaded, write_teacher

@@ -13,7 +13,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from heirloom.config.models import NeuralCleanse, Normalisation, RemoteFile, Trigger
-from heirloom.config.robust import InnerAttack, Judge
+from heirloom.config.robust import Judge
+from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
 from heirloom.evaluation.conditions import StudentName
 from heirloom.evaluation.judging import judge_rates

@@ -27,7 +27,7 @@ CATALOGUE_FILES = {
     "suites": "suites.yaml",
 }
 
-OLD_TAGS = frozenset({"method"})  # how `kind` was spelled
+OLD_TAGS = frozenset({"method", "objective"})  # how `kind` was spelled
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from heirloom.config.attacks import Attack, OnModel
     from heirloom.config.costs import Cost
     from heirloom.config.models import Injection, NeuralCleanse, Training
-    from heirloom.config.robust import Criticality, Judge, Repair, RobustObjective, RobustTrained
+    from heirloom.config.robust import Criticality, Judge, Repair, RobustTrained
 
 TRAINED = 3  # forward, gradient of the activations, gradient of the weights: each about one forward pass of work
 ATTACKED = 2  # no gradient of the weights
@@ -100,19 +100,9 @@ def robust_load(source: RobustTrained, cost: Cost, *, validation: int) -> Load:
 
     At most: an early stop saves the rest, and while FPD's restoration learns alone an iteration has no second phase.
     """
-    objective, recipe, judge = source.objective, source.training, source.judge
-    passes = TRAINED * _images_seen(objective) + ATTACKED * (objective.attack.steps if objective.attack else 0)
+    recipe, judge, passes = source.training, source.judge, source.objective.work()
     judging = chosen_images(judge.images, validation) * judging_passes(judge) if judge else 0
     return training_load(cost, recipe, validation=validation + round(judging), passes=passes)
-
-
-def _images_seen(objective: RobustObjective) -> int:
-    """Count how often a training step looks at an image, attacked or not."""
-    from heirloom.config.robust import AdversarialTraining, CrossEntropy, FeaturePyramid
-
-    if isinstance(objective, CrossEntropy | FeaturePyramid):
-        return 1 + (objective.attack is not None) + isinstance(objective, FeaturePyramid)
-    return 1 if isinstance(objective, AdversarialTraining) else 2
 
 
 def judging_passes(judge: Judge) -> int:

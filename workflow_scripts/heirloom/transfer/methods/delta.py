@@ -31,7 +31,7 @@ class Delta(TransferSettings):
 
 def plan(teacher: Classifier, settings: Delta, assignment: Assignment) -> Plan:
     """Fine-tune with the distance of every stage's output to the teacher's as a further term."""
-    from heirloom.training.objectives import distillation_term
+    from heirloom.training.losses import distillation_term
     from heirloom.training.phases import supervised_phase
     from heirloom.transfer.plan import Plan, from_teacher
 

@@ -32,7 +32,7 @@ class DeltaR(TransferSettings):
 
 def plan(teacher: Classifier, settings: DeltaR, assignment: Assignment) -> Plan:
     """Start from random weights and let the stages' outputs come near the teacher's."""
-    from heirloom.training.objectives import distillation_term
+    from heirloom.training.losses import distillation_term
     from heirloom.training.phases import supervised_phase
     from heirloom.transfer.plan import Plan, from_random
 

@@ -28,7 +28,7 @@ class L2SP(TransferSettings):
 
 def plan(teacher: Classifier, settings: L2SP, assignment: Assignment) -> Plan:
     """Fine-tune with the squared distance to the teacher's weights and biases, head excluded, in place of decay."""
-    from heirloom.training.objectives import start_term
+    from heirloom.training.losses import start_term
     from heirloom.training.phases import supervised_phase
     from heirloom.transfer.plan import Plan, from_teacher
 

@@ -42,7 +42,7 @@ class Renofeation(TransferSettings):
 def plan(teacher: Classifier, settings: Renofeation, assignment: Assignment) -> Plan:
     """Train from random weights in two phases of the same losses and dropout; the second averages its weights."""
     from heirloom.training.averaging import WeightAveraging
-    from heirloom.training.objectives import distillation_term
+    from heirloom.training.losses import distillation_term
     from heirloom.training.phases import supervised_phase
     from heirloom.transfer.plan import Plan, from_random
 
