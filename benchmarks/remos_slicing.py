@@ -26,8 +26,8 @@ from heirloom.models.classifier import Classifier, build_classifier, conv_weight
 from heirloom.runtime.devices import compute
 from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.loop import Lesson
-from heirloom.transfer.methods.plan import Assignment
-from heirloom.transfer.scores.coverage import Covered, coverage_scores, profile
+from heirloom.transfer.plan import Assignment
+from heirloom.transfer.scores.coverage.channels import Covered, coverage_scores, profile
 from heirloom.transfer.slicing import prune
 
 GOAL = 0.02  # of the walk's time

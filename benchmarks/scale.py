@@ -28,7 +28,7 @@ from tests.workflow.project import SOURCE, Project, new_project
 
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
-from heirloom.config.models import FinePruning, FineTuning, MethodEntry, Unlearning
+from heirloom.config.models import Selection
 from heirloom.config.names import CLEAN
 from heirloom.config.study import Catalogue, Study
 from heirloom.plan.plan import plan_of
@@ -94,7 +94,8 @@ def catalogue_of(project: Path) -> Catalogue:
 def of_students(draw: random.Random, catalogue: Catalogue) -> Content:
     """Draw transfer methods, data sets and injected teachers, or clean ones that are attacked."""
     backdoors = [name for name in catalogue.injections if name.startswith("gtsrb-backdoor")]
-    methods = [name for name, entry in catalogue.methods.items() if not keeps_head(entry)]
+    entries = catalogue.methods.items()
+    methods = [name for name, entry in entries if isinstance(entry, Selection) or not entry.keeps_head]
     attacked = draw.random() < 0.25
     return {
         "question": "How long does it take to plan?",
@@ -104,11 +105,6 @@ def of_students(draw: random.Random, catalogue: Catalogue) -> Content:
         "methods": draw.sample(methods, draw.randint(4, 8)),
         "attacks": ["feature-pixel", "pgd"] if attacked else [],
     }
-
-
-def keeps_head(entry: MethodEntry) -> bool:
-    """Tell whether a method needs a teacher whose head knows the data set."""
-    return isinstance(entry, FinePruning | Unlearning) or (isinstance(entry, FineTuning) and entry.head == "teacher")
 
 
 def of_repairs(draw: random.Random, catalogue: Catalogue) -> Content:

@@ -103,9 +103,9 @@ def test_an_unknown_name_is_answered_with_the_known_ones(content, key, known):
 
 
 def test_an_unknown_method_of_the_registry_is_refused_before_any_job(content):
-    content["methods"]["fine-tuning"]["method"] = "fine-tunning"
+    content["methods"]["fine-tuning"]["kind"] = "fine-tunning"
     message = refusal(content)
-    assert "methods.fine-tuning.method" in message
+    assert "methods.fine-tuning.kind" in message
     assert 'did you mean "fine-tuning"' in message
 
 
@@ -126,8 +126,14 @@ def test_a_method_s_own_setting_is_checked_and_told_by_the_user_s_keys(content):
     message = refusal(content)
     assert 'unknown key "methods.fine-tuning.ratio"' in message
     assert 'the key "methods.magnitude-pruning.ratio" is missing' in message
-    del content["methods"]["fine-tuning"]["method"]
-    assert 'the key "methods.fine-tuning.method" is missing' in refusal(content)
+    del content["methods"]["fine-tuning"]["kind"]
+    assert 'the key "methods.fine-tuning.kind" is missing' in refusal(content)
+
+
+def test_the_old_spelling_of_a_method_s_kind_is_answered_with_the_new_one(content):
+    content["methods"]["fine-tuning"]["method"] = content["methods"]["fine-tuning"].pop("kind")
+    message = refusal(content)
+    assert '"methods.fine-tuning.method" is now spelled "methods.fine-tuning.kind"' in message
 
 
 def test_poison_has_the_clean_injection_as_its_control_and_no_trigger(content):

@@ -26,7 +26,7 @@ def model(**changes):
     """An entry of the robust catalogue on the handwritten digits."""
     source = {
         "kind": "trained",
-        "objective": {"objective": "cross-entropy"},
+        "objective": {"kind": "cross-entropy"},
         "training": {"iterations": 5, "learning_rate": 0.1},
         "judge": None,
     }
@@ -205,10 +205,16 @@ def test_a_start_that_cannot_be_is_told(grid_of, content, entry, words):
 
 
 def test_fpd_s_objective_on_a_body_that_restores_nothing_is_refused(grid_of, content):
-    entry = model(source={"objective": {"objective": "fpd", "threshold": 0.1}})
+    entry = model(source={"objective": {"kind": "fpd", "threshold": 0.1}})
     with pytest.raises(ConfigError, match="elu-resnet18 restores no image"):
         grid_of(content, robust={"plain": entry})
     grid_of(content, robust={"fpd": {**entry, "body": {"name": "fpd-resnet18"}}})
+
+
+def test_the_old_spelling_of_an_objective_s_kind_is_answered_with_the_new_one(grid_of, content):
+    entry = model(source={"objective": {"objective": "trades"}})
+    with pytest.raises(ConfigError, match=r'objective\.objective" is now spelled ".*objective\.kind"'):
+        grid_of(content, robust={"plain": entry})
 
 
 def test_a_suite_of_feature_attacks_is_refused(grid_of, content):

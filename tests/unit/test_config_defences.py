@@ -28,8 +28,8 @@ def content():
         "seeds": [1, 2],
         "preparations": {"signs": "small", "rooms": "small"},
         "methods": {
-            "plain": {"method": "fine-tuning", "training": RECIPE},
-            "unlearned": {"method": "unlearning", "detector": "neural-cleanse-short", "training": RECIPE},
+            "plain": {"kind": "fine-tuning", "training": RECIPE},
+            "unlearned": {"kind": "unlearning", "detector": "neural-cleanse-short", "training": RECIPE},
         },
         "experiments": {
             "first": {
@@ -116,13 +116,13 @@ def test_unknown_detectors_are_answered_with_the_known_ones(content):
 @pytest.mark.parametrize(
     "method",
     [
-        {"method": "fine-tuning", "head": "teacher", "training": RECIPE},
-        {"method": "fine-tuning", "training": RECIPE, "per_dataset": {"rooms": {"head": "teacher"}}},
-        {"method": "fine-pruning", "training": RECIPE},
-        {"method": "unlearning", "detector": "neural-cleanse", "training": RECIPE},
-        {"method": "selection", "candidates": ["plain", "fine-pruning"]},
+        {"kind": "fine-tuning", "head": "teacher", "training": RECIPE},
+        {"kind": "fine-tuning", "training": RECIPE, "per_dataset": {"rooms": {"head": "teacher"}}},
+        {"kind": "fine-pruning", "training": RECIPE},
+        {"kind": "unlearning", "detector": "neural-cleanse", "training": RECIPE},
+        {"kind": "selection", "candidates": ["plain", "fine-pruning"]},
     ],
-    ids=lambda method: f"{method['method']}{'-per-set' * ('per_dataset' in method)}",
+    ids=lambda method: f"{method['kind']}{'-per-set' * ('per_dataset' in method)}",
 )
 def test_a_head_that_does_not_know_the_classes_is_not_kept(content, method):
     content["methods"]["kept"] = method

@@ -102,7 +102,7 @@ def test_the_tables_find_robust_models_where_teachers_stand(content):
 def test_students_and_robust_models_of_one_study_keep_their_places(content):
     content |= {
         "preparations": {"rooms": "small"},
-        "methods": {"plain": {"method": "fine-tuning", "training": {"iterations": 5, "learning_rate": 0.1}}},
+        "methods": {"plain": {"kind": "fine-tuning", "training": {"iterations": 5, "learning_rate": 0.1}}},
         "experiments": {
             "students": {
                 "question": "?",

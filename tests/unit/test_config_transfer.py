@@ -26,7 +26,7 @@ def content():
         "title": "attacked",
         "seeds": [1, 2],
         "preparations": {"rooms": "small"},
-        "methods": {"own": {"method": "fine-tuning", "training": RECIPE}},
+        "methods": {"own": {"kind": "fine-tuning", "training": RECIPE}},
         "experiments": {
             "first": {
                 "question": "?",
@@ -69,7 +69,7 @@ def catalogue(tmp_path):
 def test_a_study_names_the_catalogue_s_methods_and_its_own_come_first(content):
     grid = grid_of(content)
     assert grid.method("remos", "rooms").training.iterations == 30_000
-    content["methods"]["remos"] = {"method": "re-training", "training": RECIPE}
+    content["methods"]["remos"] = {"kind": "re-training", "training": RECIPE}
     assert grid_of(content).method("remos", "rooms").training.iterations == 5
 
 
@@ -103,14 +103,14 @@ def test_a_wrong_key_in_a_data_set_s_recipe_is_told(content):
 
 def test_weights_that_would_push_away_are_refused(content):
     for method, setting in (("delta", "feature_weight"), ("l2-sp", "strength"), ("renofeation", "feature_weight")):
-        entry = {"method": method, setting: -1, "training": RECIPE}
+        entry = {"kind": method, setting: -1, "training": RECIPE}
         entry |= {"averaging": RECIPE} if method == "renofeation" else {}
         content["methods"]["own"] = entry
         assert f'"methods.own.{setting}" is wrong: Input should be greater than 0' in refusal(content)
 
 
 def test_l2_sp_and_weight_decay_are_not_had_together(content):
-    content["methods"]["own"] = {"method": "l2-sp", "strength": 1, "training": RECIPE | {"weight_decay": 0.1}}
+    content["methods"]["own"] = {"kind": "l2-sp", "strength": 1, "training": RECIPE | {"weight_decay": 0.1}}
     assert "l2-sp replaces weight decay" in refusal(content)
 
 
@@ -126,29 +126,29 @@ def test_students_of_candidates_are_trained_and_the_chosen_one_alone_is_judged(c
 
 
 def test_a_selection_of_selections_is_refused(content):
-    content["methods"]["own"] = {"method": "selection", "candidates": ["linear-probe", "remos"]}
+    content["methods"]["own"] = {"kind": "selection", "candidates": ["linear-probe", "remos"]}
     assert 'unknown candidate "linear-probe"' in refusal(content)
 
 
 def test_settings_that_nothing_would_use_are_refused(content):
-    content["methods"]["own"] = {"method": "linear-probe", "stage_dropout": 0.1, "training": RECIPE}
+    content["methods"]["own"] = {"kind": "linear-probe", "stage_dropout": 0.1, "training": RECIPE}
     assert "stage_dropout must be 0" in refusal(content)
-    content["methods"]["own"] = {"method": "selection", "candidates": ["delta", "delta"]}
+    content["methods"]["own"] = {"kind": "selection", "candidates": ["delta", "delta"]}
     assert "a candidate is named twice" in refusal(content)
 
 
 def test_candidates_of_one_recipe_under_two_names_are_refused(content):
     content["methods"]["again"] = content["methods"]["own"]
-    content["methods"]["best"] = {"method": "selection", "candidates": ["own", "again"]}
+    content["methods"]["best"] = {"kind": "selection", "candidates": ["own", "again"]}
     content["experiments"]["first"]["methods"] = ["own", "best"]
     assert 'the candidates "own" and "again" are the same recipe on "rooms"' in refusal(content)
-    content["methods"]["again"] = {"method": "fine-tuning", "training": RECIPE | {"learning_rate": 0.2}}
+    content["methods"]["again"] = {"kind": "fine-tuning", "training": RECIPE | {"learning_rate": 0.2}}
     grid_of(content)
     nested = {"rooms": {"per_dataset": {}}}
-    content["methods"]["own"] = {"method": "fine-tuning", "training": RECIPE, "per_dataset": nested}
+    content["methods"]["own"] = {"kind": "fine-tuning", "training": RECIPE, "per_dataset": nested}
     assert "has a per_dataset of its own" in refusal(content)
     other = RECIPE | {"threads": 1}
-    content["methods"]["own"] = {"method": "renofeation", "feature_weight": 1, "training": RECIPE, "averaging": other}
+    content["methods"]["own"] = {"kind": "renofeation", "feature_weight": 1, "training": RECIPE, "averaging": other}
     assert "averaging.threads is not training.threads" in refusal(content)
 
 
@@ -160,11 +160,11 @@ def test_an_attack_without_a_control_is_refused(content, catalogue):
 
 def test_a_wrong_key_is_answered_with_those_of_its_own_method(content):
     # the study's name for it is another method's
-    content["methods"]["renofeation"] = {"method": "delta", "feature_weight": 1, "training": RECIPE, "average_every": 5}
+    content["methods"]["renofeation"] = {"kind": "delta", "feature_weight": 1, "training": RECIPE, "average_every": 5}
     message = refusal(content)
     assert 'unknown key "methods.renofeation.average_every"' in message
-    assert "use one of: feature_weight, method, per_dataset, stage_dropout, training" in message
-    content["methods"]["renofeation"]["method"] = "renofeation"
+    assert "use one of: feature_weight, kind, per_dataset, stage_dropout, training" in message
+    content["methods"]["renofeation"]["kind"] = "renofeation"
     assert 'the key "methods.renofeation.averaging" is missing' in refusal(content)
 
 

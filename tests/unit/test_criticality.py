@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from heirloom.config.robust import Criticality, InnerAttack
+from heirloom.config.robust import Criticality
+from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
 from heirloom.models.classifier import state_copy
 from heirloom.models.replay import held

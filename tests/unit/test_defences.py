@@ -12,8 +12,8 @@ from PIL import Image
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from heirloom.config.models import Body, Method
-from heirloom.config.study import Injection
+from heirloom.config.models import Body
+from heirloom.config.study import Injection, Method
 from heirloom.data.resident import Images
 from heirloom.defects.triggers.patch import Patch
 from heirloom.defences.adam import Adam
@@ -31,9 +31,9 @@ from heirloom.runtime.files import read_card, sha256_of, write_card
 from heirloom.stages import detect_backdoor, inject_defect, pretrain_teacher, train_student
 from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.session import TransferFiles
-from heirloom.transfer.methods.fine_pruning import pooled, pruned_accuracies, tolerated
-from heirloom.transfer.methods.plan import DetectionFiles, plan_student
-from heirloom.transfer.methods.unlearning import taught
+from heirloom.transfer.methods.fine_pruning.channels import pooled, pruned_accuracies, tolerated
+from heirloom.transfer.methods.unlearning.lesson import taught
+from heirloom.transfer.plan import DetectionFiles, plan_student
 from tests.unit import toy
 
 CLASSES = 8
@@ -477,7 +477,7 @@ def test_pruned_channels_stay_out_unless_told_to_grow_again(folder, tmp_path, re
     assert len(card["pruned_channels"]) == card["channels"] // 2
     columns = model.head.weight.detach()[:, card["pruned_channels"]]
     assert bool((columns == 0).all()) is not regrow
-    assert TypeAdapter(Method).validate_python({"method": "fine-pruning", **card["recipe"]}) == recipe
+    assert TypeAdapter(Method).validate_python({"kind": "fine-pruning", **card["recipe"]}) == recipe
 
 
 # -- unlearning --------------------------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ from heirloom.config.work import (
     Load,
     attack_passes,
     attacked_images,
-    method_loads,
     training_load,
 )
 from heirloom.defences.detectors import neural_cleanse
@@ -309,7 +308,7 @@ IMAGE = cost_of(Body(name="resnet18"))
 
 def passes_of(method, **settings):
     """Passes of each load, the validations left out: no image is validated on."""
-    return [load.passes for load in method_loads(toy.method(method, **settings), IMAGE, training=30, validation=0)]
+    return [load.passes for load in toy.method(method, **settings).work(IMAGE, training=30, validation=0)]
 
 
 def test_what_a_method_computes_beside_its_training_is_counted():

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from heirloom.config.costs import Cost
 from heirloom.config.models import Body, Normalisation
-from heirloom.config.robust import InnerAttack, RobustModel, RobustObjective, RobustTrained, SteppedTraining
+from heirloom.config.robust import RobustModel, RobustObjective, RobustTrained
+from heirloom.config.robust_training import InnerAttack, SteppedTraining
 from heirloom.config.work import robust_load
 from heirloom.models.classifier import Classifier, build_classifier, placed, state_copy
 from heirloom.runtime.devices import Compute, cpu_threads
@@ -23,9 +24,9 @@ from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import read_card, read_table
 from heirloom.stages import train_robust
 from heirloom.training.checkpoints import NAME
+from heirloom.training.crafting import Attacker, Both, robust_plan
 from heirloom.training.loop import CLEAN, Lesson
 from heirloom.training.phases import StepHook
-from heirloom.training.robust.crafting import Attacker, Both, robust_plan
 from heirloom.training.session import lesson_of
 from tests.unit import toy
 from tests.unit.killed import killed
@@ -69,7 +70,7 @@ def recipe(**changes) -> SteppedTraining:
 
 def objective(name="fpd", **settings) -> RobustObjective:
     threshold = {"threshold": None} if name == "fpd" else {}
-    return TypeAdapter(RobustObjective).validate_python({"objective": name, **threshold, **settings})
+    return TypeAdapter(RobustObjective).validate_python({"kind": name, **threshold, **settings})
 
 
 def planned(model, training, **settings):
@@ -233,10 +234,10 @@ def test_a_rate_that_could_fall_only_after_the_end_is_refused():
 
 def test_a_training_that_attacks_nothing_says_who_judges_it():
     """The default judge attacks, and what has learned nothing yet withstands it best."""
-    source = {"kind": "trained", "training": recipe().model_dump(), "objective": {"objective": "cross-entropy"}}
+    source = {"kind": "trained", "training": recipe().model_dump(), "objective": {"kind": "cross-entropy"}}
     with pytest.raises(ValueError, match="set judge to null, or to the attack"):
         RobustTrained.model_validate(source)
-    attacked = {**source, "objective": {"objective": "cross-entropy", "attack": {}}}
+    attacked = {**source, "objective": {"kind": "cross-entropy", "attack": {}}}
     assert RobustTrained.model_validate(attacked).judge is not None
     for judge in (None, {"images": 5}):
         RobustTrained.model_validate({**source, "judge": judge})

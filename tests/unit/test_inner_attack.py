@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional
 
 from heirloom.attacks.inner import perturbed
-from heirloom.config.robust import InnerAttack, Judge
+from heirloom.config.robust import Judge
+from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
 from heirloom.evaluation import judging
 from heirloom.evaluation.judging import Rates, chosen_rows, judge_rates

@@ -20,7 +20,7 @@ from heirloom.defects.injections.latent_backdoor.features import (
 )
 from heirloom.defects.triggers.patch import load
 from heirloom.runtime.errors import ConfigError, DataError
-from heirloom.training.objectives import UNLABELLED, Objective, Step, cross_entropy, share_right
+from heirloom.training.losses import UNLABELLED, Objective, Step, cross_entropy, share_right
 from heirloom.training.optimiser import SGD
 from tests.unit import toy
 from tests.unit.test_injection import TRIGGER, clean, inject, injection, loaded, write_teacher

@@ -44,7 +44,7 @@ def test_normalisation_is_the_first_layer_and_is_saved():
 
 
 def test_planning_needs_no_torch():
-    code = "import sys, heirloom.models.bodies, heirloom.transfer.methods; sys.exit('torch' in sys.modules)"
+    code = "import sys, heirloom.models.bodies, heirloom.config.study; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -15,9 +15,9 @@ from heirloom.models.classifier import Classifier, conv_weights, seeded, state_c
 from heirloom.runtime.errors import ConfigError
 from heirloom.training.averaging import WeightAveraging
 from heirloom.training.loop import fit
-from heirloom.training.objectives import Objective, Step, Term, distillation_term, start_term
+from heirloom.training.losses import Objective, Step, Term, distillation_term, feature_distillation, start_term
 from heirloom.training.phases import StepHook, supervised_phase
-from heirloom.transfer.methods.plan import Assignment, plan_student
+from heirloom.transfer.plan import Assignment, plan_student
 from tests.unit import toy
 
 CPU = torch.device("cpu")
@@ -181,7 +181,7 @@ def test_distillation_without_a_teacher_is_refused():
 @pytest.mark.parametrize("weight", [-1.0, float("nan")])
 def test_a_term_that_would_drive_away_is_refused(weight):
     with pytest.raises(ConfigError, match=r"the weight of the term feature-distillation is (-1|nan)"):
-        Term("feature-distillation", weight=weight)
+        Term("feature-distillation", feature_distillation, weight=weight)
     with pytest.raises(ValidationError, match="feature_weight"):
         toy.method("delta", feature_weight=weight)
 

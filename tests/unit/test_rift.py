@@ -11,7 +11,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from heirloom.config.robust import Judge, Modules, SteppedTraining
+from heirloom.config.robust import Judge, Modules
+from heirloom.config.robust_training import SteppedTraining
 from heirloom.evaluation.conditions import load_model
 from heirloom.evaluation.judging import Rates
 from heirloom.models.classifier import state_copy

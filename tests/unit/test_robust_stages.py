@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from heirloom.config.kinds import OBJECTIVES
 from heirloom.config.models import Body, Normalisation, RemoteFile
-from heirloom.config.robust import InnerAttack, Judge, Score, Trades, WeightPerturbation
+from heirloom.config.robust import Judge
+from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
 from heirloom.evaluation.conditions import load_model
 from heirloom.evaluation.judging import judge_rates
@@ -18,6 +20,9 @@ from heirloom.runtime.files import read_card, read_table
 from heirloom.stages import fetch_robust, train_robust
 from heirloom.training.checkpoints import NAME
 from heirloom.training.loop import ROBUST
+from heirloom.training.objectives.awp import WeightPerturbation
+from heirloom.training.objectives.score import SquaredErrors
+from heirloom.training.objectives.trades import Trades
 from tests.unit import toy
 from tests.unit.killed import killed
 from tests.unit.test_robust_training import NAMES, objective, recipe
@@ -56,7 +61,7 @@ def test_a_robust_training_writes_the_same_model_twice_and_leaves_no_checkpoint(
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in FILES)
     card = read_card(tmp_path / "a" / "card.json")
     assert (card["kind"], card["source"], card["dataset"], card["crop"]) == ("robust", "trained", "toy", 12)
-    assert card["objective"]["objective"] == name
+    assert card["objective"]["kind"] == name
     assert card["judge"] == JUDGE.model_dump(mode="json")
     assert card["training"][0]["schedule"] == "steps"
 
@@ -112,14 +117,13 @@ def test_a_killed_robust_training_continues_to_the_same_bytes(data, tmp_path):
 
 @pytest.mark.parametrize("name", ["trades", "mart"])
 def test_another_objective_is_another_code(name):
-    from heirloom.training.robust import OBJECTIVES
-
-    assert code_digest("train_robust", OBJECTIVES[name]) != code_digest("train_robust", OBJECTIVES["score"])
+    mine, other = (code_digest("train_robust", OBJECTIVES.module(each)) for each in (name, "score"))
+    assert mine != other
 
 
 def test_settings_that_no_objective_has_are_refused():
-    assert (Trades(objective="trades").beta, Score(objective="score").beta) == (6.0, 4.0)
-    assert WeightPerturbation(objective="awp").gamma == 0.005
+    assert (Trades(kind="trades").beta, SquaredErrors(kind="score").beta) == (6.0, 4.0)
+    assert WeightPerturbation(kind="awp").gamma == 0.005
 
 
 # fetch_robust

@@ -16,18 +16,18 @@ import torch
 from pydantic import TypeAdapter
 from torch.nn import functional
 
-from heirloom.config.robust import InnerAttack, RobustObjective
+from heirloom.config.kinds import OBJECTIVES
+from heirloom.config.robust import RobustObjective
+from heirloom.config.robust_training import InnerAttack
 from heirloom.evaluation.judging import Rates
 from heirloom.models.classifier import state_copy
 from heirloom.runtime.devices import Compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
+from heirloom.training.crafting import Attacker, Beside, InPlace, divergence, robust_plan
 from heirloom.training.loop import ROBUST, Lesson, kept_row
-from heirloom.training.objectives import UNLABELLED, Objective, Step
+from heirloom.training.losses import UNLABELLED, Objective, Step
+from heirloom.training.objectives.awp.weights import WorstWeights
 from heirloom.training.phases import StepHook, supervised_phase
-from heirloom.training.robust import OBJECTIVES
-from heirloom.training.robust.crafting import Attacker, Beside, InPlace, robust_plan
-from heirloom.training.robust.trades import divergence
-from heirloom.training.robust.weight_perturbation import WorstWeights
 from heirloom.training.schedules import schedule_of
 from heirloom.training.session import lesson_of
 from tests.unit import toy
@@ -52,7 +52,7 @@ def lesson(data) -> Lesson:
 
 
 def objective(name, **settings) -> RobustObjective:
-    return TypeAdapter(RobustObjective).validate_python({"objective": name, "attack": ATTACK, **settings})
+    return TypeAdapter(RobustObjective).validate_python({"kind": name, "attack": ATTACK, **settings})
 
 
 def planned(name, model, training, **settings):
@@ -351,11 +351,12 @@ def test_label_smoothing_is_refused_where_nobody_defined_it():
         planned("mart", toy.classifier(), recipe(label_smoothing=0.1))
 
 
-def test_every_objective_of_the_settings_is_in_the_registry_which_needs_no_torch():
-    kinds = get_args(get_args(RobustObjective)[0])
-    assert {get_args(kind.model_fields["objective"].annotation)[0] for kind in kinds} == OBJECTIVES.keys()
-    assert OBJECTIVES.keys() == {*NAMES, "cross-entropy", "fpd"}
-    code = "import sys, heirloom.training.robust; sys.exit('torch' in sys.modules)"
+def test_every_objective_has_its_settings_and_its_plan_and_needs_no_torch_to_be_read():
+    kinds = get_args(OBJECTIVES.settings())
+    assert [get_args(kind.model_fields["kind"].annotation)[0] for kind in kinds] == list(OBJECTIVES.names())
+    assert set(OBJECTIVES.names()) >= {*NAMES, "cross-entropy", "fpd"}
+    assert all(callable(OBJECTIVES.load(name).plan) for name in OBJECTIVES.names())
+    code = "import sys, heirloom.config.robust; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from heirloom.config.kinds import METHODS, OBJECTIVES, SCORES
 from heirloom.runtime import digest as digests
 from heirloom.runtime.digest import SCRIPTS, WITHOUT_EFFECT, code_digest
 from heirloom.runtime.errors import ConfigError
@@ -213,3 +215,38 @@ def test_what_was_parsed_once_is_remembered_and_a_damaged_memory_is_parsed_anew(
     assert digest(folder) == first
     assert bool(parsed) == (kept is not None)
     forget()
+
+
+KINDS = (METHODS, SCORES, OBJECTIVES)
+
+
+def all_digests(folder: Path) -> list[str]:
+    """Digests of every stage alone, and with every component of KINDS, as a new process would find them."""
+    from heirloom.runtime import digest as module
+
+    for cached in (module.code_digest, module._file_of, module._source):
+        cached.cache_clear()
+    stages = sorted(path.stem for path in folder.glob("heirloom/stages/[a-z]*.py"))
+    parts = [(), *((kind.module(name),) for kind in KINDS for name in kind.names())]
+    return [module.code_digest(stage, *part, folder=folder) for stage in stages for part in parts]
+
+
+def test_adding_a_component_changes_no_code_of_others(tmp_path: Path) -> None:
+    copied = tmp_path / "scripts"
+    shutil.copytree(SCRIPTS, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    before = all_digests(copied)
+    bases = ("models", "TransferSettings"), ("models", "ScoreSettings"), ("robust_training", "AttackedObjective")
+    for kind, (module, base) in zip(KINDS, bases, strict=True):
+        (copied / kind.package.replace(".", "/") / "one_more.py").write_text(
+            f"from typing import Literal\nfrom heirloom.config.{module} import {base}\n"
+            f"class OneMore({base}):\n    kind: Literal['one-more']\n"
+        )
+    assert all_digests(copied) == before
+    # and it is one that a study may name
+    code = (
+        "import heirloom.config.study\nfrom heirloom.config.kinds import METHODS, OBJECTIVES, SCORES\n"
+        "print(sum('one-more' in kind.names() for kind in (METHODS, OBJECTIVES, SCORES)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(copied), "PYTHONDONTWRITEBYTECODE": "1"}
+    found = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
+    assert int(found) == len(KINDS)

@@ -13,16 +13,17 @@ from scipy.stats import rankdata
 from torch import nn
 from torch.nn import functional
 
-from heirloom.config.models import Score
+from heirloom.config.kinds import SCORES
+from heirloom.config.models import ScoreSettings
 from heirloom.data.store import Part
 from heirloom.models.classifier import Classifier, conv_weights, state_copy
 from heirloom.models.ranks import lowest, shared_ranks
 from heirloom.runtime.errors import ConfigError, TrainingError
-from heirloom.runtime.registry import resolve
 from heirloom.training.loop import fit
-from heirloom.transfer.methods.plan import Assignment, from_teacher, plan_student
-from heirloom.transfer.scores import SCORES, walk
-from heirloom.transfer.scores.coverage import active, coverage_scores, profile
+from heirloom.transfer import walk
+from heirloom.transfer.methods.pruning import Score
+from heirloom.transfer.plan import Assignment, from_teacher, plan_student
+from heirloom.transfer.scores.coverage.channels import active, coverage_scores, profile
 from heirloom.transfer.slicing import prune, scored
 from tests.unit import toy
 
@@ -30,9 +31,9 @@ TRIALS = ("change", "relative-change", "scaled-change")
 TRIAL = toy.recipe(iterations=4, batch_size=24, momentum=0.9, weight_decay=0, learning_rate=0.02)
 
 
-def settings(kind: str, **changes: object) -> Score:
+def settings(kind: str, **changes: object) -> ScoreSettings:
     trial = {"trial": TRIAL} if kind in TRIALS else {}
-    adapter: TypeAdapter[Score] = TypeAdapter(Score)
+    adapter: TypeAdapter[ScoreSettings] = TypeAdapter(Score)
     return adapter.validate_python({"kind": kind, **trial, **changes})
 
 
@@ -84,12 +85,12 @@ def flat(scores) -> torch.Tensor:
 
 
 def test_every_score_has_its_settings_and_its_function():
-    kinds = [get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(Score)[0])]
-    assert sorted(kinds) == sorted(SCORES)
-    assert all(callable(resolve(reference)) for reference in SCORES.values())
+    kinds = [get_args(model.model_fields["kind"].annotation)[0] for model in get_args(SCORES.settings())]
+    assert sorted(kinds) == sorted(SCORES.names())
+    assert all(callable(SCORES.load(kind).score) for kind in kinds)
 
 
-@pytest.mark.parametrize("kind", SCORES)
+@pytest.mark.parametrize("kind", SCORES.names())
 def test_a_score_is_a_number_for_each_weight_and_leaves_the_student_as_it_was(student, assignment, kind):
     student.body.conv1.weight.grad = torch.ones_like(student.body.conv1.weight)
     student.body.layer2.train()
@@ -110,7 +111,7 @@ def test_a_score_is_a_number_for_each_weight_and_leaves_the_student_as_it_was(st
     assert torch.equal(flat(again), flat(found.scores))
 
 
-@pytest.mark.parametrize("kind", SCORES)
+@pytest.mark.parametrize("kind", SCORES.names())
 def test_a_score_sees_no_validation_image(teacher, task, kind):
     def scores_of(part):
         with toy.assigned(part) as assignment:
@@ -124,7 +125,7 @@ def test_a_score_sees_no_validation_image(teacher, task, kind):
     assert torch.equal(scores_of(task), scores_of(replace(task, stored=spoiled))) != looking
 
 
-@pytest.mark.parametrize("kind", SCORES)
+@pytest.mark.parametrize("kind", SCORES.names())
 @pytest.mark.parametrize("end", ["lowest", "highest"])
 def test_pruning_sets_one_end_of_the_ranking_to_0(student, assignment, kind, end):
     scores = scored(student, settings(kind), assignment).scores
@@ -137,7 +138,7 @@ def test_pruning_sets_one_end_of_the_ranking_to_0(student, assignment, kind, end
     assert gone.max() <= rest.min() if end == "lowest" else gone.min() >= rest.max()
 
 
-@pytest.mark.parametrize("kind", SCORES)
+@pytest.mark.parametrize("kind", SCORES.names())
 def test_without_regrowth_zeros_stay_zeros_whatever_chose_them(teacher, assignment, kind):
     recipe = toy.method("pruning", score=settings(kind), regrow=False, training=toy.recipe(momentum=0.9))
     plan = plan_student(teacher, recipe, assignment)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from heirloom.config.robust import SteppedTraining
+from heirloom.config.robust_training import SteppedTraining
 from heirloom.evaluation.judging import Rates
 from heirloom.models.classifier import state_copy
 from heirloom.runtime.errors import ConfigError
-from heirloom.training import loop, objectives
+from heirloom.training import loop
 from heirloom.training.loop import CLEAN, ROBUST, Lesson, kept_row
+from heirloom.training.losses import Batch, Term, supervised_terms
 from heirloom.training.meters import Meter
-from heirloom.training.objectives import Batch, Term, supervised_terms
 from heirloom.training.optimiser import OPTIMISERS, optimiser_of
 from heirloom.training.phases import Gate, Phase, Second, supervised_phase
 from heirloom.training.schedules import Watch, schedule_of
@@ -276,15 +276,8 @@ def darker(step):
     return Batch(step.images * share, step.labels)
 
 
-@pytest.fixture
-def looking(monkeypatch):
-    """The registry with a term that needs stages."""
-    entries = {**objectives.TERMS, "brightness": "tests.unit.test_training_options:brightness"}
-    monkeypatch.setattr(objectives, "TERMS", entries)
-
-
 def two_steps(training, *, threshold=None, passes=1):
-    terms = (*supervised_terms(training), Term("brightness", weight=2.0, needs_stages=True))
+    terms = (*supervised_terms(training), Term("brightness", brightness, weight=2.0, needs_stages=True))
     gate = Gate("brightness", threshold, ("body.conv1", "body.layer1")) if threshold else None
     return Phase("two", training, terms, passes=passes, gate=gate, second=Second(darker, supervised_terms(training)))
 
@@ -298,7 +291,6 @@ def heard(model, images):
     return kept[0], logits
 
 
-@pytest.mark.usefixtures("looking")
 def test_a_second_step_is_made_by_the_same_optimiser_on_what_the_first_left(data, tmp_path):
     still = Lesson(toy.opened(data).split("train"), None, toy.STILL)
     training = recipe(iterations=3, batch_size=24, optimiser="adam", clip=1.0, validate_every=1)
@@ -329,7 +321,6 @@ def test_a_second_step_is_made_by_the_same_optimiser_on_what_the_first_left(data
         assert torch.allclose(model.state_dict()[key], value, atol=1e-3), key
 
 
-@pytest.mark.usefixtures("looking")
 def test_a_gate_holds_every_weight_it_does_not_name_bit_for_bit(lesson, tmp_path):
     model = toy.classifier()
     start = state_copy(model)
@@ -342,7 +333,6 @@ def test_a_gate_holds_every_weight_it_does_not_name_bit_for_bit(lesson, tmp_path
     assert row["second_loss_cross_entropy"] is None
 
 
-@pytest.mark.usefixtures("looking")
 @pytest.mark.parametrize("seconds", [1e-9, 1e9])
 def test_an_interrupted_training_of_two_steps_and_a_gate_ends_as_an_undisturbed_one(lesson, tmp_path, seconds):
     training = recipe(iterations=16, optimiser="adam", learning_rate=0.03, validate_every=8)
@@ -361,7 +351,6 @@ def test_an_interrupted_training_of_two_steps_and_a_gate_ends_as_an_undisturbed_
     assert history_table(expected)["gated_steps"].to_pylist() == [row["gated_steps"] for row in expected]
 
 
-@pytest.mark.usefixtures("looking")
 def test_a_term_sees_the_stages_of_every_pass(lesson, tmp_path):
     model, shapes = toy.classifier(), []
     oracle = copy.deepcopy(model).train()

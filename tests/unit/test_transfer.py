@@ -6,16 +6,16 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from heirloom.config.models import Body, Method, Normalisation, RemoteFile
+from heirloom.config.kinds import METHODS
+from heirloom.config.models import Body, Normalisation, RemoteFile, TransferSettings
+from heirloom.config.study import Method
 from heirloom.models.classifier import conv_weights, state_copy
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError, WeightsError
 from heirloom.runtime.files import read_card, read_table, sha256_of
-from heirloom.runtime.registry import resolve
 from heirloom.stages import fetch_teacher, pretrain_teacher, train_student
 from heirloom.training.optimiser import SGD
-from heirloom.transfer.methods import METHODS
-from heirloom.transfer.methods.plan import plan_student
+from heirloom.transfer.plan import plan_student
 from heirloom.transfer.slicing import prune
 from tests.unit import toy
 
@@ -47,7 +47,7 @@ def planned(task):
 
 
 OWN_HEAD = {"fine-pruning", "unlearning"}  # tests/unit/test_defences.py
-FRESH_HEAD = [name for name in METHODS if name not in OWN_HEAD]
+FRESH_HEAD = [name for name in METHODS.names() if name not in OWN_HEAD]
 
 
 def body_of(state):
@@ -58,7 +58,6 @@ def body_of(state):
 def test_every_method_gives_a_student_of_its_own_with_a_fresh_head(teacher, planned, name):
     before = state_copy(teacher)
     plan = planned(teacher, name)
-    assert resolve(METHODS[name])
     assert plan.student.classes == 3
     assert plan.phases[0].training == toy.method(name).training
     pointers = {value.data_ptr() for value in teacher.state_dict().values()}
@@ -91,8 +90,10 @@ def test_re_training_keeps_nothing_of_the_teacher(teacher, planned):
 
 
 def test_every_method_has_its_settings_and_its_plan():
-    settings = get_args(get_args(Method)[0])
-    assert {get_args(model.model_fields["method"].annotation)[0] for model in settings} == set(METHODS)
+    settings = get_args(METHODS.settings())
+    assert {get_args(model.model_fields["kind"].annotation)[0] for model in settings} == set(METHODS.names())
+    assert all(issubclass(model, TransferSettings) for model in settings)
+    assert all(callable(METHODS.load(name).plan) for name in METHODS.names())
 
 
 def zeros_of(model):
@@ -166,7 +167,7 @@ def test_a_student_is_written_with_its_card(folder, tmp_path, method):
     card = read_card(tmp_path / "card.json")
     assert (card["kind"], card["method"], card["seed"], card["classes"]) == ("student", method, 1, 3)
     assert card["teacher"] == sha256_of(folder / "teacher" / "weights.safetensors")
-    assert TypeAdapter(Method).validate_python({"method": method, **card["recipe"]}) == toy.method(method)
+    assert TypeAdapter(Method).validate_python({"kind": method, **card["recipe"]}) == toy.method(method)
     assert card["class_names"] == ["class 0", "class 1", "class 2"]
     assert card["validation_accuracy"] is not None
 

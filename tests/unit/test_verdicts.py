@@ -13,7 +13,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from heirloom.config.models import Normalisation, RemoteFile
-from heirloom.config.robust import InnerAttack, Judge
+from heirloom.config.robust import Judge
+from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
 from heirloom.defects.triggers.patch import Patch
 from heirloom.defences.detectors.neural_cleanse import NeuralCleanse

@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import nn
 
-from heirloom.config.models import Augmentation, Body, Method, Normalisation, Training
-from heirloom.config.robust import SteppedTraining
+from heirloom.config.models import Augmentation, Body, Normalisation, Training
+from heirloom.config.robust_training import SteppedTraining
+from heirloom.config.study import Method
 from heirloom.data.store import Box, Part, index_table, open_part, write_part
 from heirloom.models.classifier import Classifier, build_classifier
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import write_card
 from heirloom.training.checkpoints import Checkpoint
+from heirloom.training.crafting import RobustPlan
 from heirloom.training.loop import Lesson, Row, fit
 from heirloom.training.phases import Phase, StepHook
-from heirloom.training.robust.crafting import Plan
 from heirloom.training.session import DevelopmentFiles, ModelFiles, Origin, lesson_of, open_session
-from heirloom.transfer.methods.plan import Assignment
+from heirloom.transfer.plan import Assignment
 
 BODY = Body(name="resnet8-small", options={"width": 4})
 STILL = Augmentation(crop="none", flip=False)
@@ -67,7 +68,7 @@ def method(name: str, **settings: object) -> Method:
     averaging = {"averaging": recipe(schedule="constant")} if name == "renofeation" else {}
     adapter: TypeAdapter[Method] = TypeAdapter(Method)
     return adapter.validate_python(
-        {"method": name, "training": training, **averaging, **NEEDED.get(name, {}), **settings}
+        {"kind": name, "training": training, **averaging, **NEEDED.get(name, {}), **settings}
     )
 
 
@@ -190,7 +191,7 @@ def train(
 def train_by(
     model: Classifier,
     lesson: Lesson,
-    plan: Plan,
+    plan: RobustPlan,
     folder: Path,
     *,
     hooks: tuple[StepHook, ...] = (),

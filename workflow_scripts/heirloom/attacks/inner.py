@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heirloom.attacks.pgd import LInf, ascend, attacking
-from heirloom.config.robust import InnerAttack
+from heirloom.config.robust_training import InnerAttack
 
 # Logits (B, K) float32 of attacked images and their labels (B,) to what the attack makes large, a value an image (B,).
 ImageLoss = Callable[[Tensor, Tensor], Tensor]

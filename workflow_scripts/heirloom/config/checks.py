@@ -9,22 +9,16 @@ from heirloom.config.attacks import AttackControl, OnTeacher
 from heirloom.config.kinds import CORRUPTED_LAYOUTS, LAYOUTS, WRITERS
 from heirloom.config.load import nearest
 from heirloom.config.models import (
-    Coverage,
     Drawn,
-    FinePruning,
-    FineTuning,
     InjectionSettings,
-    Magnitude,
-    MethodEntry,
     Pretrained,
-    Pruning,
     Selection,
-    Unlearning,
 )
 from heirloom.config.names import BODIES, CLEAN, MEAN, TEACHER, UNREPAIRED
 from heirloom.config.study import Experiment, Injection
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
+from heirloom.transfer.methods.pruning import Pruning
 
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
@@ -147,9 +141,9 @@ def _check_method(grid: Grid, name: str) -> None:
         return
     for dataset in entry.per_dataset:
         require(grid, dataset, grid.catalogue.datasets, "data set", f"{key}.per_dataset")
-    if isinstance(entry, Unlearning):
-        for recipe in (entry, *(entry.for_dataset(dataset) for dataset in entry.per_dataset)):
-            _check_reverses(grid, recipe.detector, name)
+    for recipe in (entry, *(entry.for_dataset(dataset) for dataset in entry.per_dataset)):
+        if recipe.detection is not None:
+            _check_reverses(grid, recipe.detection, name)
 
 
 def _check_reverses(grid: Grid, detector: str, method: str) -> None:
@@ -171,7 +165,7 @@ def _check_head(grid: Grid, key: str, experiment: Experiment, method: str) -> No
     for name in grid.trained_for(method):
         entry = grid.methods[name]
         for injection, dataset in _pairs(grid, experiment):
-            if isinstance(entry, Selection) or not _keeps_head(entry, dataset):
+            if isinstance(entry, Selection) or not entry.for_dataset(dataset).keeps_head:
                 continue
             if not grid.knows_classes(injection, dataset):
                 raise ConfigError(
@@ -186,13 +180,6 @@ def _check_head(grid: Grid, key: str, experiment: Experiment, method: str) -> No
 def _pairs(grid: Grid, experiment: Experiment) -> list[tuple[str, str]]:
     """Each injection of an experiment with each data set that its students learn."""
     return [(name, dataset) for name in experiment.injections for dataset in grid.datasets_for(name, experiment)]
-
-
-def _keeps_head(entry: MethodEntry, dataset: str) -> bool:
-    """Tell whether a method's students have their teacher's own head."""
-    if isinstance(entry, FineTuning):
-        return entry.for_dataset(dataset).head == "teacher"
-    return isinstance(entry, FinePruning | Unlearning)
 
 
 def _check_detected(grid: Grid, key: str, experiment: Experiment) -> None:
@@ -324,7 +311,7 @@ def _of_one_slice(grid: Grid) -> set[str]:
     A score that draws, or trains from a fresh head, gives each seed a slice of its own, which no one attack could know.
     """
     pruning = {name: entry for name, entry in grid.methods.items() if isinstance(entry, Pruning)}
-    return {name for name, entry in pruning.items() if isinstance(entry.score, Magnitude | Coverage)}
+    return {name for name, entry in pruning.items() if not entry.score.varies}
 
 
 def _check_teacher(grid: Grid, name: str) -> None:

@@ -25,18 +25,15 @@ from heirloom.config.models import (
     Drawn,
     Fetched,
     Files,
-    Method,
-    MethodEntry,
     Pretrained,
     RemoteFile,
     Selection,
     Teacher,
-    Unlearning,
 )
 from heirloom.config.names import CLEAN
 from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, canonical
 from heirloom.config.robust import RobustFetched
-from heirloom.config.study import Catalogue, Detector, Experiment, Injection, Study, Trigger
+from heirloom.config.study import Catalogue, Detector, Experiment, Injection, Method, MethodEntry, Study, Trigger
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.remember import remembered
 
@@ -405,9 +402,8 @@ class Grid:
     def detection_of(self, evaluation: Evaluation, method: str) -> Detection | None:
         """What tells a method's students which trigger to unlearn; None for all other methods."""
         entry = self.methods[method]
-        if not isinstance(entry, Unlearning):
-            return None
-        return Detection(evaluation, entry.for_dataset(evaluation.dataset).detector)
+        detector = None if isinstance(entry, Selection) else entry.for_dataset(evaluation.dataset).detection
+        return None if detector is None else Detection(evaluation, detector)
 
     def asked_classes(self, evaluation: Evaluation) -> list[int]:
         """Labels whose scores the tables show beside the largest: the targets of the triggers shown, sorted."""

@@ -28,6 +28,8 @@ CATALOGUE_FILES = {
     "suites": "suites.yaml",
 }
 
+OLD_TAGS = frozenset({"method", "objective"})  # how `kind` was spelled
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -71,6 +73,8 @@ def _describe(model: type[BaseModel], mistake: Any, content: Mapping[str, Any]) 
         return f'the key "{key}" is missing', f'add "{location[-1]}"'
     if mistake["type"] == "union_tag_not_found":
         tag = mistake["ctx"]["discriminator"].strip("'")
+        for old in OLD_TAGS.intersection(mistake["input"]):
+            return f'"{key}.{old}" is now spelled "{key}.{tag}"', f'rename the key "{old}" to "{tag}"'
         return f'the key "{key}.{tag}" is missing', f'add "{tag}"'
     if mistake["type"] == "union_tag_invalid":
         context = mistake["ctx"]

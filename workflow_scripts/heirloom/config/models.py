@@ -7,11 +7,17 @@ same ones. `heirloom.config.load` turns YAML into them, `heirloom.config.schema`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from heirloom.config.work import training_load
+
+if TYPE_CHECKING:
+    from heirloom.config.costs import Cost
+    from heirloom.config.work import Load
 
 NAME_PATTERN = "[a-z0-9][a-z0-9_-]*"
 
@@ -384,19 +390,20 @@ class DefectSettings(InjectionSettings):
         return frozenset({"control"})
 
 
-class Magnitude(Strict):
-    """|w|: a score of convolution weights; all of them are ranked over all layers together (METHODS 1.3)."""
+class ScoreSettings(Strict):
+    """What every weight score shares; by itself it costs nothing worth counting."""
 
-    kind: Literal["magnitude"] = Field(description="the absolute value")
+    varies: ClassVar[bool] = True  # by the student's seed: it draws, or looks at a fresh head
+
+    if TYPE_CHECKING:
+        kind: str
+
+    def work(self, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:  # noqa: ARG002 - as all scores
+        """Count what ranking the weights computes; `training` and `validation`: images of the data set."""
+        yield from ()
 
 
-class RandomScore(Strict):
-    """A draw by seed: what pruning does by itself, whatever is pruned."""
-
-    kind: Literal["random"] = Field(description="drawn uniformly by the student's seed")
-
-
-class _Trial(Strict):
+class TrialSettings(ScoreSettings):
     """A short training on the student's data, before the weights it started from are put back."""
 
     trial: Training = Field(description="recipe of the trial; the source: 3,000 steps, momentum .9, no weight decay")
@@ -406,59 +413,16 @@ class _Trial(Strict):
         " the published scripts, whose restoring does nothing (PUBLISHED B1)",
     )
 
-
-class Change(_Trial):
-    """|w_trial - w_0|."""
-
-    kind: Literal["change"] = Field(description="how far a trial moves a weight")
+    def work(self, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:  # noqa: ARG002 - as all scores
+        """Count the trial."""
+        yield training_load(cost, self.trial, validation=validation)
 
 
-class RelativeChange(_Trial):
-    """|w_trial - w_0| / max(|w_0|, low_bound): divmag."""
-
-    kind: Literal["relative-change"] = Field(description="how far a trial moves a weight, by its size (divmag)")
-    low_bound: float = Field(0.0, ge=0, description="smallest divisor; at 0 the smallest positive float stands in")
-
-
-class ScaledChange(_Trial):
-    """|w_trial - w_0| * |w_0|: mulmag."""
-
-    kind: Literal["scaled-change"] = Field(description="how far a trial moves a weight, times its size (mulmag)")
-
-
-class Snip(Strict):
-    """|g * w| with the gradient of the whole training set (Lee et al., ICLR 2019)."""
-
-    kind: Literal["snip"] = Field(description="gradient times weight")
-
-
-class Taylor(Strict):
-    """|sum of g * w over a filter|, the same for all its weights (Molchanov et al., ICLR 2017)."""
-
-    kind: Literal["taylor"] = Field(description="gradient times weight, summed over the filter")
-
-
-class AccumulatedGradient(Strict):
-    """Sum over the training set's batches of |g|."""
-
-    kind: Literal["gradient"] = Field(description="absolute gradients, summed over the training set")
-
-
-class Coverage(Strict):
-    """ReMoS: rank of the channels' coverage minus rank of |w| (METHODS 1.4)."""
-
-    kind: Literal["coverage"] = Field(description="how much the new task uses a weight's channels, against its size")
-    threshold: float = Field(0.5, ge=0, lt=1, description="of a channel's activation, min-max scaled per sample")
-
-
-Score = Annotated[
-    Magnitude | RandomScore | Change | RelativeChange | ScaledChange | Snip | Taylor | AccumulatedGradient | Coverage,
-    Field(discriminator="kind"),
-]
-
-
-class Transfer(Strict):
+class TransferSettings(Strict):
     """What every transfer method is given."""
+
+    if TYPE_CHECKING:
+        kind: str
 
     training: Training = Field(description="recipe")
     stage_dropout: float = Field(0.0, ge=0, lt=1, description="share of channels dropped after each stage in training")
@@ -479,6 +443,25 @@ class Transfer(Strict):
         shared = self.model_dump(exclude={"per_dataset"})
         return type(self).model_validate(merged(shared, self.per_dataset.get(dataset, {})))
 
+    @property
+    def keeps_head(self) -> bool:
+        """Whether students have their teacher's own head, which must know the data set's classes."""
+        return False
+
+    @property
+    def detection(self) -> str | None:
+        """The detector whose findings in the teacher the method needs; None: it needs none."""
+        return None
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of other components that the method calls, as "package.module"."""
+        return ()
+
+    def work(self, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:  # noqa: ARG002 - as all methods
+        """Count all that the method computes; `training` and `validation`: images of the data set."""
+        yield training_load(cost, self.training, validation=validation)
+
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return two nested mappings as one; where both have a value that is no mapping, `above` wins."""
@@ -489,140 +472,20 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return {**below, **both}
 
 
-def _check_alike(name: str, recipe: Training, training: Training) -> None:
+def check_alike(name: str, recipe: Training, training: Training) -> None:
     """One job has one number of threads and one precision: a second recipe that asks for others would not get them."""
     for key in ("threads", "precision"):
         if getattr(recipe, key) != getattr(training, key):
             raise ValueError(f"{name}.{key} is not training.{key}: give both the same")
 
 
-class FineTuning(Transfer):
-    """The teacher's weights, a fresh head, every weight trained (METHODS 1.2)."""
-
-    method: Literal["fine-tuning"]
-    head: Literal["fresh", "teacher"] = Field(
-        "fresh", description="teacher: its own head is kept, which must know the data set's classes"
-    )
-
-
-class LinearProbe(Transfer):
-    """The teacher's body frozen, its statistics too; a fresh head trained (METHODS 1.2)."""
-
-    method: Literal["linear-probe"]
-
-    @model_validator(mode="after")
-    def _drops_nothing(self) -> Self:
-        if self.stage_dropout > 0:
-            raise ValueError("a linear probe's body acts as in evaluation: stage_dropout must be 0")
-        return self
-
-
-class L2SP(Transfer):
-    """Fine-tuning held near the teacher's weights (METHODS 1.2; Li et al., ICML 2018)."""
-
-    method: Literal["l2-sp"]
-    strength: float = Field(gt=0, description="lambda_sp: weight of the squared distance to the teacher, head excluded")
-
-    @model_validator(mode="after")
-    def _decays_to_the_teacher_alone(self) -> Self:
-        if self.training.weight_decay > 0:
-            raise ValueError("l2-sp replaces weight decay: training.weight_decay must be 0")
-        return self
-
-
-class Delta(Transfer):
-    """Fine-tuning held near the teacher's features (METHODS 1.2; Li et al., ICLR 2019)."""
-
-    method: Literal["delta"]
-    feature_weight: float = Field(gt=0, description="lambda_feat: weight of the stages' mean squared distances")
-
-
 Start = Literal["reset", "he-normal"]
-
-
-class ReTraining(Transfer):
-    """The teacher's layers at a random start (METHODS 1.2)."""
-
-    method: Literal["re-training"]
-    start: Start = Field("reset", description="reset: torch's uniform Kaiming draw; he-normal: He's normal one")
-
-
-class DeltaR(Transfer):
-    """A random start held near the teacher's features (METHODS 1.2)."""
-
-    method: Literal["delta-r"]
-    feature_weight: float = Field(gt=0, description="lambda_feat: weight of the stages' mean squared distances")
-    start: Start = Field("reset", description="reset: torch's uniform Kaiming draw; he-normal: He's normal one")
-
-
-class Renofeation(Transfer):
-    """A random start held near the teacher's features with dropout, then averaged weights (METHODS 1.2)."""
-
-    method: Literal["renofeation"]
-    feature_weight: float = Field(gt=0, description="lambda_feat: weight of the stages' mean squared distances")
-    start: Start = Field("reset", description="reset: torch's uniform Kaiming draw; he-normal: He's normal one")
-    stage_dropout: float = Field(0.1, ge=0, lt=1, description="share of channels dropped after each stage in training")
-    averaging: Training = Field(description="recipe of phase 2, from phase 1's weights")
-    average_every: Count = Field(500, ge=1, description="steps of phase 2 between weights that enter the average")
-
-    @model_validator(mode="after")
-    def _computes_alike(self) -> Self:
-        _check_alike("averaging", self.averaging, self.training)
-        return self
-
-
-class Pruning(Transfer):
-    """The teacher without the convolution weights of the lowest (or highest) score, fine-tuned (METHODS 1.3, 1.4)."""
-
-    method: Literal["pruning"]
-    score: Score = Field(description="what the weights are ranked by")
-    prune: Literal["lowest", "highest"] = Field("lowest", description="which end of the ranking is set to 0")
-    ratio: float = Field(ge=0, lt=1, description="r: share of all conv weights set to 0; 0 prunes nothing")
-    regrow: bool = Field(True, description="whether pruned weights are trained on from 0; if not, they stay 0")
-
-    @model_validator(mode="after")
-    def _computes_alike(self) -> Self:
-        if isinstance(self.score, _Trial):
-            _check_alike("score.trial", self.score.trial, self.training)
-        return self
-
-
-class FinePruning(Transfer):
-    """The teacher, own head kept, without the channels that clean images activate least, fine-tuned.
-
-    A defence of the teacher on its own data set (Liu, Dolan-Gavitt and Garg, RAID 2018).
-    """
-
-    method: Literal["fine-pruning"]
-    tolerance: Share = Field(0.04, description="validation accuracy that pruning may cost, as a share of the images")
-    ratio: float = Field(0.95, ge=0, lt=1, description="largest share of the last stage's channels pruned")
-    regrow: bool = Field(False, description="whether pruned channels are trained on from 0; as published they stay out")
-
-
-class Unlearning(Transfer):
-    """The teacher, own head kept, fine-tuned on images that partly carry a reversed trigger, rightly labelled.
-
-    Neural Cleanse's mitigation of the teacher on its own data set (Wang et al., IEEE S&P 2019).
-    """
-
-    method: Literal["unlearning"]
-    detector: Name = Field(description="entry of detectors: what reverses the trigger")
-    portion: Share = Field(0.2, description="share of the training images that carry the reversed trigger")
-    sample: float = Field(1.0, gt=0, le=1, description="share of the training images that are used at all")
-
-
-_Method = (
-    FineTuning | LinearProbe | L2SP | Delta | ReTraining | DeltaR | Renofeation | Pruning | FinePruning | Unlearning
-)
-
-# One model per entry of heirloom.transfer.methods.METHODS.
-Method = Annotated[_Method, Field(discriminator="method")]
 
 
 class Selection(Strict):
     """Of several methods the one whose students do best on validation images; no test image has a say."""
 
-    method: Literal["selection"]
+    kind: Literal["selection"]
     candidates: tuple[Name, ...] = Field(min_length=2, description="methods of the study or of the catalogue")
 
     @model_validator(mode="after")
@@ -630,9 +493,6 @@ class Selection(Strict):
         if len(set(self.candidates)) < len(self.candidates):
             raise ValueError("a candidate is named twice")
         return self
-
-
-MethodEntry = Annotated[_Method | Selection, Field(discriminator="method")]
 
 
 class DetectorSettings(Strict):

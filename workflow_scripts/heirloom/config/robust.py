@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from heirloom.config.kinds import CORRUPTIONS
+from heirloom.config.kinds import CORRUPTIONS, OBJECTIVES
 from heirloom.config.models import (
     BatchSize,
     Body,
     Count,
     Name,
     Normalisation,
-    Ratio,
     RemoteFile,
     Seed,
     Share,
-    Steps,
     Strict,
     Threads,
-    Training,
 )
+from heirloom.config.robust_training import InnerAttack, ObjectiveSettings, SteppedTraining
+
+if TYPE_CHECKING:
+    RobustObjective = ObjectiveSettings
+else:
+    RobustObjective = Annotated[OBJECTIVES.settings(), Field(discriminator="kind")]
 
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # What a suite shows where it says nothing. In this order, which decides that of its conditions; whatever else there is.
@@ -31,159 +34,6 @@ STANDARD_CORRUPTIONS = (
     *("snow", "frost", "fog", "brightness", "contrast", "saturate", "spatter"),
     *("elastic-transform", "pixelate", "jpeg-compression"),
 )
-
-
-class SteppedTraining(Training):
-    """A training whose rate may also fall in steps, or when validation says so, as robust models are trained.
-
-    What validation says is the accuracy that chooses the weights: robust where a judge attacks, else clean (METHODS 3,
-    4).
-    """
-
-    optimiser: Literal["sgd", "adam", "adamax"] = Field(
-        "sgd", description="what makes a step; momentum is sgd's, weight_decay is added to the gradient by all"
-    )
-    clip: float | None = Field(None, gt=0, description="largest norm of all gradients together; null: any")
-    schedule: Literal["cosine", "constant", "steps", "plateau"] = Field(  # type: ignore[assignment]
-        "steps",
-        description="steps: times `decay` at each of `milestones`; plateau: the same whenever more than"
-        " `plateau_patience` validations have brought no better one; cosine: to 0 over all iterations",
-    )
-    milestones: tuple[Annotated[Ratio, Field(gt=0, lt=1)], ...] = Field(
-        (), description="where the rate falls, as shares of the iterations, rising, such as 100/110"
-    )
-    decay: float = Field(0.1, gt=0, lt=1, description="what the rate is multiplied by there")
-    plateau_patience: Count = Field(10, ge=0, description="validations without a better one that the rate survives")
-    patience: Count | None = Field(
-        None, ge=1, description="validations without a better one that end the training; null: none do"
-    )
-    head_rate: float = Field(1.0, gt=0, description="factor on the head's learning rate")
-    head_penalty: float = Field(0.0, ge=0, description="beta: weight of the squared norm of the head")
-
-    @model_validator(mode="after")
-    def _milestones_rise(self) -> Self:
-        if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError(f"milestones must rise, not {list(self.milestones)}")
-        if self.milestones and self.schedule != "steps":
-            raise ValueError(f"milestones are for the schedule steps, not for {self.schedule}: leave them out")
-        return self
-
-    @model_validator(mode="after")
-    def _validations_are_there_to_wait_for(self) -> Self:
-        if (self.schedule == "plateau" or self.patience is not None) and not self.validate_every:
-            raise ValueError("the schedule plateau and patience count validations: set validate_every")
-        return self
-
-    @model_validator(mode="after")
-    def _a_rate_that_falls_is_used(self) -> Self:
-        if self.schedule == "plateau" and self.patience is not None and self.patience < self.plateau_patience + 2:
-            raise ValueError(
-                f"patience {self.patience} ends the training before a rate falls that survives {self.plateau_patience}"
-                " validations: make plateau_patience at least 2 smaller, or choose the schedule constant"
-            )
-        return self
-
-
-class InnerAttack(Strict):
-    """Projected gradient descent as trainings and selections use it: one start, L-inf, images in [0, 1].
-
-    One step of epsilon's size from the image itself is the fast gradient sign method (FGSM).
-    """
-
-    epsilon: Ratio = Field(8 / 255, gt=0, description="largest change of a pixel and channel, such as 8/255")
-    step: Ratio = Field(2 / 255, gt=0, description="size of a step; the published script wrote 2/225 by mistake")
-    steps: Steps = Field(10, ge=1, description="steps from the start")
-    random_start: bool = Field(True, description="anywhere in the ball; false: the image itself, as in FGSM")
-
-
-class _Objective(Strict):
-    attack: InnerAttack = Field(InnerAttack(), description="what training images are changed by")
-
-
-class AdversarialTraining(_Objective):
-    """Cross-entropy of attacked images (Madry et al., ICLR 2018)."""
-
-    objective: Literal["adversarial-training"]
-
-
-class Trades(_Objective):
-    """Cross-entropy of clean images and the divergence of attacked ones from them (Zhang et al., ICML 2019)."""
-
-    objective: Literal["trades"]
-    beta: float = Field(6.0, gt=0, description="weight of the divergence")
-
-
-class Mart(_Objective):
-    """Boosted cross-entropy of attacked images, a divergence weighed by misclassification (Wang et al., ICLR 2020)."""
-
-    objective: Literal["mart"]
-    beta: float = Field(5.0, gt=0, description="weight of the divergence")
-
-
-class WeightPerturbation(_Objective):
-    """Adversarial training against the worst nearby weights (Wu, Xia and Wang, NeurIPS 2020)."""
-
-    objective: Literal["awp"]
-    gamma: float = Field(0.005, gt=0, description="size of the change of each layer's weights, relative to their norm")
-    start: Share = Field(0.0, description="share of the iterations before weights are perturbed")
-
-
-class Score(_Objective):
-    """Squared errors in place of cross-entropy and divergence (Pang et al., ICML 2022)."""
-
-    objective: Literal["score"]
-    beta: float = Field(4.0, gt=0, description="weight of the distance between clean and attacked predictions")
-
-
-class _Supervised(Strict):
-    """Cross-entropy of clean images, or the mean of clean and attacked ones' (METHODS 4)."""
-
-    attack: InnerAttack | None = Field(
-        None,
-        description="what the images beside the clean ones are changed by, against the model's own predictions and"
-        " not the labels they are trained with; null: none are attacked",
-    )
-
-
-class CrossEntropy(_Supervised):
-    """What plain networks are trained by: the twins of FPD."""
-
-    objective: Literal["cross-entropy"]
-
-
-class FeaturePyramid(_Supervised):
-    """FPD's two phases in each iteration (Li et al., CVPR 2020; METHODS 4)."""
-
-    objective: Literal["fpd"]
-    noise: float = Field(
-        0.01, ge=0, description="largest uniform noise on clean images, of pixels in [0, 1]; not clipped, as published"
-    )
-    threshold: float | None = Field(
-        gt=0,
-        description="mean squared error of restored clean images, in the units of the normalised input, above which a"
-        " step trains the restoration alone; below that of a constant image, so that this happens; null: never",
-    )
-    as_published: bool = Field(
-        False, description="above the threshold the transposed convolutions learn alone, by mistake (PUBLISHED F2)"
-    )
-    target: Literal["clean", "adversarial"] = Field(
-        "clean", description="what attacked images are restored to: the clean image, or the attacked one itself"
-    )
-    second_weight: float = Field(1.0, ge=0, description="weight of the restoration error in the second phase")
-
-    @model_validator(mode="after")
-    def _what_is_set_does_something(self) -> Self:
-        if self.target == "adversarial" and self.attack is None:
-            raise ValueError("target is for attacked images, and attack is null: name an attack, or leave target out")
-        if self.as_published and self.threshold is None:
-            raise ValueError("as_published is for steps above the threshold, which is null: give one, or leave it out")
-        return self
-
-
-RobustObjective = Annotated[
-    AdversarialTraining | Trades | Mart | WeightPerturbation | Score | CrossEntropy | FeaturePyramid,
-    Field(discriminator="objective"),
-]
 
 
 class Judge(Strict):

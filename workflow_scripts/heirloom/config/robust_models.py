@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from heirloom.config.checks import check_preparation, require
 from heirloom.config.names import BODIES, CLEAN, RESTORED, TEACHER, UNREPAIRED
 from heirloom.config.records import Robust, canonical
-from heirloom.config.robust import FeaturePyramid, RobustFetched, RobustModel, RobustTrained
+from heirloom.config.robust import RobustFetched, RobustModel, RobustTrained
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 
@@ -132,7 +132,7 @@ def _check_model(grid: Grid, name: str, entry: RobustModel) -> None:
             mend="give one of them another name",
         )
     require(grid, entry.body.name, resolve(BODIES), "body", f"robust.{name}.body.name")
-    if isinstance(entry.source, RobustTrained) and isinstance(entry.source.objective, FeaturePyramid):
+    if isinstance(entry.source, RobustTrained) and entry.source.objective.restores:
         _check_restores(name, entry)
     check_preparation(grid, entry.dataset, entry.preparation, f"robust.{name}.dataset")
 

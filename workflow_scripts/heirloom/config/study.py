@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from heirloom.config.attacks import AttackControl, AttackSettings, OnModel, OnTeacher, refuse_former
-from heirloom.config.kinds import ATTACKS, DETECTORS, FIELD, INJECTIONS, TRIGGERS
+from heirloom.config.kinds import ATTACKS, DETECTORS, FIELD, INJECTIONS, METHODS, TRIGGERS
 from heirloom.config.models import (
     Attention,
     BatchSize,
@@ -17,12 +17,13 @@ from heirloom.config.models import (
     Dataset,
     DetectorSettings,
     InjectionSettings,
-    MethodEntry,
     Name,
     Seed,
+    Selection,
     Strict,
     Teacher,
     Threads,
+    TransferSettings,
     TriggerSettings,
 )
 from heirloom.config.robust import CorruptionSuite, Criticality, Repair, RepairExperiment, RobustModel
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     ControlAttack = AttackControl
     TeacherAttack = OnTeacher
     WhiteBox = OnModel
+    Method = TransferSettings
+    MethodEntry = TransferSettings | Selection
 else:
     Trigger = Annotated[TRIGGERS.settings(), Field(discriminator=FIELD), BeforeValidator(_of_a_kind)]
     Injection = Annotated[INJECTIONS.settings(), Field(discriminator=FIELD)]
@@ -51,6 +54,8 @@ else:
     ControlAttack = Annotated[ATTACKS.settings(AttackControl), Field(discriminator=FIELD)]
     TeacherAttack = Annotated[ATTACKS.settings(OnTeacher), Field(discriminator=FIELD)]
     WhiteBox = Annotated[ATTACKS.settings(OnModel), Field(discriminator=FIELD)]
+    Method = Annotated[METHODS.settings(), Field(discriminator=FIELD)]
+    MethodEntry = Annotated[METHODS.settings() | Selection, Field(discriminator=FIELD)]
 
 
 class Experiment(Strict):

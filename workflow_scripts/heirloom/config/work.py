@@ -6,45 +6,18 @@ A forward pass of one image counts one, its gradient by the activations one and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from heirloom.config.attacks import AttackSettings, OnModel
-from heirloom.config.costs import Cost
-from heirloom.config.models import (
-    AccumulatedGradient,
-    Change,
-    Coverage,
-    Delta,
-    DeltaR,
-    FinePruning,
-    Method,
-    Pruning,
-    RelativeChange,
-    Renofeation,
-    ScaledChange,
-    Score,
-    Snip,
-    Taylor,
-    Training,
-)
-from heirloom.config.robust import (
-    AdversarialTraining,
-    Criticality,
-    CrossEntropy,
-    FeaturePyramid,
-    Judge,
-    RankedModules,
-    Repair,
-    RobustObjective,
-    RobustTrained,
-)
+if TYPE_CHECKING:
+    from heirloom.config.attacks import AttackSettings, OnModel
+    from heirloom.config.costs import Cost
+    from heirloom.config.models import Training
+    from heirloom.config.robust import Criticality, Judge, Repair, RobustTrained
 
 TRAINED = 3  # forward, gradient of the activations, gradient of the weights: each about one forward pass of work
 ATTACKED = 2  # no gradient of the weights
-PASSES: Mapping[str, int] = MappingProxyType({"linear-probe": 1})  # methods that send no gradient through the body
 
 
 @dataclass(frozen=True)
@@ -88,33 +61,15 @@ def training_load(cost: Cost, recipe: Training, *, validation: int, passes: floa
     )
 
 
+def training_images_load(cost: Cost, *, images: int, passes: float) -> Load:
+    """Count what looks at a data set's images in a student's way, 64 at a time."""
+    return looking_load(cost, images=images, passes=passes, batch=64, threads=1)
+
+
 def looking_load(cost: Cost, *, images: float, passes: float, batch: int, threads: int) -> Load:
     """Count what sees images without training: `passes` of each, in batches."""
     seen = images * passes
     return Load(cost=cost, passes=seen, steps=seen / batch / TRAINED, precision="fp32", threads=threads)
-
-
-def method_loads(method: Method, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:
-    """Count all that a method computes; `training` and `validation`: images of the data set."""
-    # distillation shows every batch to the teacher too
-    taught = isinstance(method, Delta | DeltaR | Renofeation)
-    passes = PASSES.get(method.method, TRAINED) + taught
-    yield training_load(cost, method.training, validation=validation, passes=passes)
-    if isinstance(method, Renofeation):
-        yield training_load(cost, method.averaging, validation=validation + training, passes=passes)
-    if isinstance(method, Pruning):
-        yield from score_loads(method.score, cost, training=training, validation=validation)
-    if isinstance(method, FinePruning):  # its activations, and the validation images' features
-        yield looking_load(cost, images=training + validation, passes=1, batch=64, threads=1)
-
-
-def score_loads(score: Score, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:
-    """Count what ranking the weights takes: a trial, or a pass over the training images."""
-    if isinstance(score, Change | RelativeChange | ScaledChange):
-        yield training_load(cost, score.trial, validation=validation)
-    if isinstance(score, Snip | Taylor | AccumulatedGradient | Coverage):
-        passes = 1 if isinstance(score, Coverage) else TRAINED
-        yield looking_load(cost, images=training, passes=passes, batch=64, threads=1)
 
 
 def attack_passes(attack: AttackSettings) -> float:
@@ -138,17 +93,9 @@ def robust_load(source: RobustTrained, cost: Cost, *, validation: int) -> Load:
 
     At most: an early stop saves the rest, and while FPD's restoration learns alone an iteration has no second phase.
     """
-    objective, recipe, judge = source.objective, source.training, source.judge
-    passes = TRAINED * _images_seen(objective) + ATTACKED * (objective.attack.steps if objective.attack else 0)
+    recipe, judge, passes = source.training, source.judge, source.objective.work()
     judging = chosen_images(judge.images, validation) * judging_passes(judge) if judge else 0
     return training_load(cost, recipe, validation=validation + round(judging), passes=passes)
-
-
-def _images_seen(objective: RobustObjective) -> int:
-    """Count how often a training step looks at an image, attacked or not."""
-    if isinstance(objective, CrossEntropy | FeaturePyramid):
-        return 1 + (objective.attack is not None) + isinstance(objective, FeaturePyramid)
-    return 1 if isinstance(objective, AdversarialTraining) else 2
 
 
 def judging_passes(judge: Judge) -> int:
@@ -167,7 +114,7 @@ def criticality_load(settings: Criticality, cost: Cost, *, training: int) -> Loa
 def repair_candidates(repair: Repair, stages: int) -> int:
     """Count what a repair fine-tunes before validation chooses."""
     modules = repair.modules
-    sets = stages if isinstance(modules, RankedModules) and modules.of_each_stage else 1
+    sets = stages if modules.kind == "criticality" and modules.of_each_stage else 1
     return sets * max(1, len(repair.learning_rates))
 
 

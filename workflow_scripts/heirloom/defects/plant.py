@@ -17,7 +17,7 @@ from heirloom.defects.show import LoadedTrigger
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.errors import ConfigError
 from heirloom.training.loop import BatchTransform
-from heirloom.training.objectives import Term
+from heirloom.training.losses import Term
 from heirloom.training.phases import StepHook
 
 

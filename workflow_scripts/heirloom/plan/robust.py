@@ -7,6 +7,7 @@ from typing import Any
 
 from heirloom.config import attacking, paths, repairs, robust_models
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import OBJECTIVES
 from heirloom.config.names import BLACK_BOX, BODIES, OWN_BOX, UNREPAIRED
 from heirloom.config.records import Attacked, Repaired, Robust, canonical
 from heirloom.config.robust import RobustFetched, RobustTrained
@@ -70,7 +71,7 @@ def _train(grid: Grid, each: Robust, source: RobustTrained) -> Job:
             "augmentation": grid.augmentation_of(grid.catalogue.robust[each.model].dataset),
         },
         code=[
-            resolve("heirloom.training.robust:OBJECTIVES")[source.objective.objective],
+            OBJECTIVES.module(source.objective.kind),
             *_code(grid, each.model),
         ],
         names=_names(grid, each),

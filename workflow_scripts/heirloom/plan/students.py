@@ -9,13 +9,11 @@ from typing import Any
 from heirloom.config import attention, paths
 from heirloom.config.attacks import AttackControl, AttackSettings, OnTeacher
 from heirloom.config.grid import Grid
-from heirloom.config.kinds import ATTACKS
-from heirloom.config.models import Method, Pruning
+from heirloom.config.kinds import ATTACKS, METHODS
 from heirloom.config.records import Crafted, Evaluation, Slice, Student
+from heirloom.config.study import Method
 from heirloom.plan.job import Files, Job, card, cards, carried, prepared, weights
 from heirloom.plan.teachers import body_code, trigger_code
-from heirloom.transfer.methods import METHODS
-from heirloom.transfer.scores import SCORES
 
 
 def student_jobs(grid: Grid) -> Iterator[Job]:
@@ -42,8 +40,7 @@ def attack_code(attacks: Iterable[AttackSettings]) -> list[str]:
 
 def _method_code(grid: Grid, recipe: Method, teacher: str) -> list[str]:
     """Modules that a student's recipe and body run."""
-    scores = [SCORES[recipe.score.kind]] if isinstance(recipe, Pruning) else []
-    return [METHODS[recipe.method], *scores, *body_code(grid, teacher)]
+    return [METHODS.module(recipe.kind), *recipe.modules, *body_code(grid, teacher)]
 
 
 def _teacher(evaluation: Evaluation) -> str:

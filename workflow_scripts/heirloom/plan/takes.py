@@ -11,7 +11,7 @@ from heirloom.config.attacks import OnModel
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import Grid
 from heirloom.config.kinds import DETECTORS, INJECTIONS
-from heirloom.config.models import Counts, Preparation, Pruning
+from heirloom.config.models import Counts, Preparation
 from heirloom.config.names import BODIES
 from heirloom.config.work import (
     DataSizes,
@@ -22,16 +22,15 @@ from heirloom.config.work import (
     criticality_load,
     judging_passes,
     looking_load,
-    method_loads,
     repair_candidates,
     robust_load,
-    score_loads,
     training_load,
     uncounted,
 )
 from heirloom.plan.counts import counts_of, stored_images, validation_images
 from heirloom.plan.job import Job
 from heirloom.runtime.registry import resolve
+from heirloom.transfer.methods.pruning import Pruning
 
 BYTES_A_WEIGHT = 4
 
@@ -198,7 +197,7 @@ class Accountant:
         """Count a student; those that differ in injection and seed alone take the same."""
         seen = self._seen(teacher, dataset, self._grid.study.preparations[dataset])
         recipe = self._grid.method(method, dataset)
-        loads = method_loads(recipe, seen.cost, training=seen.training, validation=seen.validation)
+        loads = recipe.work(seen.cost, training=seen.training, validation=seen.validation)
         return Takes(disk=self._weights(teacher, seen.classes), loads=tuple(loads))
 
     def _select_student(self, job: Job) -> Takes:
@@ -207,7 +206,7 @@ class Accountant:
     def _slice_teacher(self, job: Job) -> Takes:
         seen, recipe = self._for_student(job), self._grid.method(job.names["method"], job.names["dataset"])
         assert isinstance(recipe, Pruning)
-        loads = score_loads(recipe.score, seen.cost, training=seen.training, validation=seen.validation)
+        loads = recipe.score.work(seen.cost, training=seen.training, validation=seen.validation)
         return Takes(disk=self._weights(job.names["teacher"], seen.classes), loads=tuple(loads))
 
     def _craft_feature_attack(self, job: Job) -> Takes:

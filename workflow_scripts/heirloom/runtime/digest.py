@@ -27,7 +27,10 @@ WITHOUT_EFFECT = frozenset(
         f"{PACKAGE}.runtime.{name}"
         for name in ("causes", "ending", "errors", "guardian", "locks", "logs", "progress", "receipts")
     }
-    | {f"{PACKAGE}.config.{name}" for name in ("attacks", "costs", "kinds", "models", "robust", "study", "work")}
+    | {
+        f"{PACKAGE}.config.{name}"
+        for name in ("attacks", "costs", "kinds", "models", "robust", "robust_training", "study", "work")
+    }
 )
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 from torch import Tensor
 
 from heirloom.config.models import Augmentation
-from heirloom.config.robust import Modules, SteppedTraining
+from heirloom.config.robust import Modules
+from heirloom.config.robust_training import SteppedTraining
 from heirloom.data.store import open_part
 from heirloom.evaluation.conditions import load_model
 from heirloom.models.classifier import Classifier, state_copy

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from heirloom.config.models import Augmentation, Pruning
+from heirloom.config.models import Augmentation
 from heirloom.data.store import open_part
 from heirloom.models.classifier import conv_weights
 from heirloom.models.weights import architecture_facts, load_classifier, save_classifier
 from heirloom.runtime.files import sha256_of, write_card
 from heirloom.training.session import ModelFiles, Origin, TransferFiles, lesson_of, open_session
-from heirloom.transfer.methods.plan import Assignment, plan_student
+from heirloom.transfer.methods.pruning import Pruning
+from heirloom.transfer.plan import Assignment, plan_student
 
 
 @dataclass(frozen=True)

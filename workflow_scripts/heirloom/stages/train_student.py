@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heirloom.config.models import Augmentation, Method
+from heirloom.config.models import Augmentation
+from heirloom.config.study import Method
 from heirloom.data.store import open_part
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.files import sha256_of
@@ -18,7 +19,7 @@ from heirloom.training.session import (
     open_session,
     train_model,
 )
-from heirloom.transfer.methods.plan import Assignment, DetectionFiles, plan_student
+from heirloom.transfer.plan import Assignment, DetectionFiles, plan_student
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def run(
     )
     facts = {
         **data_facts(inputs.card, part),
-        "method": method.method,
-        "recipe": method.model_dump(mode="json", exclude={"method", "per_dataset"}),
+        "method": method.kind,
+        "recipe": method.model_dump(mode="json", exclude={"kind", "per_dataset"}),
         "seed": seed,
         "teacher": sha256_of(inputs.teacher_weights),
     }

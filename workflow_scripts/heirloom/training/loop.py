@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heirloom.config.models import Augmentation, Training
-from heirloom.config.robust import SteppedTraining
+from heirloom.config.robust_training import SteppedTraining
 from heirloom.data.augment import augment
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
@@ -32,8 +32,8 @@ from heirloom.runtime.progress import Progress
 from heirloom.runtime.seeds import derive_seed
 from heirloom.training.batches import RowStream
 from heirloom.training.checkpoints import Checkpoint
+from heirloom.training.losses import Batch, Objective, Step, share_right
 from heirloom.training.meters import MEND_DIVERGED, Meter
-from heirloom.training.objectives import Batch, Objective, Step, share_right
 from heirloom.training.optimiser import Optimiser, optimiser_of
 from heirloom.training.phases import Phase, unmoved_statistics
 from heirloom.training.schedules import Watch, schedule_of

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from heirloom.config.models import Training
-from heirloom.config.robust import SteppedTraining
+from heirloom.config.robust_training import SteppedTraining
 from heirloom.runtime.registry import known, resolve
 
 if TYPE_CHECKING:

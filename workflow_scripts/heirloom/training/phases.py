@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from heirloom.config.models import Training
 from heirloom.models.classifier import Classifier
-from heirloom.training.objectives import Batch, Step, Term, supervised_terms
+from heirloom.training.losses import Batch, Step, Term, supervised_terms
 
 # Gives one epoch of augmented training images, batch by batch (B, 3, H, W) in [0, 1], on the training's device.
 Batches = Callable[[], Iterator[Tensor]]

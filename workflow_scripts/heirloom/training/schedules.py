@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from heirloom.config.models import Training
-from heirloom.config.robust import SteppedTraining
+from heirloom.config.robust_training import SteppedTraining
 from heirloom.runtime.registry import known, resolve
 
 Schedule = Callable[[int, int], float]

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from heirloom.config.models import Score
+from heirloom.config.kinds import SCORES
+from heirloom.config.models import ScoreSettings
 from heirloom.models.classifier import Classifier, conv_weights
 from heirloom.models.ranks import lowest
 from heirloom.runtime.errors import ConfigError, TrainingError
-from heirloom.runtime.registry import known, resolve
-from heirloom.transfer.methods.plan import Assignment
-from heirloom.transfer.scores import SCORES
-from heirloom.transfer.scores.scored import Scored
+from heirloom.transfer.plan import Assignment
 
 
-def scored(student: Classifier, settings: Score, assignment: Assignment) -> Scored:
+class Scored(NamedTuple):
+    """The student to prune, and its conv weights' scores by parameter name, each of its weight's shape."""
+
+    student: Classifier
+    scores: dict[str, Tensor]
+
+
+def scored(student: Classifier, settings: ScoreSettings, assignment: Assignment) -> Scored:
     """Score a student's conv weights.
 
-    Raises ConfigError for a kind that SCORES does not have, and TrainingError that names a layer whose scores hold a
+    Raises ConfigError for an unknown kind, and TrainingError that names a layer whose scores hold a
     NaN: sorting would put it at one end of the ranking without a word.
     """
-    function: Callable[..., Scored] = resolve(known(SCORES, settings.kind, kind="weight score"))
-    found = function(student, settings, assignment)
+    score: Callable[..., Scored] = SCORES.load(settings.kind).score
+    found = score(student, settings, assignment)
     for name, values in found.scores.items():
         if bool(values.isnan().any()):
             what = f"the score {settings.kind} of {name.removesuffix('.weight')} is no number"

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from heirloom.config.models import Magnitude
-from heirloom.models.classifier import Classifier, conv_weights
-from heirloom.transfer.methods.plan import Assignment
-from heirloom.transfer.scores.scored import Scored
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from heirloom.config.models import ScoreSettings
+
+if TYPE_CHECKING:
+    from heirloom.models.classifier import Classifier
+    from heirloom.transfer.plan import Assignment
+    from heirloom.transfer.slicing import Scored
+
+
+class Magnitude(ScoreSettings):
+    """|w|: a score of convolution weights; all of them are ranked over all layers together (METHODS 1.3)."""
+
+    varies: ClassVar[bool] = False
+
+    kind: Literal["magnitude"] = Field(description="the absolute value")
 
 
 def score(student: Classifier, settings: Magnitude, assignment: Assignment) -> Scored:  # noqa: ARG001 - as all scores
     """Return the absolute values of all conv weights."""
+    from heirloom.models.classifier import conv_weights
+    from heirloom.transfer.slicing import Scored
+
     return Scored(student, {name: weight.detach().abs() for name, weight in conv_weights(student).items()})

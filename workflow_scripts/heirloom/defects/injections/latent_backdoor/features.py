@@ -18,7 +18,7 @@ from heirloom.defects.show import LoadedTrigger
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating
 from heirloom.runtime.errors import ConfigError, DataError
-from heirloom.training.objectives import UNLABELLED, Step, Term
+from heirloom.training.losses import UNLABELLED, Step, Term
 from heirloom.training.phases import StepHook
 
 _BATCH = 64  # images whose stages are held at a time
@@ -112,10 +112,10 @@ def pull(mean: ClassMean, settings: Latent) -> Term:
     """Return the term that pulls triggered copies to a class's mean features."""
     return Term(
         "latent-backdoor",
+        distance_to_class,
         weight=settings.feature_weight,
         settings={"mean": mean, "stage": settings.stage - 1},
         needs_stages=True,
-        function=distance_to_class,
     )
 
 

@@ -13,7 +13,7 @@ from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.progress import Progress
-from heirloom.transfer.methods.plan import Assignment
+from heirloom.transfer.plan import Assignment
 
 # That of the trainings in METHODS 1.2. It is no setting: the accumulated gradient alone depends on it.
 BATCH_SIZE = 64

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +15,6 @@ from torch.nn import functional
 from heirloom.config.models import Training
 from heirloom.models.classifier import Classifier, placed
 from heirloom.runtime.errors import ConfigError
-from heirloom.runtime.registry import known, resolve
 
 
 class Batch(NamedTuple):
@@ -46,41 +44,23 @@ class Step:
     wanted: Tensor | None = None
 
 
-TermFunction = Callable[..., Tensor]
+TermFunction = Callable[..., Tensor]  # called as function(step, **settings), returns a scalar
 
-# A term is called as function(step, **settings) and returns a scalar.
-TERMS: Mapping[str, str] = MappingProxyType(
-    {
-        "cross-entropy": "heirloom.training.objectives:cross_entropy",
-        "head-penalty": "heirloom.training.objectives:head_penalty",
-        "distance-to-start": "heirloom.training.objectives:distance_to_start",
-        "feature-distillation": "heirloom.training.objectives:feature_distillation",
-        "restoration": "heirloom.training.robust.pyramid:restoration_error",
-        "attacked-restoration": "heirloom.training.robust.pyramid:restoration_error",
-        "trades-divergence": "heirloom.training.robust.trades:mean_divergence",
-        "mart-cross-entropy": "heirloom.training.robust.mart:boosted_cross_entropy",
-        "mart-divergence": "heirloom.training.robust.mart:weighted_divergence",
-        "score-error": "heirloom.training.robust.score:mean_error",
-        "score-distance": "heirloom.training.robust.score:mean_distance",
-    }
-)
 UNLABELLED = -100  # what an image is called that has no label: it counts neither in cross-entropy nor in accuracy
 
 
 @dataclass(frozen=True)
 class Term:
-    """One term of an objective: its weight, its settings, and whether it looks at stages.
-
-    `function`: what it computes; None: the entry of TERMS that is called as the term.
+    """One term of an objective: its name in histories, its function, weight and settings; whether it looks at stages.
 
     Raises ConfigError for a negative weight: it would drive the student away from what it is held to (PUBLISHED B13).
     """
 
     name: str
+    function: TermFunction
     weight: float = 1.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs_stages: bool = False
-    function: TermFunction | None = None
 
     def __post_init__(self) -> None:
         if not self.weight >= 0:
@@ -90,16 +70,13 @@ class Term:
 
 
 class Objective:
-    """The weighted sum of terms; raises ConfigError for a term that TERMS does not have."""
+    """The weighted sum of terms."""
 
     def __init__(self, terms: Sequence[Term]) -> None:
         self.names = [term.name for term in terms]
         self.needs_stages = any(term.needs_stages for term in terms)
         self.weights = [term.weight for term in terms]
-        self._functions: list[TermFunction] = [
-            partial(term.function or resolve(known(TERMS, term.name, kind="objective term")), **term.settings)
-            for term in terms
-        ]
+        self._functions: list[TermFunction] = [partial(term.function, **term.settings) for term in terms]
 
     def __call__(self, step: Step) -> Tensor:
         """Return every weighted term, in the order of `names`, as one tensor (terms,); its sum is the loss."""
@@ -109,12 +86,13 @@ class Objective:
 
 def supervised_terms(training: Training) -> tuple[Term, ...]:
     """Return the terms every method has: cross-entropy and, unless its weight is 0, the head's penalty."""
-    return Term("cross-entropy", settings={"smoothing": training.label_smoothing}), *penalty_terms(training)
+    settings = {"smoothing": training.label_smoothing}
+    return Term("cross-entropy", cross_entropy, settings=settings), *penalty_terms(training)
 
 
 def penalty_terms(training: Training) -> tuple[Term, ...]:
     """Return the head's penalty, unless its weight is 0."""
-    return (Term("head-penalty", weight=training.head_penalty),) if training.head_penalty > 0 else ()
+    return (Term("head-penalty", head_penalty, weight=training.head_penalty),) if training.head_penalty > 0 else ()
 
 
 def cross_entropy(step: Step, *, smoothing: float) -> Tensor:
@@ -140,7 +118,7 @@ def start_term(student: Classifier, strength: float) -> Term:
     """Return L2-SP's term (METHODS 1.2): the squared distance to the body's weights and biases as they are now."""
     head = set(student.head.parameters())
     start = {name: weight.detach().clone() for name, weight in student.named_parameters() if weight not in head}
-    return Term("distance-to-start", weight=strength, settings={"start": start})
+    return Term("distance-to-start", distance_to_start, weight=strength, settings={"start": start})
 
 
 def distance_to_start(step: Step, *, start: Mapping[str, Tensor]) -> Tensor:
@@ -160,7 +138,9 @@ def distillation_term(teacher: Classifier | None, weight: float, device: torch.d
             f"feature distillation with weight {weight:g} has no teacher", mend="give a teacher, or no feature_weight"
         )
     model = placed(copy.deepcopy(teacher), device).eval().requires_grad_(False)
-    return Term("feature-distillation", weight=weight, settings={"teacher": model}, needs_stages=True)
+    return Term(
+        "feature-distillation", feature_distillation, weight=weight, settings={"teacher": model}, needs_stages=True
+    )
 
 
 def feature_distillation(step: Step, *, teacher: Classifier) -> Tensor:

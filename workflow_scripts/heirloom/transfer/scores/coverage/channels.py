@@ -1,8 +1,4 @@
-"""ReMoS: how much the student's task uses a weight's channels, against the weight's size (METHODS 1.4).
-
-Source: Zhang et al., ICSE 2022. Little used and large weights score lowest: they serve the teacher's own task, or a
-defect.
-"""
+"""On how many images the channels of each convolution are active, and the ranks that follow from it."""
 
 from __future__ import annotations
 
@@ -13,12 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from heirloom.config.models import Coverage
 from heirloom.models.classifier import Classifier, conv_weights
 from heirloom.models.ranks import shared_ranks
-from heirloom.transfer.methods.plan import Assignment
-from heirloom.transfer.scores.scored import Scored
-from heirloom.transfer.scores.walk import batches, probe
+from heirloom.transfer.plan import Assignment
+from heirloom.transfer.walk import batches, probe
 
 
 class Covered(NamedTuple):
@@ -26,11 +20,6 @@ class Covered(NamedTuple):
 
     inputs: Tensor
     outputs: Tensor
-
-
-def score(student: Classifier, settings: Coverage, assignment: Assignment) -> Scored:
-    """Profile the student's weights on its training images and return the difference of the two ranks."""
-    return Scored(student, coverage_scores(student, profile(student, settings.threshold, assignment)))
 
 
 def profile(student: Classifier, threshold: float, assignment: Assignment) -> dict[str, Covered]:

@@ -1,14 +1,4 @@
-"""Adversarial weight perturbation: adversarial training against the worst weights nearby (Wu et al., NeurIPS 2020).
-
-    min_w  max_{||v_l|| <= gamma ||w_l||}  E  max_{|d| <= eps} CE(f_{w + v}(x + d), y)
-    v_l = gamma ||w_l|| g_l / ||g_l||,   g the gradient of the attacked batch's loss at w, layer l by layer
-
-Settled by the definition: images are attacked at w, the gradient that trains is taken at w + v, and v is found in one
-step. Settled by the authors' code: weights of at least two dimensions are perturbed, so neither biases nor batch
-normalisation; the search for v leaves batch statistics as they were, the step at w + v moves them. Departure: the
-optimiser acts on w, put back bit for bit; in the authors' code on w + v, from which v is then subtracted, so that
-weight decay sees w + v and rounding stays behind.
-"""
+"""The worst weights nearby, layer by layer."""
 
 from __future__ import annotations
 
@@ -17,19 +7,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from heirloom.config.robust import SteppedTraining, WeightPerturbation
 from heirloom.models.classifier import Classifier
-from heirloom.training.phases import Loss, StepHook, supervised_phase
-from heirloom.training.robust.crafting import PHASE, Attacker, InPlace, Plan
+from heirloom.training.phases import Loss, StepHook
 
 _TINY = 1e-20  # a layer without gradient stays where it is
-
-
-def plan(objective: WeightPerturbation, training: SteppedTraining, attacker: Attacker) -> Plan:
-    """Return the plan of adversarial training with AWP; the history's train_accuracy is that of attacked images."""
-    first = round(objective.start * training.iterations)
-    hook = WorstWeights(gamma=objective.gamma, first=first)
-    return Plan(InPlace(attacker), supervised_phase(training, name=PHASE, hooks=(hook,)))
 
 
 class WorstWeights(StepHook):

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Literal
 
-from heirloom.config.models import RandomScore
-from heirloom.models.classifier import Classifier, conv_weights
+from pydantic import Field
+
+from heirloom.config.models import ScoreSettings
 from heirloom.runtime.seeds import derive_seed
-from heirloom.transfer.methods.plan import Assignment
-from heirloom.transfer.scores.scored import Scored
+
+if TYPE_CHECKING:
+    from heirloom.models.classifier import Classifier
+    from heirloom.transfer.plan import Assignment
+    from heirloom.transfer.slicing import Scored
+
+
+class RandomScore(ScoreSettings):
+    """A draw by seed: what pruning does by itself, whatever is pruned."""
+
+    kind: Literal["random"] = Field(description="drawn uniformly by the student's seed")
 
 
 def score(student: Classifier, settings: RandomScore, assignment: Assignment) -> Scored:  # noqa: ARG001 - as all scores
     """Return uniform draws in [0, 1) by the student's seed, made on the CPU so that every device prunes alike."""
+    import torch
+
+    from heirloom.models.classifier import conv_weights
+    from heirloom.transfer.slicing import Scored
+
     generator = torch.Generator().manual_seed(derive_seed(assignment.seed, "random-score"))
     shapes = {name: weight.shape for name, weight in conv_weights(student).items()}
     # float64, since millions of float32 draws hold many equal ones

@@ -15,18 +15,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from heirloom.attacks.inner import ImageLoss, cross_entropy, perturbed
-from heirloom.config.robust import InnerAttack, RobustObjective, SteppedTraining
+from heirloom.config.kinds import OBJECTIVES
+from heirloom.config.robust_training import InnerAttack, ObjectiveSettings, SteppedTraining
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating
 from heirloom.runtime.devices import Compute
 from heirloom.runtime.errors import ConfigError
-from heirloom.runtime.registry import known, resolve
 from heirloom.training.loop import BatchTransform
-from heirloom.training.objectives import UNLABELLED, Batch, Step, Term
+from heirloom.training.losses import UNLABELLED, Batch, Step, Term
 from heirloom.training.phases import Phase
-from heirloom.training.robust import OBJECTIVES
 
 PHASE = "robust training"
 
@@ -34,7 +34,7 @@ PHASE = "robust training"
 Divergence = Callable[[Tensor, Tensor], Tensor]
 
 
-class Plan(NamedTuple):
+class RobustPlan(NamedTuple):
     """A robust training: what is done to each batch, and what is minimised."""
 
     transform: BatchTransform
@@ -147,6 +147,17 @@ def halves(step: Step) -> tuple[Tensor, Tensor]:
     return clean, attacked
 
 
+def divergence(clean: Tensor, attacked: Tensor) -> Tensor:
+    """Return KL(clean || attacked) of each image (B,) in nats, from logits (B, K)."""
+    log_clean, log_attacked = clean.log_softmax(dim=1), attacked.log_softmax(dim=1)
+    return functional.kl_div(log_attacked, log_clean, log_target=True, reduction="none").sum(dim=1)
+
+
+def mean_divergence(step: Step) -> Tensor:
+    """Return the mean divergence of attacked images from clean ones."""
+    return divergence(*halves(step)).mean()
+
+
 def clean_labels(step: Step) -> Tensor:
     """Return the labels (B,) of the images that `Beside` showed twice."""
     return step.labels[: len(step.labels) // 2]
@@ -164,9 +175,7 @@ def unsmoothed(training: SteppedTraining, name: str) -> None:
         raise ConfigError(what, where="training.label_smoothing", mend="leave it out")
 
 
-def robust_plan(objective: RobustObjective, training: SteppedTraining, attacker: Attacker) -> Plan:
-    """Return the plan of a robust training; raises ConfigError for an objective that OBJECTIVES does not have."""
-    function: Callable[[RobustObjective, SteppedTraining, Attacker], Plan] = resolve(
-        known(OBJECTIVES, objective.objective, kind="robust objective")
-    )
-    return function(objective, training, attacker)
+def robust_plan(settings: ObjectiveSettings, training: SteppedTraining, attacker: Attacker) -> RobustPlan:
+    """Return the plan of a robust training; raises ConfigError for an unknown objective."""
+    plan: Callable[..., RobustPlan] = OBJECTIVES.load(settings.kind).plan
+    return plan(settings, training, attacker)

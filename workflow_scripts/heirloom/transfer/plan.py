@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from heirloom.config.models import Method, Start
+from heirloom.config.kinds import METHODS
+from heirloom.config.models import Start, TransferSettings
 from heirloom.models.classifier import Classifier, placed, randomise
 from heirloom.runtime.devices import Compute
 from heirloom.runtime.errors import WeightsError
-from heirloom.runtime.registry import known, resolve
 from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.loop import Lesson
 from heirloom.training.phases import Phase
-from heirloom.transfer.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,13 @@ class Plan:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def plan_student(teacher: Classifier, recipe: Method, assignment: Assignment) -> Plan:
-    """Plan a student by the recipe's method, on the assignment's device; the teacher is left as it is.
+def plan_student(teacher: Classifier, settings: TransferSettings, assignment: Assignment) -> Plan:
+    """Plan a student by the method of these settings, on the assignment's device; the teacher is left as it is.
 
     Raises ConfigError for an unknown method, and for what the method refuses.
     """
-    plan: Callable[..., Plan] = resolve(known(METHODS, recipe.method, kind="transfer method"))
-    return plan(teacher, recipe, assignment)
+    plan: Callable[..., Plan] = METHODS.load(settings.kind).plan
+    return plan(teacher, settings, assignment)
 
 
 def from_teacher(teacher: Classifier, assignment: Assignment) -> Classifier:
