@@ -79,7 +79,7 @@ def test_an_unknown_method_stops_the_run_before_any_work(fresh):
     fresh.edit("study/tiny.yaml", "kind: fine-tuning", "kind: fine-tunning")
     refused = fresh.snakemake()
     assert refused.returncode != 0
-    assert 'unknown method "fine-tunning"' in refused.stdout + refused.stderr
+    assert 'unknown kind "fine-tunning"' in refused.stdout + refused.stderr
     assert not (fresh.folder / "results").exists()
 
 
