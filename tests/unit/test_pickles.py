@@ -44,7 +44,7 @@ def refusal(folder: Path, content: bytes) -> str:
         read_arrays(written(folder, content), mend="ask the owner")
     assert str(folder / "weights.pkl") in str(refused.value)
     assert "ask the owner" in str(refused.value)
-    return str(refused.value)
+    return refused.value.what
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -197,6 +197,7 @@ ARRAY = (
         (b"(dS'a'\n" + ARRAY.replace(b"S'u1'", b"I1") + b"s.", "records, not numbers"),
         (b"]q\x00.", "no dictionary of arrays"),
         (b"}S'a'\n]s.", "something under a that is no array"),
+        (b"cnumpy\ndtype\nS'a'\n" + ARRAY + b"s.", "no dictionary of arrays"),
         (b"}.", "no dictionary of arrays"),
         (b"I3\n.", "no dictionary of arrays"),
         (b"(dS'a'\nI3\ns.", "something under a that is no array"),

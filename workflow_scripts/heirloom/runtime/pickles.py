@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.runtime.errors import DataError, HeirloomError, WeightsError
+from heirloom.runtime.errors import DataError, HeirloomError, WeightsError, plain
 from heirloom.runtime.files import regular_file
 
 LARGEST = 4 << 30  # bytes of a file that is looked at; the largest networks here have a tenth of that
@@ -52,7 +52,8 @@ def read_arrays(path: Path, *, mend: str = "") -> dict[str, Array]:
     values = read_values(path, mend=mend, error=WeightsError)
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
     for name in values.keys() - arrays.keys():
-        raise WeightsError(f"this pickle holds something under {name:.80} that is no array", where=str(path), mend=mend)
+        what = f"this pickle holds something under {plain(name[:80])} that is no array"
+        raise WeightsError(what, where=str(path), mend=mend)
     return arrays
 
 
@@ -69,10 +70,10 @@ def read_values(path: Path, *, mend: str = "", error: type[HeirloomError] = Data
                 raise DataError(f"this file has more than {LARGEST >> 30} GiB, more than any pickle that is read here")
             return _values(_checked(file.read()))
     except HeirloomError as refused:
-        raise error(refused.what, where=str(path), mend=refused.mend or mend) from None
+        raise error(plain(refused.what), where=str(path), mend=refused.mend or mend) from None
     except Exception as fault:  # which ones a damaged pickle raises, Python does not say
         what = f"this file cannot be read, perhaps cut, damaged or no pickle: {type(fault).__name__}, {fault!s:.80}"
-        raise error(what, where=str(path), mend=mend) from fault
+        raise error(plain(what), where=str(path), mend=mend) from fault
 
 
 def _checked(data: bytes) -> io.BytesIO:
@@ -129,7 +130,7 @@ class _Note:
     items: list[tuple[str, object]] = field(default_factory=list)
 
     def __call__(self, *arguments: object) -> _Note:
-        if len(arguments) > 4:  # no array needs more, and each call copies them
+        if self.arguments or len(arguments) > 4:  # each call copies them
             raise DataError("this pickle calls something that makes no array")
         return _Note(self.name, arguments)
 
@@ -157,7 +158,7 @@ class _Reader(pickle.Unpickler):
 def _values(file: io.BytesIO) -> dict[str, Value]:
     """Return what checked instructions make; arrays and lists have twice as many bytes and items as these, at most."""
     content, left = _Reader(file, encoding="latin-1").load(), 2 * len(file.getbuffer())
-    if not isinstance(content, _Note) or not content.items:
+    if not isinstance(content, _Note) or content.name != "dictionary" or not content.items:
         raise DataError("this pickle holds no dictionary of arrays or values by name")
     values: dict[str, Value] = {}
     for name, noted in content.items:

@@ -78,8 +78,8 @@ CIFAR100 = Edition(
 def read_cifar10(root: Path) -> Listing:
     """List CIFAR-10, whose folder lies at or below `root`; labels and names are the official ones.
 
-    Every picture is a group of its own, named train/NNNNN or test/NNNNN by its number. Nothing in the
-    pickles is run. Raises DataError when there is no such folder or a file is not what its name says.
+    Every picture is a group of its own, named train/NNNNN or test/NNNNN by its number. Nothing in the pickles is run.
+    Raises DataError when there is no such folder or a file is not what its name says.
     """
     return _read(root, CIFAR10)
 
