@@ -56,9 +56,9 @@ class _Batches:
 def read(root: Path, edition: CifarEdition) -> Listing:
     """List one of the sets, whose folder lies at or below `root`; labels and names are the official ones.
 
-    Either form will do, Python's where both lie there; its pickles are read by a machine that runs nothing. Every
-    picture is a group of its own, named train/NNNNN or test/NNNNN by its number. Raises DataError when there is no such
-    folder or a file is not what its name says.
+    Either form will do, Python's where both lie there; nothing in its pickles is run. Every picture is a group of its
+    own, named train/NNNNN or test/NNNNN by its number. Raises DataError when there is no such folder or a file is not
+    what its name says.
     """
     folder, suffix = _found(root, edition)
     batch = _binary if suffix else _pickled
