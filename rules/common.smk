@@ -15,13 +15,13 @@ from snakemake.persistence import PersistenceBase
 from heirloom.attacks.catalogue import LIBRARIES, WHITE_BOX
 from heirloom.config import attacking, attention, repairs, robust_models
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import BODIES
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
 from heirloom.config.models import Pruning
 from heirloom.config.names import CLEAN, OWN_BOX
 from heirloom.config.records import Attacked, Evaluation, Repaired, Student, canonical
 from heirloom.config.robust import CorruptedFiles
 from heirloom.config.resources import NEEDS, gpu_request
-from heirloom.models.bodies import BODIES
 from heirloom.runtime.digest import code_digest
 
 # Threads that wait for each other spin only briefly (GNU OpenMP) before they sleep: on a machine that also does
@@ -88,12 +88,12 @@ def benchmark_of(rule, folder):
 
 def body_code(teacher):
     """Module that builds a teacher's body."""
-    return [BODIES[GRID.teacher(teacher).body.name].builder]
+    return [BODIES.member(GRID.teacher(teacher).body.name).builder]
 
 
 def reader_code(teacher):
     """Module that reads other people's weight files for a teacher's body."""
-    return [BODIES[GRID.teacher(teacher).body.name].reader]
+    return [BODIES.member(GRID.teacher(teacher).body.name).reader]
 
 
 def method_of(wildcards):
@@ -210,7 +210,7 @@ def robust_data(wildcards):
 
 def robust_code(wildcards):
     """Module that builds a robust model's body."""
-    return [BODIES[robust_of(wildcards).body.name].builder]
+    return [BODIES.member(robust_of(wildcards).body.name).builder]
 
 
 def earlier_weights(wildcards):
@@ -296,7 +296,7 @@ def attacked_code(wildcards):
     each = attacked_of(wildcards)
     bodies = {GRID.catalogue.robust[name].body.name for name in (each.model, *attacking.targets_of(GRID, each))}
     attacks = attacking.attacks_of(GRID, each).values()
-    return sorted({*(WHITE_BOX[attack.kind] for attack in attacks), *(BODIES[name].builder for name in bodies)})
+    return sorted({*(WHITE_BOX[attack.kind] for attack in attacks), *(BODIES.member(name).builder for name in bodies)})
 
 
 def attention_folders(wildcards):

@@ -115,7 +115,7 @@ rule fetch_robust:
         file=lambda wildcards: canonical(robust_models.fetching(GRID, wildcards.model))["file"],
         code=code_of(
             "fetch_robust",
-            lambda wildcards: [*robust_code(wildcards), BODIES[robust_of(wildcards).body.name].reader],
+            lambda wildcards: [*robust_code(wildcards), BODIES.member(robust_of(wildcards).body.name).reader],
         ),
     script:
         "../workflow_scripts/fetch_robust.py"

@@ -16,7 +16,7 @@ from heirloom.config.load import load_study, read_yaml
 from heirloom.config.records import Evaluation, Repaired, Robust
 from heirloom.config.robust import CORRUPTIONS
 from heirloom.config.tabled import tabled
-from heirloom.models.bodies import build_body
+from heirloom.models.body import build_body
 from heirloom.runtime.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]

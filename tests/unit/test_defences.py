@@ -13,6 +13,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Body, Detector, Injection, Method, NeuralCleanse, Trigger
 from heirloom.data.resident import Images
 from heirloom.defences import DETECTORS, neural_cleanse
@@ -22,7 +23,6 @@ from heirloom.defences.neural_cleanse import Balance, detect, drawn
 from heirloom.defences.reversed import Reversed, blended, read_reversed, write_reversed
 from heirloom.evaluation.measures import read_measures
 from heirloom.evaluation.predictions import accuracy
-from heirloom.models.bodies import BODIES
 from heirloom.models.classifier import state_copy
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import ConfigError, DataError, WeightsError
@@ -416,7 +416,7 @@ def test_the_head_sees_the_last_stage_s_channels_averaged_over_space_and_nothing
         stage = model.stages(images)[-1]
         torch.testing.assert_close(model.features(images), stage.mean((2, 3)))
         torch.testing.assert_close(model.head(model.features(images)), model(images))
-    assert BODIES[body].head
+    assert BODIES.member(body).head
 
 
 def test_without_validation_images_fine_pruning_is_refused(infected, tmp_path):

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from heirloom.config.costs import COSTS, SIDE, cost_of
 from heirloom.config.estimate import Arrival, estimate, missing
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import BODIES
 from heirloom.config.load import load_study
 from heirloom.config.models import Body, Counts, Files, Injection, NeuralCleanse, Preparation, Training
 from heirloom.config.rates import Rate, Rates, read_rates, wall_seconds, write_rates
@@ -31,14 +32,14 @@ from heirloom.config.work import (
 )
 from heirloom.data.layouts import LAYOUTS
 from heirloom.data.synthetic import WRITERS
-from heirloom.models.bodies import BODIES, build_body
+from heirloom.models.body import build_body
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
 from tests.unit import toy
 
 PROJECT = Path(__file__).resolve().parents[2]
 BODIES_TO_COUNT = [
-    *(Body(name=name) for name in BODIES),
+    *(Body(name=name) for name in BODIES.names()),
     Body(name="resnet8-small", options={"width": 16, "stem_stride": 2}),
     Body(name="resnet18-small", options={"width": 8}),
     Body(name="vggface2-resnet50", options={"width": 8}),
@@ -96,7 +97,7 @@ def test_work_scales_with_the_area(side):
 
 
 def test_a_body_that_nobody_counted_is_refused_and_none_is_forgotten():
-    assert COSTS.keys() == BODIES.keys()
+    assert COSTS.keys() == set(BODIES.names())
     with pytest.raises(ConfigError, match="has no cost"):
         cost_of(Body(name="another"))
 

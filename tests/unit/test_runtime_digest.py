@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from heirloom.runtime.digest import SCRIPTS, WITHOUT_EFFECT, code_digest
+from heirloom.config.kinds import BODIES
+from heirloom.runtime.digest import SCRIPTS, WITHOUT_EFFECT, _file_of, _source, code_digest
 from heirloom.runtime.errors import ConfigError
 
 FILES = {
@@ -186,3 +188,14 @@ def test_nothing_is_imported() -> None:
         "print({'torch', 'numpy', 'pydantic', 'heirloom.stages'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_a_further_body_changes_no_stage(tmp_path: Path) -> None:
+    package = shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    stages = sorted(path.stem for path in package.glob("*.py"))
+    bodies = [BODIES.member(name).builder for name in BODIES.names()]
+    before = {stage: code_digest(stage, *bodies, folder=package) for stage in stages}
+    (package / "heirloom/models/bodies/another.py").write_text("MEMBERS = {}\n")
+    for cached in (code_digest, _file_of, _source):
+        cached.cache_clear()
+    assert {stage: code_digest(stage, *bodies, folder=package) for stage in stages} == before

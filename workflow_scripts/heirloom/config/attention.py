@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Attention
-from heirloom.config.names import BODIES
 from heirloom.config.records import Evaluation, Student
 from heirloom.config.strides import stage_positions
 from heirloom.runtime.errors import ConfigError
-from heirloom.runtime.registry import resolve
 
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
@@ -154,7 +153,7 @@ def _check_names(grid: Grid, experiment: str, attention: Attention) -> None:
 def _check_stage(grid: Grid, experiment: str, attention: Attention, evaluation: Evaluation) -> None:
     """A map needs enough positions to tell a sign from a trigger."""
     body, where = grid.teacher(evaluation.teacher).body, f"{grid.where}, experiments.{experiment}.attention.stage"
-    stages = resolve(BODIES)[body.name].stages
+    stages = BODIES.member(body.name).stages
     if attention.stage is not None and attention.stage > len(stages):
         raise ConfigError(f"{body.name} has {len(stages)} stages", where=where, mend=f"1 to {len(stages)}, or null")
     preparation = grid.study.preparations[evaluation.dataset]

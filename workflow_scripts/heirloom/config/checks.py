@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.kinds import BODIES
 from heirloom.config.load import nearest
 from heirloom.config.models import (
     Coverage,
@@ -20,7 +21,7 @@ from heirloom.config.models import (
     Selection,
     Unlearning,
 )
-from heirloom.config.names import BODIES, CLEAN, CORRUPTED_LAYOUTS, LAYOUTS, MEAN, TEACHER, UNREPAIRED, WRITERS
+from heirloom.config.names import CLEAN, CORRUPTED_LAYOUTS, LAYOUTS, MEAN, TEACHER, UNREPAIRED, WRITERS
 from heirloom.config.study import Experiment
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.registry import resolve
@@ -268,7 +269,7 @@ def _check_own_data_sets(grid: Grid, key: str, experiment: Experiment) -> None:
 def _check_stage(grid: Grid, teacher: str, injection: str) -> None:
     """A latent backdoor names a stage that the teacher's body has."""
     latent = None if injection == CLEAN else grid.injection(injection).latent
-    stages = len(resolve(BODIES)[grid.teacher(teacher).body.name].stages)
+    stages = len(BODIES.member(grid.teacher(teacher).body.name).stages)
     if latent is not None and latent.stage > stages:
         raise ConfigError(
             f'"{teacher}" has {stages} stages, but "{injection}" is planted at stage {latent.stage}',
@@ -313,10 +314,9 @@ def _of_one_slice(grid: Grid) -> set[str]:
 
 def _check_teacher(grid: Grid, name: str) -> None:
     entry = grid.teacher(name)
-    bodies = resolve(BODIES)
-    require(grid, entry.body.name, bodies, "body", f"teachers.{name}.body.name")
+    require(grid, entry.body.name, set(BODIES.names()), "body", f"teachers.{name}.body.name")
     for option in entry.body.options:
-        require(grid, option, bodies[entry.body.name].options, "option", f"teachers.{name}.body.options")
+        require(grid, option, BODIES.member(entry.body.name).options, "option", f"teachers.{name}.body.options")
     if isinstance(entry.source, Pretrained):
         check_preparation(grid, entry.source.dataset, entry.source.preparation, f"teachers.{name}")
     elif entry.source.dataset is not None:

@@ -55,7 +55,7 @@ def _fixed(macs: float, activations: float, parameters: int, features: int, conv
 
 
 def _small_resnet(blocks: Sequence[int], options: Mapping[str, int]) -> Cost:
-    """Count the layers of heirloom.models.small_resnet: a 3x3 stem, then stages that halve the side."""
+    """Count the layers of the bodies small_resnet: a 3x3 stem, then stages that halve the side."""
     width = options.get("width", 64)
     side = SIDE / options.get("stem_stride", 1)
     convolutions = [(27, width, side**2)]  # (inputs of one output, channels, positions)
@@ -70,7 +70,7 @@ def _small_resnet(blocks: Sequence[int], options: Mapping[str, int]) -> Cost:
 
 
 def _elu_resnet(blocks: Sequence[int], options: Mapping[str, int], *, inner: str = "") -> Cost:
-    """Count the layers of heirloom.models.elu_resnet; `inner` as `_elu_layers`."""
+    """Count the layers of the bodies elu_resnet; `inner` as `_elu_layers`."""
     layers = _elu_layers(blocks, options.get("width", 64), inner)
     return _counted(layers, features=layers[-1][1])
 
@@ -109,7 +109,7 @@ def _elu_block(
 
 
 def _pyramid(blocks: Sequence[int], options: Mapping[str, int], *, inner: str = "", lateral: int = 256) -> Cost:
-    """Count the layers of heirloom.models.pyramid: its body twice, its decoder and its denoising once."""
+    """Count the layers of the bodies pyramid: its body twice, its decoder and its denoising once."""
     width, lateral = options.get("width", 64), options.get("lateral", lateral)
     layers = _elu_layers(blocks, width, inner)
     body, first = _counted(layers, features=layers[-1][1]), (4 if inner else 1) * width
@@ -154,7 +154,7 @@ def _counted(convolutions: Sequence[tuple[int, int, float]], *, features: int) -
 
 
 def _vggface2_resnet50(options: Mapping[str, int]) -> Cost:
-    """Count the layers of heirloom.models.vggface2: a stem that quarters the side, then blocks of three convolutions.
+    """Count the layers of the bodies vggface2: a stem that quarters the side, then blocks of three convolutions.
 
     The first convolution of a stage's first block halves the side, so all three run on the smaller one.
     """
@@ -171,13 +171,13 @@ def _vggface2_resnet50(options: Mapping[str, int]) -> Cost:
 
 
 def _cifar_resnet(blocks: Sequence[int], options: Mapping[str, int]) -> Cost:
-    """Count the layers of heirloom.models.cifar_resnet: those of a small ResNet, and a head that may see a grid."""
+    """Count the layers of the bodies cifar_resnet: those of a small ResNet, and a head that may see a grid."""
     cost = _small_resnet(blocks, options)
     return replace(cost, features=cost.features * options.get("pooled_side", 1) ** 2)
 
 
 def _wide_resnet(options: Mapping[str, int]) -> Cost:
-    """Count the layers of heirloom.models.wide_resnet; batch norm stands before convolutions, none behind shortcuts."""
+    """Count the layers of the bodies wide_resnet; batch norm stands before convolutions, none behind shortcuts."""
     width, depth = options.get("width", 10), (options.get("depth", 34) - 4) // 6
     convolutions = [(27, 16, SIDE**2)]  # (inputs of one output, channels, positions)
     channels, normalised = 16, 64 * width

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from heirloom.config import paths, repairs, robust_models
 from heirloom.config.attacks import AutoAttack
 from heirloom.config.grid import Grid
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Counts
-from heirloom.config.names import BODIES, UNREPAIRED
+from heirloom.config.names import UNREPAIRED
 from heirloom.config.records import Repaired
 from heirloom.config.robust import CorruptedFiles
 from heirloom.config.robust_sizes import RobustSizes
@@ -26,7 +27,6 @@ from heirloom.config.work import (
     robust_load,
     training_load,
 )
-from heirloom.runtime.registry import resolve
 
 Keys = Mapping[str, Any]
 
@@ -150,7 +150,7 @@ class RepairPlanner:
 
     def _candidates(self, keys: Keys) -> int:
         body = self._grid.catalogue.robust[keys["teacher"]].body
-        return repair_candidates(repairs.repairs(self._grid)[keys["method"]], len(resolve(BODIES)[body.name].stages))
+        return repair_candidates(repairs.repairs(self._grid)[keys["method"]], len(BODIES.member(body.name).stages))
 
     def _repaired(self, keys: Keys) -> Repaired:
         start = robust_models.weights_of(self._grid, keys["teacher"], keys["seed"])

@@ -31,8 +31,8 @@ from torch.nn import functional
 
 from heirloom.config.names import RESTORED
 from heirloom.config.robust import FeaturePyramid, SteppedTraining
+from heirloom.models.bodies.pyramid.network import restoration_names
 from heirloom.models.classifier import Classifier
-from heirloom.models.pyramid import restoration_names
 from heirloom.runtime.errors import ConfigError
 from heirloom.training.objectives import Batch, Step, Term, supervised_terms
 from heirloom.training.phases import Gate, Phase, Second
