@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from heirloom.config.costs import stage_positions
 from heirloom.config.kinds import BODIES
 from heirloom.config.models import Body, Normalisation
-from heirloom.config.strides import stage_positions, stage_strides
 from heirloom.evaluation.attention import density, look, overlap, resized, scaled
 from heirloom.models.classifier import build_classifier
+from heirloom.models.footprint import stage_strides
 from tests.unit import toy
 from tests.unit.attacked import one_thread
 

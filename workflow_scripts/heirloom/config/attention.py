@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from heirloom.config.attacks import FeatureAttack, NoiseAttack
+from heirloom.config.costs import stage_positions
 from heirloom.config.kinds import BODIES
 from heirloom.config.models import Attention
 from heirloom.config.records import Evaluation, Student
-from heirloom.config.strides import stage_positions
 from heirloom.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -153,13 +153,13 @@ def _check_names(grid: Grid, experiment: str, attention: Attention) -> None:
 def _check_stage(grid: Grid, experiment: str, attention: Attention, evaluation: Evaluation) -> None:
     """A map needs enough positions to tell a sign from a trigger."""
     body, where = grid.teacher(evaluation.teacher).body, f"{grid.where}, experiments.{experiment}.attention.stage"
-    stages = BODIES.member(body.name).stages
-    if attention.stage is not None and attention.stage > len(stages):
-        raise ConfigError(f"{body.name} has {len(stages)} stages", where=where, mend=f"1 to {len(stages)}, or null")
+    stages = len(BODIES.member(body.name).stages)
+    stage = attention.stage or stages
+    if stage > stages:
+        raise ConfigError(f"{body.name} has {stages} stages", where=where, mend=f"1 to {stages}, or null")
     preparation = grid.study.preparations[evaluation.dataset]
     side = grid.dataset(evaluation.dataset).preparations[preparation].crop
     positions = stage_positions(body, side)
-    stage = attention.stage or len(stages)
     if positions[stage - 1] < POSITIONS:
         fine = [number for number, count in enumerate(positions, start=1) if count >= POSITIONS]
         other = f"; or stage: {fine[-1]}, which has {positions[fine[-1] - 1]} at {side} pixels" if fine else ""

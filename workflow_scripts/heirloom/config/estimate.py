@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from heirloom.config import attacking, attention, paths, repairs
+from heirloom.config import attacking, attention, paths, repairs, robust_models
 from heirloom.config.attack_tasks import AttackPlanner
 from heirloom.config.attacks import AutoAttack, FeatureAttack, NoiseAttack
-from heirloom.config.costs import Cost, cost_of
+from heirloom.config.costs import Cost, cost_of, measure_all
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.jobs import costly_jobs, histories
 from heirloom.config.made import planned_files, results_of
@@ -103,7 +103,7 @@ def estimate(grid: Grid, *, arrival: ArrivalOf, planned: Iterable[str] | None = 
     """Estimate what a study still takes.
 
     `planned`: outputs of the jobs that will run. None: what is absent, and what depends on it; jobs whose recipe or
-    code changed since are then not seen. Raises ConfigError for a body without a cost.
+    code changed since are then not seen. Raises ConfigError for a body that cannot be measured.
     """
     tasks = list(_Planner(grid, arrival).tasks())
     gone = {str(path) for path in missing_files(results_of(grid.study.name), is_planned=planned_files(grid))}
@@ -144,6 +144,8 @@ class _Planner:
     def __init__(self, grid: Grid, arrival: ArrivalOf) -> None:
         self._grid = grid
         self._arrival = arrival
+        bodies = [grid.teacher(name).body for name in grid.teacher_names]
+        measure_all([*bodies, *(entry.body for entry in robust_models.models(grid).values())])
         self._counts = {name: counts_of(grid, name) for name in grid.dataset_names}
         self._students: dict[Evaluation, dict[str, list[str]]] = {}  # cards by method
         self._crafted: dict[Evaluation, list[str]] = {}
