@@ -131,7 +131,7 @@ def sliced(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return 1 where the slices differ or the goal is missed."""
     parser = argparse.ArgumentParser(description="ReMoS's slice by sorts and by walking over every weight")
-    parser.add_argument("--body", default="resnet18", help="entry of heirloom.models.bodies.BODIES")
+    parser.add_argument("--body", default="resnet18", help="a body of heirloom.models.bodies")
     parser.add_argument("--ratio", type=float, default=0.1, help="share of the conv weights set to 0")
     parser.add_argument("--images", type=int, default=256, help="images of the profiling pass")
     parser.add_argument("--side", type=int, default=64, help="their side, pixels")

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from heirloom.config.costs import stage_positions
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Body, Normalisation
-from heirloom.config.strides import stage_positions, stage_strides
 from heirloom.evaluation.attention import density, look, overlap, resized, scaled
-from heirloom.models.bodies import BODIES
 from heirloom.models.classifier import build_classifier
+from heirloom.models.footprint import stage_strides
 from tests.unit import toy
 from tests.unit.attacked import one_thread
 
@@ -158,7 +159,7 @@ def test_what_changes_in_the_image_changes_the_map_there_and_not_half_a_position
     assert stride / 3 < np.mean(stretched) < 2 * stride / 3
 
 
-@pytest.mark.parametrize("name", sorted(BODIES))
+@pytest.mark.parametrize("name", BODIES.names())
 @pytest.mark.parametrize("side", [32, 50, 224])
 def test_planned_positions_are_the_network_s(name, side):
     options = [{}, {"stem_stride": 2, "width": 2}] if name.endswith("small") else [{}]

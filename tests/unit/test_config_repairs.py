@@ -13,7 +13,7 @@ from heirloom.config.grid import Grid
 from heirloom.config.kinds import CORRUPTIONS
 from heirloom.config.load import load_study, read_yaml
 from heirloom.config.records import Evaluation, Repaired, Robust
-from heirloom.models.bodies import build_body
+from heirloom.models.body import build_body
 from heirloom.plan.estimate import estimate
 from heirloom.plan.plan import plan_of
 from heirloom.plan.tables import evaluated

@@ -12,6 +12,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Body
 from heirloom.config.study import Injection, Method
 from heirloom.data.resident import Images
@@ -23,7 +24,6 @@ from heirloom.defences.detectors.neural_cleanse.search import Balance, drawn, re
 from heirloom.defences.reversed import Reversed, blended, read_reversed, write_reversed
 from heirloom.evaluation.measures import read_measures
 from heirloom.evaluation.predictions import accuracy
-from heirloom.models.bodies import BODIES
 from heirloom.models.classifier import state_copy
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import ConfigError, DataError, WeightsError
@@ -414,7 +414,7 @@ def test_the_head_sees_the_last_stage_s_channels_averaged_over_space_and_nothing
         stage = model.stages(images)[-1]
         torch.testing.assert_close(model.features(images), stage.mean((2, 3)))
         torch.testing.assert_close(model.head(model.features(images)), model(images))
-    assert BODIES[body].head
+    assert BODIES.member(body).head
 
 
 def test_without_validation_images_fine_pruning_is_refused(infected, tmp_path):

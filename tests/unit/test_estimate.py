@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from pydantic import TypeAdapter
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from heirloom.config.costs import COSTS, SIDE, cost_of
+from heirloom.config import costs
+from heirloom.config.costs import cost_of
 from heirloom.config.grid import Grid
-from heirloom.config.kinds import INJECTIONS, LAYOUTS, WRITERS
+from heirloom.config.kinds import BODIES, INJECTIONS, LAYOUTS, WRITERS
 from heirloom.config.load import load_study
 from heirloom.config.models import Body, Counts, Files, Preparation, Training
 from heirloom.config.resources import NEEDS
@@ -28,7 +31,7 @@ from heirloom.config.work import (
     training_load,
 )
 from heirloom.defences.detectors import neural_cleanse
-from heirloom.models.bodies import BODIES, build_body
+from heirloom.models.body import build_body
 from heirloom.plan.counts import counts_of, stored_images
 from heirloom.plan.estimate import estimate, missing
 from heirloom.plan.job import Job
@@ -39,19 +42,37 @@ from heirloom.runtime.errors import ConfigError
 from tests.unit import toy
 
 PROJECT = Path(__file__).resolve().parents[2]
-BODIES_TO_COUNT = [
-    *(Body(name=name) for name in BODIES),
-    Body(name="resnet8-small", options={"width": 16, "stem_stride": 2}),
-    Body(name="resnet18-small", options={"width": 8}),
-    Body(name="vggface2-resnet50", options={"width": 8}),
-    Body(name="cifar-resnet34", options={"width": 8, "pooled_side": 2}),
-    Body(name="wide-resnet", options={"depth": 16, "width": 1}),
-    Body(name="wide-resnet", options={"depth": 10, "width": 4, "pooled_side": 2}),
-    Body(name="elu-resnext50", options={"width": 16}),
-    Body(name="fpd-resnet18", options={"width": 8, "lateral": 16, "front_denoising": 0}),
-    Body(name="fpd-resnext50", options={"width": 8, "back_denoising": 0}),
-    Body(name="fpd-resnet50", options={"restoration": 0}),
-]
+# (multiply-adds, outputs of convolutions, weights, features, convolutions) at 224 pixels, counted layer by
+# layer, without the head
+COUNTED = {
+    ("cifar-resnet18", ()): (27215462400, 30105600, 11168832, 512, 20),
+    ("cifar-resnet34", ()): (56810471424, 50176000, 21276992, 512, 36),
+    ("elu-resnet101", ()): (7799357440, 16231936, 42500160, 2048, 104),
+    ("elu-resnet18", ()): (1813561344, 2483712, 11176512, 512, 20),
+    ("elu-resnet50", ()): (4087136256, 11113984, 23508032, 2048, 53),
+    ("elu-resnext50", ()): (4228431872, 14400512, 22979904, 2048, 53),
+    ("fpd-resnet101", ()): (18967431168, 36089088, 44144067, 2048, 216),
+    ("fpd-resnet18", ()): (5936121856, 8592640, 12083139, 512, 48),
+    ("fpd-resnet50", ()): (9860286464, 24918656, 24184643, 2048, 114),
+    ("fpd-resnext50", ()): (10142877696, 31491712, 23656515, 2048, 114),
+    ("mobilenet_v2", ()): (299494272, 6678112, 2223872, 1280, 52),
+    ("resnet101", ()): (7799357440, 16231936, 42500160, 2048, 104),
+    ("resnet18", ()): (1813561344, 2483712, 11176512, 512, 20),
+    ("resnet18-small", ()): (27215462400, 30105600, 11168832, 512, 20),
+    ("resnet34", ()): (3663249408, 3738112, 21284672, 512, 36),
+    ("resnet34-small", ()): (56810471424, 50176000, 21276992, 512, 36),
+    ("resnet50", ()): (4087136256, 11113984, 23508032, 2048, 53),
+    ("resnet8-small", ()): (9540665344, 16859136, 1225024, 256, 9),
+    ("vggface2-resnet50", ()): (3855925248, 10587136, 23508032, 2048, 53),
+    ("wide-resnet", ()): (326286098432, 155344896, 46154064, 640, 34),
+    ("resnet8-small", (("width", 16), ("stem_stride", 2))): (153137152, 1053696, 77392, 64, 9),
+    ("cifar-resnet34", (("width", 8), ("pooled_side", 2))): (897146880, 6272000, 334504, 256, 36),
+    # its grid does not fit 224 pixels
+    ("cifar-resnet18", (("width", 8), ("pooled_side", 8))): (434724864, 3763200, 175752, 4096, 20),
+    ("wide-resnet", (("depth", 10), ("width", 4), ("pooled_side", 2))): (8139751424, 17661952, 1196240, 1024, 10),
+    ("fpd-resnet18", (("width", 8), ("lateral", 16), ("front_denoising", 0))): (110638080, 1891792, 183147, 64, 48),
+    ("fpd-resnet50", (("restoration", 0),)): (4524771328, 11113984, 23508032, 2048, 53),
+}
 KNOWN = Arrival(disk=0, download=0)
 AFTER_FIRST = "AutoAttack after its first attack (it runs on what that leaves)"
 
@@ -71,20 +92,14 @@ def everything_of(grid, arrival=KNOWN):
     return estimate(plan_of(grid), arrival=lambda *_: arrival)
 
 
-@pytest.mark.parametrize("body", BODIES_TO_COUNT, ids=lambda body: f"{body.name}{sorted(body.options.values())}")
-def test_every_body_costs_what_torch_counts(body):
-    with torch.device("meta"):
-        network = build_body(body, classes=10).eval()
-    outputs = []
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output[0].numel()))
-    with FlopCounterMode(display=False) as counter:
-        network(torch.empty(1, 3, SIDE, SIDE, device="meta"))
+@pytest.mark.parametrize(("name", "options"), COUNTED)
+def test_every_body_costs_what_its_layers_add_up_to(name, options):
+    body = Body(name=name, options=dict(options))
     cost = cost_of(body)
-    assert cost.macs == counter.get_total_flops() / 2 - 10 * cost.features
-    assert cost.activations == sum(outputs)
-    assert cost.convolutions == len(outputs)
+    assert dataclasses.astuple(cost) == COUNTED[name, options]
+    assert cost.at(112).macs == COUNTED[name, options][0] / 4
+    with torch.device("meta"):
+        network = build_body(body, classes=10)
     assert cost.weights(10) == sum(weight.numel() for weight in network.parameters())
 
 
@@ -97,10 +112,61 @@ def test_work_scales_with_the_area(side):
     assert cost_of(Body(name="resnet18")).at(side).macs == pytest.approx(counter.get_total_flops() / 2, rel=0.01)
 
 
-def test_a_body_that_nobody_counted_is_refused_and_none_is_forgotten():
-    assert COSTS.keys() == BODIES.keys()
-    with pytest.raises(ConfigError, match="has no cost"):
+def test_an_unknown_body_is_refused_and_none_is_forgotten():
+    assert {name for name, options in COUNTED if not options} == set(BODIES.names())
+    with pytest.raises(ConfigError, match="no body 'another'"):
         cost_of(Body(name="another"))
+
+
+PLAN = """
+import subprocess, sys
+from heirloom.config import costs
+from heirloom.config.models import Body
+run, started = subprocess.run, []
+costs.subprocess.run = lambda *args, **keys: started.append(args) or run(*args, **keys)
+bodies = [Body(name="resnet8-small", options={"width": 4}), Body(name="resnet8-small", options={"width": 2})]
+costs.measure_all(bodies)
+print([costs.cost_of(body).parameters for body in bodies], len(started), "torch" in sys.modules)
+"""
+
+
+def measured() -> str:
+    """Ask for two bodies as planning does; return their weights, how many processes measured them, and a word."""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow_scripts")}
+    return subprocess.run(
+        [sys.executable, "-c", PLAN], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+
+
+def test_planning_measures_once_in_another_process(tmp_path):
+    found = [cost_of(Body(name="resnet8-small", options={"width": width})).parameters for width in (4, 2)]
+    assert measured() == f"{found} 1 False\n"
+    assert measured() == f"{found} 0 False\n"
+    for damaged in ("{", "[]", '{"a": 1}', '{"a": {}}'):
+        (tmp_path / "results/cache/bodies.json").write_text(damaged)
+        assert costs._kept() == {}
+    assert measured() == f"{found} 1 False\n"
+
+
+def test_a_body_that_cannot_be_built_is_refused_with_the_reason():
+    with pytest.raises(ConfigError, match="depth"):
+        costs._by_child([("wide-resnet", (("depth", 5),), 224)])
+
+
+def test_opening_a_study_imports_no_torch():
+    code = f"""
+import importlib, pkgutil, sys, yaml, pathlib, heirloom.config
+for module in pkgutil.iter_modules(heirloom.config.__path__):
+    importlib.import_module(f"heirloom.config.{{module.name}}")
+from heirloom.config.grid import Grid
+from heirloom.config.load import load_study
+project = pathlib.Path({str(PROJECT)!r})
+content = yaml.safe_load((project / "config/config.yaml").read_text())
+Grid(*load_study(content, project=project, where="study.yaml"), "study.yaml")
+sys.exit("torch" in sys.modules)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow_scripts")}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=environment).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["signs", "objects", "rooms", "faces"])

@@ -31,7 +31,9 @@ from heirloom.config.load import load_catalogue, read_yaml
 from heirloom.config.models import RemoteFile
 from heirloom.data.checksums import recorded
 from heirloom.data.fetch import obtain
-from heirloom.models import pickled, pyramid, vggface2, weights
+from heirloom.models import pickled, weights
+from heirloom.models.bodies.pyramid import network as pyramid
+from heirloom.models.bodies.vggface2 import network as vggface2
 from heirloom.models.weights import load_state, read_foreign, written_for
 from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError, WeightsError
 from heirloom.runtime.files import verify_card, write_card

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Body, Normalisation
 from heirloom.doctor.gradients import gradient_finding
-from heirloom.models.bodies import BODIES
 from heirloom.models.classifier import build_classifier
 from heirloom.models.kernels import avoid_faulty_kernels, check_gradients
 from heirloom.runtime.errors import TrainingError
@@ -58,9 +58,9 @@ def faulty(body: nn.Module) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", [name for name, spec in BODIES.items() if "width" in spec.options])
+@pytest.mark.parametrize("name", [name for name in BODIES.names() if "width" in BODIES.member(name).options])
 def test_no_body_however_narrow_runs_the_faulty_kernel(name):
-    options = {**BODIES[name].options, "width": 4}
+    options = {**BODIES.member(name).options, "width": 4}
     model = build_classifier(Body(name=name, options=options), Normalisation(), classes=3, seed=0)
     assert not faulty(model)
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from heirloom.config.kinds import Kind
 from heirloom.config.models import Body, Training
 from heirloom.defects.injections.clean import CleanTraining
-from heirloom.models import bodies, classifier
-from heirloom.models.bodies import BODIES, BodySpec
+from heirloom.models.body import BodySpec
 from heirloom.models.classifier import state_copy
 from heirloom.runtime.devices import compute
 from heirloom.training.checkpoints import Checkpoint
@@ -41,8 +41,8 @@ class Tiny(nn.Module):
 @pytest.fixture(autouse=True)
 def _tiny_body(monkeypatch):
     spec = BodySpec("tests.unit.test_masks:Tiny", stages=("norm",), features="fc", head="fc")
-    for module in (bodies, classifier):
-        monkeypatch.setattr(module, "BODIES", {**BODIES, "tiny": spec})
+    member = Kind.member
+    monkeypatch.setattr(Kind, "member", lambda kind, name: spec if name == "tiny" else member(kind, name))
 
 
 @pytest.fixture(scope="module")

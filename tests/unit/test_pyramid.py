@@ -7,10 +7,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Body, Normalisation
-from heirloom.models.bodies import BODIES, build_body
+from heirloom.models.bodies.pyramid.network import (
+    GramDenoising,
+    PassNorm,
+    attacked_through,
+    gram_product,
+    restoration_names,
+)
+from heirloom.models.body import build_body
 from heirloom.models.classifier import Classifier, build_classifier, randomise, state_copy
-from heirloom.models.pyramid import GramDenoising, PassNorm, attacked_through, gram_product, restoration_names
 from heirloom.models.weights import architecture_facts, load_classifier, load_state, part_of_state, save_classifier
 from heirloom.runtime.errors import ConfigError, WeightsError
 from heirloom.runtime.files import write_card
@@ -528,7 +535,7 @@ def as_published(state):
 def fetched(path, name, **options):
     """Load a file as fetch_robust does."""
     model = Classifier(narrow(name, **options), Normalisation(), classes=5)
-    state = part_of_state(resolve(BODIES[name].reader)(path), model.body, Normalisation(), where=str(path))
+    state = part_of_state(resolve(BODIES.member(name).reader)(path), model.body, Normalisation(), where=str(path))
     load_state(model.body, state, where=str(path))
     return model.eval()
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Body
-from heirloom.models.bodies import BODIES
 from heirloom.models.replay import Held, Recording, held, whole
 from tests.unit import toy
 
@@ -28,7 +28,7 @@ def pictures(count=COUNT, side=SIDE):
 
 
 def network(name, **options):
-    narrow = NARROW.get(name, {"width": 8} if "width" in BODIES[name].options else {})
+    narrow = NARROW.get(name, {"width": 8} if "width" in BODIES.member(name).options else {})
     options = {**narrow, **options}
     return toy.classifier(body=Body(name=name, options=options)).eval().to(memory_format=torch.channels_last)
 
@@ -63,7 +63,10 @@ class Restless(nn.Module):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [*((name, {}) for name in BODIES), *((name, {"pooled_side": 2}) for name in ("cifar-resnet18", "wide-resnet"))],
+    [
+        *((name, {}) for name in BODIES.names()),
+        *((name, {"pooled_side": 2}) for name in ("cifar-resnet18", "wide-resnet")),
+    ],
 )
 def test_every_body_computes_its_own_logits_from_before_any_of_its_modules(name, options):
     model, images = network(name, **options), pictures()

@@ -5,11 +5,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Body, Normalisation
-from heirloom.models.bodies import BODIES, build_body
+from heirloom.models.bodies.wide_resnet.network import read
+from heirloom.models.body import build_body
 from heirloom.models.classifier import Classifier, state_copy
 from heirloom.models.weights import load_state, part_of_state, read_foreign
-from heirloom.models.wide_resnet import read
 from heirloom.runtime.errors import ConfigError, WeightsError
 from tests.unit.hostile import read_here
 
@@ -247,7 +248,7 @@ def test_the_stage_that_published_wide_networks_never_run_is_left_out(tmp_path):
     assert read(tmp_path / "wrn.pt").keys() == state.keys()
     with pytest.raises(WeightsError, match="unexpected: sub_block1"):
         load_state(source, read_foreign(tmp_path / "wrn.pt"), where="wrn.pt")
-    assert BODIES["wide-resnet"].reader == "heirloom.models.wide_resnet:read"
+    assert BODIES.member("wide-resnet").reader == "heirloom.models.bodies.wide_resnet.network:read"
 
 
 def test_a_state_that_is_taken_apart_stays_as_it_was():

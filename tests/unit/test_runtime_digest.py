@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from heirloom.config.kinds import METHODS, OBJECTIVES, SCORES
+from heirloom.config.kinds import BODIES, METHODS, OBJECTIVES, SCORES
 from heirloom.runtime import digest as digests
-from heirloom.runtime.digest import SCRIPTS, WITHOUT_EFFECT, code_digest
+from heirloom.runtime.digest import SCRIPTS, WITHOUT_EFFECT, _file_of, _source, code_digest
 from heirloom.runtime.errors import ConfigError
 
 FILES = {
@@ -250,3 +250,14 @@ def test_adding_a_component_changes_no_code_of_others(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(copied), "PYTHONDONTWRITEBYTECODE": "1"}
     found = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
     assert int(found) == len(KINDS)
+
+
+def test_a_further_body_changes_no_stage(tmp_path: Path) -> None:
+    package = shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    stages = sorted(path.stem for path in package.glob("*.py"))
+    bodies = [BODIES.member(name).builder for name in BODIES.names()]
+    before = {stage: code_digest(stage, *bodies, folder=package) for stage in stages}
+    (package / "heirloom/models/bodies/another.py").write_text("MEMBERS = {}\n")
+    for cached in (code_digest, _file_of, _source):
+        cached.cache_clear()
+    assert {stage: code_digest(stage, *bodies, folder=package) for stage in stages} == before

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from heirloom.config.load import load_catalogue
 from heirloom.config.models import Body, Fetched, Normalisation, RemoteFile
+from heirloom.models.bodies.vggface2.network import read
 from heirloom.models.classifier import Classifier
-from heirloom.models.vggface2 import read
 from heirloom.models.weights import load_classifier, load_state
 from heirloom.runtime.errors import DataError, WeightsError
 from heirloom.runtime.files import read_card

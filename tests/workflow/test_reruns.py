@@ -144,7 +144,7 @@ def test_a_trigger_s_picture_reruns_what_sees_it(project):
 
 
 def test_a_line_of_another_body_reruns_nothing(project):
-    project.append("workflow_scripts/heirloom/models/torchvision_bodies.py", STATEMENT)
+    project.append("workflow_scripts/heirloom/models/bodies/torchvision_networks/network.py", STATEMENT)
     assert project.plan() == []
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from heirloom.config.attacks import OnModel
 from heirloom.config.checks import require
-from heirloom.config.names import BLACK_BOX, BODIES, CLEAN, OWN_BOX, RESTORED, shown_from
+from heirloom.config.kinds import BODIES
+from heirloom.config.names import BLACK_BOX, CLEAN, OWN_BOX, RESTORED, shown_from
 from heirloom.config.records import Attacked, Evaluation, canonical
 from heirloom.config.study import AttackExperiment, AttackSuite
 from heirloom.runtime.errors import ConfigError
-from heirloom.runtime.registry import resolve
 
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
@@ -106,7 +106,7 @@ def attack_names(grid: Grid) -> set[str]:
 def restores(grid: Grid, model: str) -> bool:
     """Whether a model restores its image before it classifies it."""
     body = grid.catalogue.robust[model].body
-    return RESTORED in resolve(BODIES)[body.name].stages and bool(body.options.get("restoration", 1))
+    return RESTORED in BODIES.member(body.name).stages and bool(body.options.get("restoration", 1))
 
 
 def _attacks_in(grid: Grid, suites: Sequence[str]) -> list[str]:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from heirloom.config.attacks import AttackControl, OnTeacher
+from heirloom.config.costs import stage_positions
+from heirloom.config.kinds import BODIES
 from heirloom.config.models import Attention
-from heirloom.config.names import BODIES
 from heirloom.config.records import Evaluation, Student
-from heirloom.config.strides import stage_positions
 from heirloom.runtime.errors import ConfigError
-from heirloom.runtime.registry import resolve
 
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
@@ -154,19 +153,20 @@ def _check_names(grid: Grid, experiment: str, attention: Attention) -> None:
 def _check_stage(grid: Grid, experiment: str, attention: Attention, evaluation: Evaluation) -> None:
     """A map needs enough positions to tell a sign from a trigger."""
     body, where = grid.teacher(evaluation.teacher).body, f"{grid.where}, experiments.{experiment}.attention.stage"
-    stages = resolve(BODIES)[body.name].stages
-    if attention.stage is not None and attention.stage > len(stages):
-        raise ConfigError(f"{body.name} has {len(stages)} stages", where=where, mend=f"1 to {len(stages)}, or null")
+    stages = len(BODIES.member(body.name).stages)
+    stage = attention.stage or stages
+    if stage > stages:
+        raise ConfigError(f"{body.name} has {stages} stages", where=where, mend=f"1 to {stages}, or null")
     preparation = grid.study.preparations[evaluation.dataset]
     side = grid.dataset(evaluation.dataset).preparations[preparation].crop
     positions = stage_positions(body, side)
-    stage = attention.stage or len(stages)
-    if positions[stage - 1] < POSITIONS:
+    seen = positions[stage - 1] if stage <= len(positions) else 0  # options may leave a stage out
+    if seen < POSITIONS:
         fine = [number for number, count in enumerate(positions, start=1) if count >= POSITIONS]
         other = f"; or stage: {fine[-1]}, which has {positions[fine[-1] - 1]} at {side} pixels" if fine else ""
         raise ConfigError(
-            f"stage {stage} of {evaluation.teacher} sees {evaluation.dataset} as {positions[stage - 1]} x"
-            f" {positions[stage - 1]} positions: maps need {POSITIONS} x {POSITIONS}",
+            f"stage {stage} of {evaluation.teacher} sees {evaluation.dataset} as {seen} x {seen} positions: maps need"
+            f" {POSITIONS} x {POSITIONS}",
             where=where,
             mend=f"a preparation with larger images{other}",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config.attacks import AttackControl, OnTeacher
-from heirloom.config.kinds import CORRUPTED_LAYOUTS, LAYOUTS, WRITERS
+from heirloom.config.kinds import BODIES, CORRUPTED_LAYOUTS, LAYOUTS, WRITERS
 from heirloom.config.load import nearest
 from heirloom.config.models import (
     Drawn,
@@ -14,10 +14,9 @@ from heirloom.config.models import (
     Pretrained,
     Selection,
 )
-from heirloom.config.names import BODIES, CLEAN, MEAN, TEACHER, UNREPAIRED
+from heirloom.config.names import CLEAN, MEAN, TEACHER, UNREPAIRED
 from heirloom.config.study import Experiment, Injection
 from heirloom.runtime.errors import ConfigError
-from heirloom.runtime.registry import resolve
 from heirloom.transfer.methods.pruning import Pruning
 
 if TYPE_CHECKING:
@@ -270,7 +269,7 @@ def _check_own_data_sets(grid: Grid, key: str, experiment: Experiment) -> None:
 def _check_stage(grid: Grid, teacher: str, injection: str) -> None:
     """An injection names stages that the teacher's body has."""
     named = {} if injection == CLEAN else grid.injection(injection).stages()
-    stages = len(resolve(BODIES)[grid.teacher(teacher).body.name].stages)
+    stages = len(BODIES.member(grid.teacher(teacher).body.name).stages)
     for key, stage in named.items():
         if stage > stages:
             raise ConfigError(
@@ -316,10 +315,9 @@ def _of_one_slice(grid: Grid) -> set[str]:
 
 def _check_teacher(grid: Grid, name: str) -> None:
     entry = grid.teacher(name)
-    bodies = resolve(BODIES)
-    require(grid, entry.body.name, bodies, "body", f"teachers.{name}.body.name")
+    require(grid, entry.body.name, set(BODIES.names()), "body", f"teachers.{name}.body.name")
     for option in entry.body.options:
-        require(grid, option, bodies[entry.body.name].options, "option", f"teachers.{name}.body.options")
+        require(grid, option, BODIES.member(entry.body.name).options, "option", f"teachers.{name}.body.options")
     if isinstance(entry.source, Pretrained):
         check_preparation(grid, entry.source.dataset, entry.source.preparation, f"teachers.{name}")
     elif entry.source.dataset is not None:

@@ -220,7 +220,7 @@ class Dataset(Strict):
 class Body(Strict):
     """A network without its meaning: which layers, not which classes."""
 
-    name: Name = Field(description="entry of heirloom.models.bodies.BODIES")
+    name: Name = Field(description="a body of heirloom.models.bodies")
     options: dict[str, Option] = Field({}, description="the body's options, such as width")
 
 

@@ -12,8 +12,6 @@ MEAN = "mean"  # the data set that the results name for an average over data set
 OWN_BOX, BLACK_BOX = "white-box", "black-box"  # images that a model was attacked for; that another one was
 RESTORED = "restored"  # the stage of a body at which it passes on the image that it restored
 
-BODIES = "heirloom.models.bodies:BODIES"
-
 
 def shown_from(substitute: str) -> str:
     """The column `condition` of images that were attacked through another model."""

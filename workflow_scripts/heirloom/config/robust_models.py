@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config.checks import check_preparation, require
-from heirloom.config.names import BODIES, CLEAN, RESTORED, TEACHER, UNREPAIRED
+from heirloom.config.kinds import BODIES
+from heirloom.config.names import CLEAN, RESTORED, TEACHER, UNREPAIRED
 from heirloom.config.records import Robust, canonical
 from heirloom.config.robust import RobustFetched, RobustModel, RobustTrained
 from heirloom.runtime.errors import ConfigError
-from heirloom.runtime.registry import resolve
 
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
@@ -131,7 +131,7 @@ def _check_model(grid: Grid, name: str, entry: RobustModel) -> None:
             where=f"catalogues, robust.{name}",
             mend="give one of them another name",
         )
-    require(grid, entry.body.name, resolve(BODIES), "body", f"robust.{name}.body.name")
+    require(grid, entry.body.name, set(BODIES.names()), "body", f"robust.{name}.body.name")
     if isinstance(entry.source, RobustTrained) and entry.source.objective.restores:
         _check_restores(name, entry)
     check_preparation(grid, entry.dataset, entry.preparation, f"robust.{name}.dataset")
@@ -139,7 +139,7 @@ def _check_model(grid: Grid, name: str, entry: RobustModel) -> None:
 
 def _check_restores(name: str, entry: RobustModel) -> None:
     """FPD's objective trains a body that has a place for its restored image."""
-    if RESTORED not in resolve(BODIES)[entry.body.name].stages:
+    if RESTORED not in BODIES.member(entry.body.name).stages:
         raise ConfigError(
             f"the body {entry.body.name} restores no image, which the objective fpd is about",
             where=f"catalogues, robust.{name}.source.objective",

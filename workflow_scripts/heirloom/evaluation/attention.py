@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from heirloom.config.models import MapKind
-from heirloom.config.strides import stage_strides
 from heirloom.models.classifier import Classifier
+from heirloom.models.footprint import stage_strides
 from heirloom.models.modes import evaluating, frozen
 from heirloom.models.verdicts import decided
 

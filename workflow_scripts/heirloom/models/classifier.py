@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heirloom.config.models import Body, Normalisation, Start
-from heirloom.models.bodies import BODIES, BodySpec, build_body
+from heirloom.models.body import BodySpec, build_body, spec_of
 from heirloom.models.kernels import avoid_faulty_kernels
 from heirloom.runtime.seeds import derive_seed
 
@@ -101,7 +101,7 @@ class Classifier(nn.Module):
     @property
     def spec(self) -> BodySpec:
         """Names of the body's parts."""
-        return BODIES[self.description.name]
+        return spec_of(self.description)
 
     @property
     def head(self) -> nn.Linear:

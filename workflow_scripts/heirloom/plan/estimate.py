@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
+from heirloom.config import robust_models
+from heirloom.config.costs import measure_all
 from heirloom.config.resources import NEEDS
 from heirloom.plan.job import Job
 from heirloom.plan.plan import Plan
@@ -67,14 +69,15 @@ def estimate(plan: Plan, *, arrival: ArrivalOf, planned: Iterable[str] | None = 
     """Estimate what a study still takes.
 
     `planned`: outputs of the jobs that will run. None: what is absent, and what depends on it; jobs whose recipe or
-    code changed since are then not seen. Raises ConfigError for a body without a cost.
+    code changed since are then not seen. Raises ConfigError for a body that cannot be measured.
     """
     if planned is None:
         gone = set(map(str, missing_files(plan.folders, is_planned=plan.makes)))
         todo = missing(plan, exists=os.path.exists, gone=gone)
     else:
         todo = set(planned)
-    accountant = Accountant(plan.grid, arrival)
+    grid, accountant = plan.grid, Accountant(plan.grid, arrival)
+    measure_all(map(grid.body, [*grid.teacher_names, *robust_models.models(grid)]))
     return Estimate(
         study=plan.grid.study.name,
         todo=tuple((job, accountant.takes(job)) for job in plan.jobs if job.output in todo),

@@ -7,13 +7,12 @@ from typing import Any
 
 from heirloom.config import attacking, paths, repairs, robust_models
 from heirloom.config.grid import Grid
-from heirloom.config.kinds import OBJECTIVES
-from heirloom.config.names import BLACK_BOX, BODIES, OWN_BOX, UNREPAIRED
+from heirloom.config.kinds import BODIES, OBJECTIVES
+from heirloom.config.names import BLACK_BOX, OWN_BOX, UNREPAIRED
 from heirloom.config.records import Attacked, Repaired, Robust, canonical
 from heirloom.config.robust import RobustFetched, RobustTrained
 from heirloom.plan.job import Job, card, cards, carried, prepared, weights
 from heirloom.plan.students import attack_code, libraries_of
-from heirloom.runtime.registry import resolve
 
 
 def robust_jobs(grid: Grid) -> Iterator[Job]:
@@ -37,7 +36,7 @@ def _data(grid: Grid, model: str) -> str:
 
 def _code(grid: Grid, model: str) -> list[str]:
     """Module that builds a robust model's body."""
-    return [resolve(BODIES)[grid.catalogue.robust[model].body.name].builder]
+    return [BODIES.member(grid.catalogue.robust[model].body.name).builder]
 
 
 def _names(grid: Grid, each: Robust) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def _fetch(grid: Grid, each: Robust, source: RobustFetched) -> Job:
         card(each.folder),
         inputs={"data_card": card(_data(grid, each.model))},
         settings={**_description(grid, each.model), "file": canonical(source)["file"]},
-        code=[*_code(grid, each.model), resolve(BODIES)[body.name].reader],
+        code=[*_code(grid, each.model), BODIES.member(body.name).reader],
         names=_names(grid, each),
     )
 

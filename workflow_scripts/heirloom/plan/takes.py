@@ -10,9 +10,8 @@ from heirloom.config import repairs, robust_models
 from heirloom.config.attacks import OnModel
 from heirloom.config.costs import Cost, cost_of
 from heirloom.config.grid import Grid
-from heirloom.config.kinds import DETECTORS, INJECTIONS
+from heirloom.config.kinds import BODIES, DETECTORS, INJECTIONS
 from heirloom.config.models import Counts, Preparation
-from heirloom.config.names import BODIES
 from heirloom.config.work import (
     DataSizes,
     Load,
@@ -29,7 +28,6 @@ from heirloom.config.work import (
 )
 from heirloom.plan.counts import counts_of, stored_images, validation_images
 from heirloom.plan.job import Job
-from heirloom.runtime.registry import resolve
 from heirloom.transfer.methods.pruning import Pruning
 
 BYTES_A_WEIGHT = 4
@@ -81,7 +79,7 @@ class Seen:
 class Accountant:
     """Says what a job takes: one method for each rule whose jobs take more than their start, by its name.
 
-    Raises ConfigError for a body without a cost.
+    Raises ConfigError for a body that cannot be measured.
     """
 
     def __init__(self, grid: Grid, arrival: ArrivalOf) -> None:
@@ -271,7 +269,7 @@ class Accountant:
         return Takes(loads=(load,) * self._candidates(job))
 
     def _candidates(self, job: Job) -> int:
-        stages = resolve(BODIES)[self._grid.body(job.names["teacher"]).name].stages
+        stages = BODIES.member(self._grid.body(job.names["teacher"]).name).stages
         return repair_candidates(repairs.repairs(self._grid)[job.names["method"]], len(stages))
 
     def _interpolate_module(self, job: Job) -> Takes:

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from heirloom.config import paths
 from heirloom.config.grid import Grid
-from heirloom.config.kinds import DETECTORS, INJECTIONS, TRIGGERS
+from heirloom.config.kinds import BODIES, DETECTORS, INJECTIONS, TRIGGERS
 from heirloom.config.models import Pretrained
-from heirloom.config.names import BODIES, CLEAN
+from heirloom.config.names import CLEAN
 from heirloom.config.records import Detection, canonical
 from heirloom.plan.job import Job, card, prepared, weights
-from heirloom.runtime.registry import resolve
 
 
 def teacher_jobs(grid: Grid) -> Iterator[Job]:
@@ -28,7 +27,7 @@ def teacher_jobs(grid: Grid) -> Iterator[Job]:
 
 def body_code(grid: Grid, teacher: str) -> list[str]:
     """Module that builds a teacher's body."""
-    return [resolve(BODIES)[grid.teacher(teacher).body.name].builder]
+    return [BODIES.member(grid.teacher(teacher).body.name).builder]
 
 
 def trigger_code(grid: Grid, names: Iterable[str]) -> list[str]:
@@ -76,7 +75,7 @@ def _fetch(grid: Grid, teacher: str) -> Job:
             "classes": source.classes,
             "dataset": source.dataset,
         },
-        code=[*body_code(grid, teacher), resolve(BODIES)[entry.body.name].reader],
+        code=[*body_code(grid, teacher), BODIES.member(entry.body.name).reader],
         names={"teacher": teacher, "injection": CLEAN},
     )
 

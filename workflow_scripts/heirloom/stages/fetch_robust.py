@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heirloom.config.models import Body, Normalisation, RemoteFile
 from heirloom.data.fetch import cache_for, obtain, with_places
-from heirloom.models.bodies import BODIES
+from heirloom.models.body import spec_of
 from heirloom.models.classifier import Classifier
 from heirloom.models.verdicts import try_out
 from heirloom.models.weights import architecture_facts, load_state, part_of_state, save_classifier
@@ -63,7 +63,7 @@ def run(
     found = obtain(placed, data_root=data_root, cache=cache_for(outputs.card), record=checksums, advice=advice)
     data = read_card(inputs.data_card)
     classifier = Classifier(body, normalisation, classes=len(data["classes"]))
-    read = resolve(BODIES[body.name].reader)(found)
+    read = resolve(spec_of(body).reader)(found)
     state = part_of_state(read, classifier.body, normalisation, where=str(found))
     _check_head(state, classifier, dataset=data["dataset"], where=str(found))
     load_state(classifier.body, state, where=str(found))

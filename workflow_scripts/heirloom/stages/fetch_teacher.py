@@ -7,7 +7,7 @@ from pathlib import Path
 
 from heirloom.config.models import Body, Normalisation, RemoteFile
 from heirloom.data.fetch import cache_for, obtain, with_places
-from heirloom.models.bodies import BODIES
+from heirloom.models.body import spec_of
 from heirloom.models.classifier import Classifier
 from heirloom.models.verdicts import try_out
 from heirloom.models.weights import architecture_facts, load_state, save_classifier
@@ -54,7 +54,7 @@ def run(
     advice = (instructions or {}).get(key, "")
     found = obtain(placed, data_root=data_root, cache=cache_for(outputs.card), record=checksums, advice=advice)
     model = Classifier(body, normalisation, classes=classes)
-    load_state(model.body, resolve(BODIES[body.name].reader)(found), where=str(found))
+    load_state(model.body, resolve(spec_of(body).reader)(found), where=str(found))
     try_out(model, SIDE, where=str(found))
     save_classifier(outputs.weights, model)
     write_card(

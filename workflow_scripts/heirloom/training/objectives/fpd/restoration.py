@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from heirloom.config.names import RESTORED
+from heirloom.models.bodies.pyramid.network import restoration_names
 from heirloom.models.classifier import Classifier
-from heirloom.models.pyramid import restoration_names
 from heirloom.runtime.errors import ConfigError
 from heirloom.training.losses import Batch, Step, Term
 from heirloom.training.objectives.fpd import FeaturePyramid

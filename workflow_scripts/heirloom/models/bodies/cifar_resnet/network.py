@@ -1,7 +1,7 @@
 """Residual networks for CIFAR as the robustness literature writes them (He et al., CVPR 2016; METHODS 3).
 
-They compute what heirloom.models.small_resnet does with a stem of stride 1. What differs are names: a block's shortcut
-is `shortcut` and the head `linear`, as in the CIFAR code that most public checkpoints come from, so that those load and
+They compute what the small ResNets do with a stem of stride 1. What differs are names: a block's shortcut is
+`shortcut` and the head `linear`, as in the CIFAR code that most public checkpoints come from, so that those load and
 a published module such as `layer2.1.conv2` is found by its name.
 """
 

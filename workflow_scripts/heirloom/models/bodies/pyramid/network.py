@@ -43,8 +43,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from heirloom.models.bodies.elu_resnet.network import (
+    RESNET18,
+    RESNET50,
+    RESNET101,
+    RESNEXT50,
+    EluResNet,
+    Shape,
+    read_own,
+)
 from heirloom.models.classifier import Classifier
-from heirloom.models.elu_resnet import RESNET18, RESNET50, RESNET101, RESNEXT50, EluResNet, Shape, read_own
 from heirloom.models.weights import read_foreign, written_for
 from heirloom.runtime.errors import ConfigError, WeightsError
 

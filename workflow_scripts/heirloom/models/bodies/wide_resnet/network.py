@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heirloom.models.cifar_resnet import conv3x3, pooled
+from heirloom.models.bodies.cifar_resnet.network import conv3x3, pooled
 from heirloom.models.weights import read_foreign
 from heirloom.runtime.errors import ConfigError
 
