@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
+from heirloom.config.kinds import FIELD
+
+PACKAGE = "workflow_scripts/heirloom"
+# a component of every kind; a further one of the kind is made like it, under a name that no study uses
+LIKE = {
+    "transfer/methods/delta.py": "delta",
+    "transfer/scores/magnitude.py": "magnitude",
+    "training/objectives/trades.py": "trades",
+    "attacks/algorithms/pgd.py": "pgd",
+    "defences/detectors/neural_cleanse": "neural-cleanse",
+    "defects/injections/backdoor.py": "backdoor",
+    "defects/triggers/patch": "patch",
+    "data/layouts/gtsrb.py": "",
+    "data/corrupted_layouts/cifar_c.py": "",
+    "data/writers/signs.py": "",
+    "data/corruptions/blur.py": "-blur",
+    "models/bodies/small_resnet": "-small",
+}
 METHOD = "workflow_scripts/heirloom/transfer/methods/fine_tuning.py"
-SHARED_TRANSFER = "workflow_scripts/heirloom/transfer/methods/plan.py"
+SHARED_TRANSFER = "workflow_scripts/heirloom/transfer/plan.py"
 LOOP = "workflow_scripts/heirloom/training/loop.py"
 TABLES = {"check_datasets", "collect_measurements", "summarise", "collect_costs"}
 REPORT = {"draw_figures", "draw_attention", "draw_contact_sheets", "write_report"}
@@ -87,6 +106,30 @@ def test_an_injection_s_setting_reruns_what_starts_from_it(project):
     touched = {job.wildcards.get("injection") for job in jobs if job.rule not in TABLES_AND_REPORT}
     assert touched == {"signs-backdoor"}
     assert "pretrain_teacher" not in {job.rule for job in jobs}
+
+
+def add_like(project, place, old):
+    """Add a component like one that there is; its name, or the end of its names, is another."""
+    source = project.folder / PACKAGE / place
+    added = source.with_name(f"one_more{source.suffix}")
+    if source.is_dir():
+        shutil.copytree(source, added)
+    else:
+        shutil.copy(source, added)
+    file = added / "__init__.py" if source.is_dir() else added
+    text = file.read_text()
+    file.write_text(text.replace(f'{old}"', f'{old}-one-more"') if old else text)
+    assert not old or file.read_text() != text
+
+
+def test_a_further_component_of_every_kind_reruns_nothing(project):
+    for place, old in LIKE.items():
+        add_like(project, place, old)
+    assert project.plan() == []
+    methods = project.study()["methods"]
+    methods["fine-tuning"] = {**methods["fine-tuning"], FIELD: "delta-one-more", "feature_weight": 0.1}
+    project.change_study(methods=methods)
+    assert methods_of(project.plan()) == {"fine-tuning"}  # so the study knows it
 
 
 def test_a_new_method_trains_its_students_and_no_other(project):

@@ -59,7 +59,7 @@ def test_a_finished_study_has_nothing_to_do_and_a_further_student_crafts_nothing
 
 def test_a_line_of_one_score_concerns_its_own_students_and_slices_alone(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    project.append("workflow_scripts/heirloom/transfer/scores/coverage.py", "\nEDITED = 1\n")
+    project.append("workflow_scripts/heirloom/transfer/scores/coverage/__init__.py", "\nEDITED = 1\n")
     trained = {job.wildcards.get("method") for job in project.plan() if job.rule in {"train_student", "slice_teacher"}}
     assert trained == {"remos"}
 
