@@ -248,7 +248,7 @@ def test_rift_has_three_data_sets_three_bodies_and_the_other_objectives(rift):
     models = robust_models.models(rift)
     trained = {(entry.dataset, entry.body.name) for entry in models.values()}
     assert len(trained) == 9
-    assert {entry.source.objective.objective for entry in models.values()} == {
+    assert {entry.source.objective.kind for entry in models.values()} == {
         *("adversarial-training", "trades", "mart", "awp", "score")
     }
     assert len(robust_models.weights(rift)) == len(models) * 3 == 17 * 3

@@ -141,8 +141,8 @@ STUDY = {
     "seeds": [1],
     "preparations": {"signs": "small"},
     "methods": {
-        "plain": {"method": "fine-tuning", "training": RECIPE},
-        "unlearned": {"method": "unlearning", "detector": "bright", "training": RECIPE},
+        "plain": {"kind": "fine-tuning", "training": RECIPE},
+        "unlearned": {"kind": "unlearning", "detector": "bright", "training": RECIPE},
     },
     "experiments": {
         "first": {
@@ -160,14 +160,16 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 
-from heirloom.config.estimate import Arrival, estimate
+from heirloom.plan.estimate import estimate
+from heirloom.plan.plan import plan_of
+from heirloom.plan.takes import Arrival
 from heirloom.config.workflow import open_grid
 from heirloom.runtime.errors import ConfigError
 
 study, project = json.loads(sys.argv[1]), Path(sys.argv[2])
 grid = open_grid(study, config_files=["study.yaml"], project=project)
-tasks = estimate(grid, arrival=lambda *_: Arrival(0, 0)).todo
-loads = {task.rule: sum(load.passes for load in task.loads) for task in tasks}
+tasks = estimate(plan_of(grid), arrival=lambda *_: Arrival(0, 0)).todo
+loads = {job.rule: sum(load.passes for load in takes.loads) for job, takes in tasks}
 assert "torch" not in sys.modules
 study["experiments"]["first"]["methods"] = ["unlearned"]
 try:

@@ -175,7 +175,7 @@ def test_training_makes_the_steps_of_the_two_phases(data, tmp_path, settings):
     assert [row["gated_steps"] for row in history] == ended
     assert [row["second_loss_restoration"] is None for row in history] == ended
     for key, value in oracle.state_dict().items():
-        assert torch.allclose(model.state_dict()[key], value, atol=1e-4), key
+        assert torch.allclose(model.state_dict()[key], value, rtol=1e-4, atol=1e-4), key  # variances reach thousands
 
 
 @pytest.mark.parametrize("as_published", [False, True])
@@ -334,7 +334,7 @@ def test_a_plain_network_learns_from_clean_and_attacked_images_in_two_passes(dat
         (sum(losses) / 2).backward()
         optimiser.step()
     for key, value in oracle.state_dict().items():
-        assert torch.allclose(model.state_dict()[key], value, atol=1e-4), key
+        assert torch.allclose(model.state_dict()[key], value, rtol=1e-4, atol=1e-4), key  # variances reach thousands
 
 
 def test_the_entries_that_the_docs_show_are_valid():

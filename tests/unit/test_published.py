@@ -26,7 +26,7 @@ def published() -> Published:
 
 
 def study(name="remos", experiment="figure-5", datasets=FIVE, folder="config") -> Study:
-    method = {"method": "fine-tuning", "training": {"iterations": 1, "learning_rate": 0.1}}
+    method = {"kind": "fine-tuning", "training": {"iterations": 1, "learning_rate": 0.1}}
     asked = {"question": "?", "teachers": ["t"], "injections": ["none"], "datasets": datasets, "methods": ["m"]}
     return Study.model_validate(
         {

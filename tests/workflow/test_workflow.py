@@ -29,7 +29,7 @@ def test_rule_script_stage_log_and_benchmark_share_one_name():
         assert f"../workflow_scripts/{name}.py" in body
         assert (SOURCE / f"workflow_scripts/{name}.py").is_file()
         assert (SOURCE / f"workflow_scripts/heirloom/stages/{name}.py").is_file()
-        for needed in (f'log_of("{name}"', f'benchmark_of("{name}"', f'resources_of("{name}")', f'code_of("{name}"'):
+        for needed in (f'log_of("{name}"', f'benchmark_of("{name}"', f'resources_of("{name}")', f'params_of("{name}"'):
             assert needed in body.replace("\n            ", ""), f"{name} lacks {needed}"
 
 
@@ -143,7 +143,7 @@ def test_full_size_studies_plan_without_data_or_network(fresh, study):
     assert max(Counter(student.evaluation for student in grid.students).values()) == asked
     assert jobs["download_dataset"] == len(grid.dataset_names)
     for evaluation in grid.evaluations:
-        control = grid.injection(evaluation.injection).control
+        control = getattr(grid.injection(evaluation.injection), "control", None)
         assert control is None or dataclasses.replace(evaluation, injection=control) in grid.evaluations
     assert not (fresh.folder / "results").exists()
 
