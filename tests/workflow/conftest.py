@@ -1,13 +1,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from heirloom.runtime.locks import exclusive
-from tests.workflow.project import STUDY, Project, new_project
+from tests.workflow.project import STUDY, WARM, Project, new_project
+from tests.workflow.warm import warm_python
+
+REAL = ("slow", "faults", "cluster")  # marks of tests that run the real Python: they time, kill and measure it
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let all projects of a run without such marks call a Python that has imported the libraries already."""
+    if any(item.get_closest_marker(mark) for item in request.session.items for mark in REAL):
+        yield
+        return
+    with warm_python(tmp_path_factory.mktemp("warm")) as program, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(WARM, str(program))
+        yield
 
 
 @pytest.fixture(scope="session")

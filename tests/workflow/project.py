@@ -18,6 +18,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "workflow_scripts", "profiles", "config", "envs", "requirements.lock")
 STUDY = "study/tiny.yaml"
 OFFLINE = ".offline"  # holds what keeps a project's processes from the network
+WARM = "HEIRLOOM_WARM_PYTHON"  # environment variable: what to call in place of Python, see warm.py
 MACHINES_OWN = ("costs.parquet", "report.html")
 SAME_BYTES = (".parquet", ".safetensors", ".npy", ".json", ".pdf", ".png", ".csv", ".html", ".tex")
 
@@ -45,7 +46,7 @@ class Project:
         return {**own, "PYTHONPATH": os.pathsep.join(map(str, places)), "COLUMNS": "200"}
 
     def python(self, *arguments: str) -> list[str]:
-        return [sys.executable, *arguments]
+        return [os.environ.get(WARM, sys.executable), *arguments]
 
     def call(self, *arguments: str, timeout: float = 1200) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +100,7 @@ def without_network(project: Project, *targets: str) -> subprocess.CompletedProc
         pytest.skip("the network cannot be taken away here (needs unshare and root)")
     command = ["-m", "snakemake", *targets, "--cores", "2", "--configfile", project.study_file]
     return subprocess.run(
-        ["unshare", "--net", *project.python(*command)],
+        ["unshare", "--net", sys.executable, *command],
         cwd=project.folder,
         env=project.environment(),
         capture_output=True,

@@ -7,6 +7,8 @@ import shutil
 import time
 
 from heirloom.config.kinds import FIELD
+from tests.workflow.project import WARM
+from tests.workflow.warm import warm_python
 
 PACKAGE = "workflow_scripts/heirloom"
 # a component of every kind; a further one of the kind is made like it, under a name that no study uses
@@ -111,7 +113,7 @@ def test_an_injection_s_setting_reruns_what_starts_from_it(project):
 def add_like(project, place, old):
     """Add a component like one that there is; its name, or the end of its names, is another."""
     source = project.folder / PACKAGE / place
-    added = source.with_name(f"one_more{source.suffix}")
+    added = source.with_name(f"{source.stem}_one_more{source.suffix}")
     if source.is_dir():
         shutil.copytree(source, added)
     else:
@@ -208,8 +210,10 @@ def test_a_rerun_of_changed_code_with_the_same_outcome_gives_the_same_bytes(proj
     assert project.plan() == []
 
 
-def test_the_same_study_elsewhere_with_one_core_gives_the_same_bytes(finished, fresh):
-    done = fresh.snakemake(cores=1)
+def test_the_same_study_elsewhere_with_one_core_gives_the_same_bytes(finished, fresh, tmp_path, monkeypatch):
+    with warm_python(tmp_path) as other_hashes:  # each server orders sets by a seed of its own
+        monkeypatch.setenv(WARM, str(other_hashes))
+        done = fresh.snakemake(cores=1)
     assert done.returncode == 0, done.stdout + done.stderr
     assert fresh.digests() == finished.digests()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,11 +14,13 @@ from torch import Tensor
 from heirloom.data.poison import choose, wrong_labels
 from heirloom.data.store import Part
 from heirloom.defects.show import LoadedTrigger
-from heirloom.models.classifier import Classifier
 from heirloom.runtime.errors import ConfigError
-from heirloom.training.loop import BatchTransform
-from heirloom.training.losses import Term
-from heirloom.training.phases import StepHook
+
+if TYPE_CHECKING:  # so that a picture of a defect does not depend on how networks are trained
+    from heirloom.models.classifier import Classifier
+    from heirloom.training.loop import BatchTransform
+    from heirloom.training.losses import Term
+    from heirloom.training.phases import StepHook
 
 
 @dataclass(frozen=True, eq=False)
