@@ -55,6 +55,7 @@ check: $(READY) ## Lint, formats and types
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m snakefmt --check Snakefile rules
 	$(BIN)/python -m mypy
+	$(BIN)/python -c "from importlinter.cli import lint_imports_command; lint_imports_command()" --no-cache
 	$(BIN)/python -m snakemake --lint
 
 format: $(READY) ## Bring every file into the house style

@@ -19,9 +19,9 @@ from heirloom.attacks.units import Units, perturbed
 from heirloom.config import kinds
 from heirloom.config.models import Normalisation
 from heirloom.data.resident import Images
-from heirloom.evaluation.conditions import CLEAN, Condition
-from heirloom.evaluation.predictions import predict
 from heirloom.models.classifier import Classifier
+from heirloom.models.conditions import CLEAN, Condition
+from heirloom.models.predictions import predict
 from tests.unit import attacked, toy
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from heirloom.config.resources import NEEDS
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.defects.triggers.patch import Patch
-from heirloom.evaluation.conditions import StudentName
+from heirloom.models.conditions import StudentName
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import DataError, WeightsError
 from heirloom.runtime.files import read_card, read_table, table_metadata, write_card

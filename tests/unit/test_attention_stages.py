@@ -13,9 +13,9 @@ from heirloom.defects.show import evaluation_trigger
 from heirloom.defects.triggers.patch import Patch, load
 from heirloom.evaluation.attention import density, look, overlap, resized
 from heirloom.evaluation.attention_choice import Sheet
-from heirloom.evaluation.conditions import StudentName
 from heirloom.evaluation.measures import read_measures
 from heirloom.evaluation.panels import read_panel
+from heirloom.models.conditions import StudentName
 from heirloom.models.weights import architecture_facts, save_classifier
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import read_card, write_card

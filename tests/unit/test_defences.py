@@ -23,8 +23,8 @@ from heirloom.defences.detectors.neural_cleanse import NeuralCleanse, detect, se
 from heirloom.defences.detectors.neural_cleanse.search import Balance, drawn, reverse_triggers
 from heirloom.defences.reversed import Reversed, blended, read_reversed, write_reversed
 from heirloom.evaluation.measures import read_measures
-from heirloom.evaluation.predictions import accuracy
 from heirloom.models.classifier import state_copy
+from heirloom.models.predictions import accuracy
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import ConfigError, DataError, WeightsError
 from heirloom.runtime.files import read_card, sha256_of, write_card

@@ -18,10 +18,10 @@ from heirloom.attacks.flags import Warned, flags, warnings
 from heirloom.attacks.subjects import subjects
 from heirloom.data.resident import Images
 from heirloom.evaluation import bench
-from heirloom.evaluation.conditions import StudentName, judged
 from heirloom.evaluation.corrupted import open_suite
 from heirloom.evaluation.measures import read_measures
 from heirloom.evaluation.metrics import UNJUDGED, outcomes, read_predictions
+from heirloom.models.conditions import StudentName, judged
 from heirloom.runtime.errors import DamagedFileError, DataError
 from heirloom.runtime.files import read_card, read_table, write_card, write_table
 from heirloom.stages import evaluate_robust

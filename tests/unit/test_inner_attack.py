@@ -11,7 +11,7 @@ from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
 from heirloom.evaluation import judging
 from heirloom.evaluation.judging import Rates, chosen_rows, judge_rates
-from heirloom.evaluation.predictions import accuracy
+from heirloom.models.predictions import accuracy
 from tests.unit import attacked, toy
 
 CPU = torch.device("cpu")

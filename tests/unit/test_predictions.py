@@ -9,8 +9,8 @@ from PIL import Image
 from heirloom.data.resident import Images
 from heirloom.defects.triggers.patch import Patch
 from heirloom.defects.triggers.patch.picture import PastedPicture
-from heirloom.evaluation.conditions import StudentName
-from heirloom.evaluation.predictions import accuracy, predict
+from heirloom.models.conditions import StudentName
+from heirloom.models.predictions import accuracy, predict
 from heirloom.models.weights import architecture_facts, load_classifier, save_classifier
 from heirloom.runtime.errors import DamagedFileError, WeightsError
 from heirloom.runtime.files import read_table, write_card

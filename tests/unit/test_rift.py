@@ -13,10 +13,10 @@ from torch import nn
 
 from heirloom.config.robust import Judge, Modules
 from heirloom.config.robust_training import SteppedTraining
-from heirloom.evaluation.conditions import load_model
 from heirloom.evaluation.judging import Rates
 from heirloom.models.bodies.small_resnet.network import SmallResNet
 from heirloom.models.classifier import state_copy
+from heirloom.models.conditions import load_model
 from heirloom.models.weights import load_classifier
 from heirloom.rift.choice import WHOLE, candidates
 from heirloom.rift.criticality import modules_of

@@ -18,9 +18,9 @@ from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
 from heirloom.defects.triggers.patch import Patch
 from heirloom.defences.detectors.neural_cleanse import NeuralCleanse
-from heirloom.evaluation.conditions import StudentName
 from heirloom.evaluation.judging import judge_rates
 from heirloom.models.classifier import Classifier
+from heirloom.models.conditions import StudentName
 from heirloom.models.verdicts import decided, named, try_out
 from heirloom.models.weights import architecture_facts, save_classifier
 from heirloom.runtime.errors import HeirloomError, PredictionError, TrainingError, WeightsError

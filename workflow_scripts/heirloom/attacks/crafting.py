@@ -17,9 +17,9 @@ from heirloom.attacks.budget import OWN, budget_of
 from heirloom.attacks.pgd import attacking
 from heirloom.config.attacks import Norm, OnModel, Through
 from heirloom.data.store import Part
-from heirloom.evaluation.conditions import Condition
 from heirloom.models.bodies.pyramid.network import attacked_through
 from heirloom.models.classifier import Classifier
+from heirloom.models.conditions import Condition
 from heirloom.models.verdicts import decided
 from heirloom.runtime.devices import relaxed
 

@@ -25,9 +25,9 @@ from heirloom.attacks.units import Units, perturbed
 from heirloom.config.attacks import OnTeacher
 from heirloom.config.models import Normalisation
 from heirloom.data.store import Part, write_images
-from heirloom.evaluation.conditions import Condition
-from heirloom.evaluation.predictions import ImageTransform
 from heirloom.models.classifier import Classifier
+from heirloom.models.conditions import Condition
+from heirloom.models.predictions import ImageTransform
 from heirloom.runtime.errors import DamagedFileError, DataError
 from heirloom.runtime.files import atomic_path, sha256_of, verify_card, write_card
 

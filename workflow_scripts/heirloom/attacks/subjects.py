@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from heirloom.config.attacks import OnModel
 from heirloom.config.kinds import ATTACKS
 from heirloom.data.store import Part
-from heirloom.evaluation.conditions import Condition
+from heirloom.models.conditions import Condition
 from heirloom.runtime.seeds import derive_seed
 
 

@@ -13,11 +13,11 @@ from heirloom.config.models import (
     InjectionSettings,
     Pretrained,
     Selection,
+    TransferSettings,
 )
 from heirloom.config.names import CLEAN, MEAN, TEACHER, UNREPAIRED
 from heirloom.config.study import Experiment, Injection
 from heirloom.runtime.errors import ConfigError
-from heirloom.transfer.methods.pruning import Pruning
 
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
@@ -309,8 +309,8 @@ def _of_one_slice(grid: Grid) -> set[str]:
 
     A score that draws, or trains from a fresh head, gives each seed a slice of its own, which no one attack could know.
     """
-    pruning = {name: entry for name, entry in grid.methods.items() if isinstance(entry, Pruning)}
-    return {name for name, entry in pruning.items() if not entry.score.varies}
+    methods = {name: entry for name, entry in grid.methods.items() if isinstance(entry, TransferSettings)}
+    return {name for name, entry in methods.items() if entry.slices_by and not entry.slices_by.varies}
 
 
 def _check_teacher(grid: Grid, name: str) -> None:

@@ -454,6 +454,11 @@ class TransferSettings(Strict):
         return None
 
     @property
+    def slices_by(self) -> ScoreSettings | None:
+        """What ranks the weights of the teacher that the method sets to 0 before any training; None: it sets none."""
+        return None
+
+    @property
     def modules(self) -> tuple[str, ...]:
         """The modules of other components that the method calls, as "package.module"."""
         return ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from heirloom.evaluation.predictions import Answer
+from heirloom.models.predictions import Answer
 from heirloom.training.checkpoints import Checkpoint
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.evaluation.conditions import CLEAN, StudentName
 from heirloom.evaluation.looking import OBJECT, TRIGGER, Looked, Region
+from heirloom.models.conditions import CLEAN, StudentName
 
 Booleans = NDArray[np.bool_]
 Answers = Mapping[tuple[StudentName, str], Looked]  # of each model under each condition's name

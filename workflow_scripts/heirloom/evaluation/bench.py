@@ -18,11 +18,11 @@ from heirloom.config.attacks import OnModel
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.evaluation.answers import Answers, Series
-from heirloom.evaluation.conditions import Condition, StudentName, table_of
-from heirloom.evaluation.predictions import Answer, Predictions, asked
 from heirloom.evaluation.restoring import looked
 from heirloom.models.classifier import Classifier
+from heirloom.models.conditions import Condition, StudentName, table_of
 from heirloom.models.modes import evaluating
+from heirloom.models.predictions import Answer, Predictions, asked
 from heirloom.models.verdicts import named
 from heirloom.runtime.progress import Progress
 

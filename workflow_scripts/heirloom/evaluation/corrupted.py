@@ -9,7 +9,7 @@ from pathlib import Path
 
 from heirloom.data.distortion.stored import COMPUTED, CorruptedImages, open_corrupted
 from heirloom.data.store import Part
-from heirloom.evaluation.conditions import CLEAN, Condition
+from heirloom.models.conditions import CLEAN, Condition
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.files import read_card
 

@@ -13,9 +13,9 @@ from heirloom.attacks.inner import perturbed
 from heirloom.config.robust import Judge
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
-from heirloom.evaluation.predictions import predict
 from heirloom.models.classifier import Classifier
 from heirloom.models.modes import evaluating
+from heirloom.models.predictions import predict
 from heirloom.models.verdicts import decided
 from heirloom.runtime.seeds import derive_seed
 

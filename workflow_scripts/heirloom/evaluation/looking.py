@@ -18,9 +18,9 @@ from heirloom.data.resident import Images
 from heirloom.data.store import Box
 from heirloom.defects.show import LoadedTrigger, evaluation_regions
 from heirloom.evaluation.attention import density, look, resized, stride_of
-from heirloom.evaluation.conditions import CLEAN, Condition, StudentName
 from heirloom.evaluation.regions import box_masks, object_boxes
 from heirloom.models.classifier import Classifier
+from heirloom.models.conditions import CLEAN, Condition, StudentName
 from heirloom.models.verdicts import named
 from heirloom.runtime.progress import Progress
 from heirloom.runtime.seeds import derive_seed

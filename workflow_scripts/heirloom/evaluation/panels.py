@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from heirloom.evaluation.attention import overlap, stride_of
 from heirloom.evaluation.attention_choice import Answers, Choice, Sheet, attends_to_trigger
-from heirloom.evaluation.conditions import CLEAN, Condition, StudentName
 from heirloom.evaluation.looking import OBJECT, Looked, Subject
 from heirloom.evaluation.regions import object_name
 from heirloom.models.classifier import Classifier
+from heirloom.models.conditions import CLEAN, Condition, StudentName
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import read_arrays, verify_card, write_arrays, write_card
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from heirloom.config.names import RESTORED
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
-from heirloom.evaluation.conditions import Condition
 from heirloom.evaluation.samples import Pixels, Sample
 from heirloom.models.classifier import Classifier
+from heirloom.models.conditions import Condition
 from heirloom.models.modes import evaluating
 from heirloom.models.verdicts import decided
 

@@ -28,7 +28,6 @@ from heirloom.config.work import (
 )
 from heirloom.plan.counts import counts_of, stored_images, validation_images
 from heirloom.plan.job import Job
-from heirloom.transfer.methods.pruning import Pruning
 
 BYTES_A_WEIGHT = 4
 
@@ -203,8 +202,8 @@ class Accountant:
 
     def _slice_teacher(self, job: Job) -> Takes:
         seen, recipe = self._for_student(job), self._grid.method(job.names["method"], job.names["dataset"])
-        assert isinstance(recipe, Pruning)
-        loads = recipe.score.work(seen.cost, training=seen.training, validation=seen.validation)
+        assert recipe.slices_by is not None
+        loads = recipe.slices_by.work(seen.cost, training=seen.training, validation=seen.validation)
         return Takes(disk=self._weights(job.names["teacher"], seen.classes), loads=tuple(loads))
 
     def _craft_feature_attack(self, job: Job) -> Takes:

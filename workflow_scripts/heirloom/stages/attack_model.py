@@ -20,11 +20,11 @@ from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.answers import Answers
 from heirloom.evaluation.bench import Bench, Seen
-from heirloom.evaluation.conditions import CLEAN, Condition, StudentName, load_model, write_predictions
 from heirloom.evaluation.measures import write_measures
 from heirloom.evaluation.restoring import MEASURED, METRIC, sample_of
 from heirloom.evaluation.samples import Sample, write_samples
 from heirloom.models.classifier import Classifier, placed
+from heirloom.models.conditions import CLEAN, Condition, StudentName, load_model, write_predictions
 from heirloom.models.verdicts import named
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import read_card, sha256_of, write_card

@@ -11,8 +11,8 @@ from heirloom.attacks.subjects import subjects, worst
 from heirloom.config.study import WhiteBox
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
-from heirloom.evaluation.conditions import StudentName, judged, load_model, write_predictions
 from heirloom.models.classifier import placed
+from heirloom.models.conditions import StudentName, judged, load_model, write_predictions
 from heirloom.runtime.devices import compute
 from heirloom.runtime.progress import Progress
 

@@ -18,8 +18,8 @@ from heirloom.config.study import TeacherAttack
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
-from heirloom.evaluation.conditions import CLEAN
 from heirloom.models.classifier import Classifier, placed
+from heirloom.models.conditions import CLEAN
 from heirloom.models.verdicts import decided, named
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.devices import compute

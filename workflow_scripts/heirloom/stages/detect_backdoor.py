@@ -13,10 +13,10 @@ from heirloom.config.study import Detector
 from heirloom.data.store import open_part
 from heirloom.defences.findings import Findings
 from heirloom.defences.reversed import write_reversed
-from heirloom.evaluation.conditions import CLEAN, load_model
 from heirloom.evaluation.measures import write_measures
 from heirloom.evaluation.metrics import TEACHER
 from heirloom.models.classifier import placed
+from heirloom.models.conditions import CLEAN, load_model
 from heirloom.models.verdicts import named
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import sha256_of, write_card

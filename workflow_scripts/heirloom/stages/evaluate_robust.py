@@ -16,11 +16,11 @@ from heirloom.config.study import WhiteBox
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.answers import Answers
 from heirloom.evaluation.bench import Bench
-from heirloom.evaluation.conditions import CLEAN, Condition, StudentName, load_model, write_predictions
 from heirloom.evaluation.corrupted import Suite, open_suite
 from heirloom.evaluation.measures import ALL, write_measures
 from heirloom.evaluation.metrics import CORRUPTION
 from heirloom.models.classifier import placed
+from heirloom.models.conditions import CLEAN, Condition, StudentName, load_model, write_predictions
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import read_card, sha256_of, write_card
 from heirloom.runtime.progress import Progress

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from heirloom.attacks.shown import EvaluationFiles
 from heirloom.config.study import ControlAttack, TeacherAttack, Trigger
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
-from heirloom.evaluation.conditions import StudentName, judged, load_model, write_predictions
+from heirloom.evaluation.files import EvaluationFiles
 from heirloom.models.classifier import placed
+from heirloom.models.conditions import StudentName, judged, load_model, write_predictions
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import read_card
 from heirloom.runtime.progress import Progress

@@ -15,8 +15,8 @@ from heirloom.config.models import Augmentation
 from heirloom.config.robust import Modules
 from heirloom.config.robust_training import SteppedTraining
 from heirloom.data.store import open_part
-from heirloom.evaluation.conditions import load_model
 from heirloom.models.classifier import Classifier, state_copy
+from heirloom.models.conditions import load_model
 from heirloom.rift.choice import Candidate, candidates
 from heirloom.rift.interpolation import changed, write_changes
 from heirloom.runtime.errors import DataError

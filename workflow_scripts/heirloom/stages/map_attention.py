@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from heirloom.attacks.shown import EvaluationFiles
 from heirloom.config.models import MapKind
 from heirloom.config.names import TEACHER
 from heirloom.config.study import ControlAttack, TeacherAttack, Trigger
@@ -18,12 +17,13 @@ from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.attention import overlap
 from heirloom.evaluation.attention_choice import Answers, Sheet, choose
-from heirloom.evaluation.conditions import CLEAN, Condition, StudentName, load_model
+from heirloom.evaluation.files import EvaluationFiles
 from heirloom.evaluation.looking import TRIGGER, Looked, Region, Subject, clean_first, measured_rows
 from heirloom.evaluation.measures import write_measures
 from heirloom.evaluation.panels import Gatherer, Panel, write_panels
 from heirloom.evaluation.regions import object_name
 from heirloom.models.classifier import Classifier, placed
+from heirloom.models.conditions import CLEAN, Condition, StudentName, load_model
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import read_card
 from heirloom.runtime.progress import Progress

@@ -14,9 +14,9 @@ from heirloom.config.names import UNREPAIRED
 from heirloom.config.robust import Criticality
 from heirloom.data.resident import Images
 from heirloom.data.store import open_part
-from heirloom.evaluation.conditions import CLEAN, load_model
 from heirloom.evaluation.measures import write_measures
 from heirloom.models.classifier import Classifier, placed
+from heirloom.models.conditions import CLEAN, load_model
 from heirloom.models.kernels import check_gradients
 from heirloom.rift.criticality import Criticalness, Measurement, adversarial_examples, chosen_images, modules_of
 from heirloom.runtime.devices import compute

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heirloom.config.models import Augmentation
+from heirloom.config.study import Method
 from heirloom.data.store import open_part
 from heirloom.models.classifier import conv_weights
 from heirloom.models.weights import architecture_facts, load_classifier, save_classifier
 from heirloom.runtime.files import sha256_of, write_card
 from heirloom.training.session import ModelFiles, Origin, TransferFiles, lesson_of, open_session
-from heirloom.transfer.methods.pruning import Pruning
 from heirloom.transfer.plan import Assignment, plan_student
 
 
@@ -27,7 +27,7 @@ def run(
     *,
     inputs: TransferFiles,
     outputs: Outputs,
-    method: Pruning,
+    method: Method,
     name: str,
     augmentation: Augmentation,
     seed: int,
@@ -59,7 +59,7 @@ def run(
             slice=name,
             teacher=sha256_of(inputs.teacher_weights),
             zero_conv_weights=sum(int((weight == 0).sum()) for weight in conv_weights(pruned).values()),
-            ratio=method.ratio,
-            score=method.score.kind,
+            method=method.kind,
+            recipe=method.model_dump(mode="json", exclude={"kind", "per_dataset"}),
             **architecture_facts(pruned),
         )

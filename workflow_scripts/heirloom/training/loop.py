@@ -23,9 +23,9 @@ from heirloom.config.robust_training import SteppedTraining
 from heirloom.data.augment import augment
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
-from heirloom.evaluation.predictions import accuracy
 from heirloom.models.classifier import Classifier, placed, state_copy
 from heirloom.models.kernels import check_gradients
+from heirloom.models.predictions import accuracy
 from heirloom.runtime.devices import Compute
 from heirloom.runtime.errors import ConfigError, PredictionError, TrainingError, some
 from heirloom.runtime.progress import Progress

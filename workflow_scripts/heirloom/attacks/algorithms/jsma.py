@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from heirloom.attacks.crafting import Batch
     from heirloom.data.store import Part
-    from heirloom.evaluation.conditions import Condition
     from heirloom.models.classifier import Classifier
+    from heirloom.models.conditions import Condition
 
 LIBRARY = "adversarial-robustness-toolbox"
 _VALUES = 3 * 64 * 64  # of an image of MNIST or SVHN as FPD resizes them

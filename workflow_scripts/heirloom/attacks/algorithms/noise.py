@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from heirloom.evaluation.conditions import Condition
-    from heirloom.evaluation.predictions import ImageTransform
     from heirloom.models.classifier import Classifier
+    from heirloom.models.conditions import Condition
+    from heirloom.models.predictions import ImageTransform
 
 
 class NoiseAttack(AttackControl):
@@ -29,7 +29,7 @@ def attack(name: str, settings: NoiseAttack) -> Condition:
     With epsilon 0 the clip alone remains.
     """
     from heirloom.attacks.budget import budget_of
-    from heirloom.evaluation.conditions import Condition
+    from heirloom.models.conditions import Condition
 
     def transform(model: Classifier) -> ImageTransform:
         return partial(_noisy, settings=settings, model=model)

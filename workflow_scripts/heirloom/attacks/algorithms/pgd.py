@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from heirloom.attacks.crafting import Batch
     from heirloom.data.store import Part
-    from heirloom.evaluation.conditions import Condition
     from heirloom.models.classifier import Classifier
+    from heirloom.models.conditions import Condition
 
 
 class PGDAttack(OnModel, BoundedSearch):

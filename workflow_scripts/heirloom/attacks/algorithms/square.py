@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from heirloom.attacks.crafting import Batch
     from heirloom.data.store import Part
-    from heirloom.evaluation.conditions import Condition
     from heirloom.models.classifier import Classifier
+    from heirloom.models.conditions import Condition
 
 LIBRARY = "pyautoattack"
 _FIRST_SHARE = 0.8  # of the image that the first square covers, as in AutoAttack

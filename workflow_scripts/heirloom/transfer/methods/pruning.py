@@ -38,6 +38,11 @@ class Pruning(TransferSettings):
         return self
 
     @property
+    def slices_by(self) -> Score:
+        """The score."""
+        return self.score
+
+    @property
     def modules(self) -> tuple[str, ...]:
         """The module of the score."""
         return (SCORES.module(self.score.kind),)

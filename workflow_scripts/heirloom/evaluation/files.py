@@ -15,9 +15,9 @@ from heirloom.config.names import TEACHER
 from heirloom.config.study import Trigger
 from heirloom.data.store import Part
 from heirloom.defects.show import LoadedTrigger, evaluation_trigger, load_triggers
-from heirloom.evaluation.conditions import CLEAN, Condition, StudentName
-from heirloom.evaluation.predictions import ImageTransform
 from heirloom.models.classifier import Classifier
+from heirloom.models.conditions import CLEAN, Condition, StudentName
+from heirloom.models.predictions import ImageTransform
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
-from heirloom.evaluation.predictions import ImageTransform, Predictions, predict
 from heirloom.models.classifier import Classifier
+from heirloom.models.predictions import ImageTransform, Predictions, predict
 from heirloom.models.verdicts import named
 from heirloom.models.weights import load_classifier
 from heirloom.runtime.errors import WeightsError
