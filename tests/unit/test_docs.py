@@ -22,9 +22,8 @@ TEXTS = sorted(
     for path in place
     if path.is_file() and path.suffix in SUFFIXES and not path.name.startswith(".")
 )
-OUTSIDE = re.compile(
-    r"\b(METHODS2?|DESIGN|PUBLISHED|FINDINGS|ANCHORS|LIBRARIES)\b"
-)  # pages that are not in the repository
+# names of pages that no reader of the repository has; Python constants may be called so
+OUTSIDE = re.compile(r"\b(METHODS2?|DESIGN|PUBLISHED|FINDINGS|ANCHORS|LIBRARIES)\b")
 
 
 def prose(path: Path) -> str:
