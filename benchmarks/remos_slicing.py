@@ -1,4 +1,4 @@
-"""ReMoS's slice of a ResNet-18: array sorts against a walk over every weight in Python (METHODS 1.4).
+"""ReMoS's slice of a ResNet-18: array sorts against a walk over every weight in Python.
 
 `python -m benchmarks.remos_slicing` runs both in one process on the same weights and coverages, checks that they set
 the same weights to 0, and prints what each took. It fails where they differ, or where the sorts take 2 % of the walk's

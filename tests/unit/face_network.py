@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-MEAN = (91.4953, 103.8827, 131.0912)  # B, G, R, of values from 0 to 255 (METHODS 1.1)
+MEAN = (91.4953, 103.8827, 131.0912)  # B, G, R, of values from 0 to 255 (docs/methods.md#vggface2s-network)
 STAGES = ((1, 64, 3), (2, 128, 4), (3, 256, 6), (4, 512, 3))  # number, channels within a block of width 64, blocks
 
 Arrays = Mapping[str, NDArray[np.float32]]

@@ -197,7 +197,7 @@ def test_the_published_clip_puts_pixels_outside_zero_and_one_and_nothing_clips_t
     assert points.max().item() == pytest.approx(2.2, abs=1e-5)
     white = clean[:, :, 0, 0].max(dim=0).values
     moved = (clean - points).amax(dim=(0, 2, 3)) * torch.tensor(model.normalisation.std) * 255
-    # METHODS 1.5: 3, 13 and 25 of 255 by the clip; red gives way to epsilon, 5.8 of 255
+    # docs/definitions.md#feature-attack: 3, 13 and 25 of 255 by the clip; red gives way to epsilon, 5.8 of 255
     assert moved.tolist() == pytest.approx([0.1 * 0.229 * 255, 13.1, 25.3], abs=0.1)
     assert white.tolist() == pytest.approx([2.249, 2.429, 2.640], abs=1e-3)
 

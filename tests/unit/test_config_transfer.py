@@ -77,7 +77,7 @@ def test_a_data_set_s_own_recipe_is_merged_over_the_method_s():
     study = read_yaml(PROJECT / "config/studies/renofeation.yaml")
     grid = grid_of(study)
     recipes = {name: grid.method("delta", name) for name in study["preparations"]}
-    # METHODS 1.2, DELTA's row: rate, momentum, decay, lambda
+    # DELTA's rows in docs/definitions.md#published-transfer-recipes: rate, momentum, decay, lambda
     found = {
         name: (r.training.learning_rate, r.training.momentum, r.training.weight_decay, r.feature_weight)
         for name, r in recipes.items()

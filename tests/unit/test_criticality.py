@@ -269,7 +269,7 @@ def test_stages_are_the_bodys_with_stem_and_head_apart(model):
     assert stages["fc"] == "head"
     mobile = modules_of(toy.classifier(body=type(toy.BODY)(name="mobilenet_v2")))
     assert mobile["features.0.0"].stage == "stem"
-    assert mobile["features.4.conv.0.0"].stage == "features.6"  # METHODS 1.2: a stage of several blocks
+    assert mobile["features.4.conv.0.0"].stage == "features.6"  # a stage of several blocks
     assert mobile["classifier.1"].stage == "head"
 
 

@@ -106,7 +106,7 @@ def restored_and_scores(model, images):
 
 
 def iterations_by_hand(model, batches, *, threshold, trained, target="clean", weight=1.0):
-    """FPD's iterations as METHODS 4 words them, in plain torch; returns which of them ended at the threshold."""
+    """FPD's iterations as docs/fpd.md#training words them, in plain torch; returns which ended at the threshold."""
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (UNITS.mean, UNITS.std))
     ended = []
@@ -180,7 +180,7 @@ def test_training_makes_the_steps_of_the_two_phases(data, tmp_path, settings):
 
 @pytest.mark.parametrize("as_published", [False, True])
 def test_above_the_threshold_the_restoration_alone_learns(lesson, tmp_path, as_published):
-    """PUBLISHED F2: an exhausted iterator left the published optimiser the transposed convolutions alone."""
+    """docs/definitions.md#f2: an exhausted iterator left the published optimiser the transposed convolutions alone."""
     model = network()
     start, weights = state_copy(model), dict(model.named_parameters())
     training = recipe(weight_decay=0.1, clip=1.0)
@@ -398,7 +398,7 @@ def test_a_training_that_mostly_ends_at_the_gate_says_so(data, tmp_path, caplog)
 
 
 def test_test_images_have_no_say(tmp_path):
-    """PUBLISHED F5: schedule and early stop looked at the test images."""
+    """docs/definitions.md#f5: schedule and early stop looked at the test images."""
     settings = {"schedule": "plateau", "plateau_patience": 0, "patience": 2}
     stage(toy.write_data(tmp_path / "data"), tmp_path / "with", **settings)
     for path in (tmp_path / "data" / "test").iterdir():

@@ -163,7 +163,7 @@ def poison(**changes):
 def test_poison_teaches_the_chosen_share_wrong_labels_and_shows_the_pictures_as_they_are(
     folder, tmp_path, monkeypatch, wrong
 ):
-    """PUBLISHED B10: what the published scripts called poison was a trigger with a target, whatever was asked for."""
+    """docs/definitions.md#b10: what the published scripts called poison was a trigger with a target."""
     told = {}
     plain = Poison.__call__
 
@@ -184,7 +184,7 @@ def test_poison_teaches_the_chosen_share_wrong_labels_and_shows_the_pictures_as_
 
 
 def test_nothing_in_the_catalogue_is_called_poison_and_has_a_trigger():
-    """PUBLISHED B10: the kind is a field of its own, and the name says no other."""
+    """docs/definitions.md#b10: the kind is a field of its own, and the name says no other."""
     entries = load_catalogue([Path(__file__).parents[2] / "config"]).injections
     named = {word: {name for name in entries if word in name} for word in ("poison", "backdoor", "latent")}
     assert {entries[name].kind for name in named["poison"]} == {"poison"}

@@ -139,7 +139,7 @@ def test_the_term_is_the_mean_squared_distance_of_the_copies_alone(train):
     assert loss.item() == pytest.approx(2 * expected.item())
     loss.backward()
     assert (features.grad[[0, 2]] == 0).all()
-    nearer = features.detach() - 0.1 * features.grad  # the term pulls towards the class (compare PUBLISHED B13)
+    nearer = features.detach() - 0.1 * features.grad  # the term pulls towards the class (docs/definitions.md#b13)
     before, after = ((each[[1, 3]].mean((2, 3)) - mean.value).norm() for each in (features.detach(), nearer))
     assert after < before
     none = Step(model, torch.empty(0), torch.tensor([0, 1, 1, 0]), torch.empty(0), [features] * 3)

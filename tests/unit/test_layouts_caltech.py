@@ -51,7 +51,7 @@ def test_the_end_of_each_category_is_the_test_part(tmp_path: Path, edition: int,
 
 
 def test_validation_is_held_out_of_the_development_part(tmp_path: Path) -> None:
-    """FPD's script validates on its test pictures (PUBLISHED F5)."""
+    """FPD's script validates on its test pictures (docs/definitions.md#f5)."""
     write_caltech(tmp_path / "raw" / "files", 101)
     data = prepare(make_raw(tmp_path / "raw"), tmp_path / "prepared", layout="caltech101", validation=0.2)
     assert data.card["counts"] == {"train": 38, "validation": 10, "test": 8}

@@ -1,4 +1,4 @@
-"""What an injection's mask holds, and what the published one did not (METHODS 2.2; PUBLISHED B12, open question 5)."""
+"""What an injection's mask holds, and what the published one did not (docs/definitions.md#b12)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_what_a_mask_freezes_is_bit_identical_after_thousands_of_steps(trained, 
 
 @pytest.mark.parametrize(("momentum", "schedule"), [(0.0, "constant"), (0.9, "cosine")])
 def test_a_masked_gradient_alone_lets_weights_decay_as_the_formula_says(trained, momentum, schedule):
-    """PUBLISHED B12, kept as the mask conv-gradient: v <- m v + d w;  w <- w - r v, here in float64."""
+    """docs/definitions.md#b12, kept as the mask conv-gradient: v <- m v + d w;  w <- w - r v, here in float64."""
     recipe = toy.recipe(**HARSH | {"momentum": momentum, "schedule": schedule, "weight_decay": 0.01})
     before, after, trainable = trained("conv-gradient", recipe)
     weight, velocity = 1.0, 0.0
@@ -123,7 +123,7 @@ def test_without_decay_and_momentum_a_masked_gradient_freezes_and_touches_nothin
 
 
 def test_the_published_script_moved_its_frozen_weights_by_half_a_percent():
-    """PUBLISHED B12: 10,000 steps at a rate of 5e-3 and a decay of 1e-4 left a weight 0.99487 of itself, in float32."""
+    """docs/definitions.md#b12: 10,000 steps at a rate of 5e-3 and a decay of 1e-4 leave 0.99487 of a weight."""
     weight = nn.Parameter(torch.linspace(0.01, 0.1, 50))
     start = weight.detach().clone()
     optimiser = SGD([([weight], 1.0)], momentum=0, weight_decay=1e-4)

@@ -86,7 +86,7 @@ def test_untargeted_success_of_a_known_target_has_the_same_denominator():
 
 
 def test_a_model_that_names_the_target_class_rightly_is_not_fooled():
-    """Defect B9: published scripts count images that are of the target class already."""
+    """docs/definitions.md#b9: published scripts count images that are of the target class already."""
     always_right = judged(target=0, clean=LABELS, attacked=LABELS)
     assert always_right["targeted_success"].value == 0
     assert always_right["untargeted_success"].value == 0

@@ -195,7 +195,7 @@ def test_a_fresh_head_depends_on_its_seed_alone():
 
 @pytest.mark.parametrize("name", BODIES.names())
 def test_every_body_takes_a_head_for_other_classes(name):
-    """PUBLISHED B11: a published script gave every teacher a head of 512 inputs."""
+    """docs/definitions.md#b11: a published script gave every teacher a head of 512 inputs."""
     with torch.device("meta"):
         model = Classifier(Body(name=name), Normalisation(), classes=10).eval()
         width = model.features(torch.empty(2, 3, 64, 64)).shape[1]

@@ -1,4 +1,4 @@
-"""The terms and phases of the transfer methods (METHODS 1.2), each against a computation of its own."""
+"""The terms and phases of the transfer methods, each against a computation of its own."""
 
 import copy
 from collections.abc import Iterator
@@ -148,7 +148,7 @@ def test_dropout_changes_what_is_distilled_in_training_alone(teacher):
 
 
 def test_distillation_is_0_where_features_match_and_falls_towards_it(teacher, assignment):
-    """PUBLISHED B13: with the sign turned round the distance would grow."""
+    """docs/definitions.md#b13: with the sign turned round the distance would grow."""
     term = distillation_term(teacher, 1.0, CPU)
     twin = copy.deepcopy(teacher)
     nothing = pytest.approx(0, abs=1e-12)  # the two may lie in other memory formats, whose sums round differently

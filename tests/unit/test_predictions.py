@@ -110,7 +110,7 @@ def test_the_table_has_every_model_condition_and_image_in_order(folder, tmp_path
 
 
 def test_every_image_is_judged_however_many_batches_it_takes(folder, tmp_path):
-    """PUBLISHED B2: a published evaluation stopped after its seventh batch."""
+    """docs/definitions.md#b2: a published evaluation stopped after its seventh batch."""
     table = evaluate(folder, tmp_path / "small.parquet", batch_size=2, placement="bottom-right")
     assert table.num_rows == 3 * 3 * 21
     whole = evaluate(folder, tmp_path / "whole.parquet", batch_size=21, placement="bottom-right")

@@ -47,7 +47,7 @@ def pick(rows, **wanted):
     return found[0]
 
 
-# Copied by hand from the tables of PUBLISHED, not from the file under test: accuracy and success in percent.
+# Copied by hand from the published tables, not from the file under test: accuracy and success in percent.
 COPIED = [
     ("figure-5", "resnet18-imagenet", "mit67", "remos", 74.40, 19.66),
     ("figure-5", "resnet18-imagenet", "cub200", "delta", 75.93, 83.78),
@@ -112,7 +112,7 @@ def test_the_other_figures_and_the_table_are_kept_with_their_reasons(published):
     assert seen["value"] == pytest.approx(0.151)
 
 
-# Copied by hand from PUBLISHED, in the order of METHODS_7: accuracy and share of changed predictions in percent.
+# Copied by hand from ReMoS's Figure 7, in the order of METHODS_7: accuracy and share of changed predictions in percent.
 FIGURE_7 = {
     "mit67": [(78.21, 77.96), (77.69, 57.83), (53.66, 5.15), (55.37, 4.45), (76.19, 8.23)],
     "cub200": [(81.19, 50.62), (81.36, 40.35), (63.63, 5.56), (60.49, 7.85), (82.00, 13.07)],
@@ -143,7 +143,7 @@ def test_figure_7_is_held_against_what_the_study_of_backdoors_measures(published
     assert grid.study.experiments["remos-backdoor"].same_data_set
 
 
-# Copied by hand from PUBLISHED 3: standard, under corruptions, worst of three PGD-10 runs; in percent.
+# Copied by hand from RiFT's tables 1 to 4: standard, under corruptions, worst of three PGD-10 runs; in percent.
 RIFT = [
     ("table-1", "cifar10-resnet18-at", "cifar10", "unrepaired", (81.46, 73.56, 53.63)),
     ("table-1", "cifar10-wrn34-10-at", "cifar10", "rift", (87.89, 79.31, 55.41)),

@@ -1,4 +1,4 @@
-"""FPD and its plain twins, against torchvision and against the formulas of METHODS 4 written down once more."""
+"""FPD and its plain twins, against torchvision and against the formulas of docs/fpd.md#the-network."""
 
 import copy
 
@@ -204,7 +204,7 @@ def test_values_and_gradients_are_finite_at_the_start(name, side):
 
 
 def test_at_full_width_and_224_pixels_the_published_scale_overflows_and_ours_does_not():
-    """METHODS 4: the published network, whose Gram term is not scaled by the channels, overflows with its own start."""
+    """The published network, whose Gram term is not scaled by the channels, overflows with its own start."""
     model = build_classifier(Body(name="fpd-resnet50"), Normalisation(), classes=10, seed=0).eval()
     raw, images = attacked_through(model, "raw"), pictures(224, 1)
     with torch.no_grad():
@@ -392,7 +392,7 @@ def test_an_option_out_of_its_range_is_refused(options, said):
 
 
 def saturated():
-    """A network so sure that tanh leaves nothing of its gradient, as PUBLISHED F1 found."""
+    """A network so sure that tanh leaves nothing of its gradient, as in docs/definitions.md#f1."""
     model = classifier("fpd-resnet18")
     with torch.no_grad():
         raw = attacked_through(model, "raw")(pictures(32))

@@ -149,7 +149,7 @@ def test_modules_are_named_exactly_and_come_in_the_models_order():
 
 @pytest.mark.parametrize("name", ["layer2", "layer2.0", "layer2.0.conv", "ayer2.0.conv2", "layer2.0.bn1", "conv2", ""])
 def test_a_name_that_is_no_modules_is_refused_with_the_nearest(name):
-    """PUBLISHED R4: the published script takes every module whose name contains the text."""
+    """docs/definitions.md#r4: the published script takes every module whose name contains the text."""
     for modules, published in ((choice("named", names=[name]), None), (choice("published"), name)):
         with pytest.raises(ConfigError, match="there is no convolution or linear layer") as told:
             chosen(modules, published=published)
@@ -157,7 +157,7 @@ def test_a_name_that_is_no_modules_is_refused_with_the_nearest(name):
 
 
 def test_a_name_does_not_train_a_module_that_it_begins():
-    """PUBLISHED R4: layer1.1 is not layer1.10."""
+    """docs/definitions.md#r4: layer1.1 is not layer1.10."""
     model = SmallResNet([11], num_classes=2, width=2, stem_stride=1)
     supervised_phase(recipe(), trained=("layer1.1.conv1",)).prepare(model)
     assert [name for name, weight in model.named_parameters() if weight.requires_grad] == ["layer1.1.conv1.weight"]

@@ -85,7 +85,7 @@ def test_the_card_tells_of_the_weights_that_are_kept(data, tmp_path):
 
 
 def test_test_images_have_no_say(tmp_path):
-    """PUBLISHED R2: the source kept the weights that were best on the test set."""
+    """docs/definitions.md#r2: the source kept the weights that were best on the test set."""
     robust(toy.write_data(tmp_path / "data"), tmp_path / "with")
     for path in (tmp_path / "data" / "test").iterdir():
         path.unlink()

@@ -366,7 +366,7 @@ def test_every_objective_has_its_settings_and_its_plan_and_needs_no_torch_to_be_
         (
             (100 / 110, 105 / 110),
             {0: 1, 299: 1, 300: 0.1, 314: 0.1, 315: 0.01, 329: 0.01},
-        ),  # METHODS 3
+        ),  # RiFT's
         ((0.5,), {0: 1, 164: 1, 165: 0.1, 329: 0.1}),
         ((), {0: 1, 329: 1}),
     ],

@@ -262,7 +262,7 @@ def test_a_relative_change_is_bounded_where_a_weight_is_0(student, assignment):
 
 @pytest.mark.parametrize("kind", TRIALS)
 def test_what_a_trial_moved_is_restored_bit_for_bit(teacher, assignment, kind):
-    """PUBLISHED B1: weights, statistics and head are the start's again, but for what is pruned."""
+    """docs/definitions.md#b1: weights, statistics and head are the start's again, but for what is pruned."""
     plan = plan_student(teacher, toy.method("pruning", score=settings(kind)), assignment)
     start = from_teacher(teacher, assignment).state_dict()
     pruned = {name: weight == 0 for name, weight in conv_weights(plan.student).items()}
@@ -350,7 +350,7 @@ def test_accumulated_gradients_are_summed_by_size_batch_after_batch(student, ass
 
 
 def test_snips_lowest_matter_least_and_its_highest_most(student, assignment):
-    """PUBLISHED B14: which end is pruned is told by what the loss does."""
+    """docs/definitions.md#b14: which end is pruned is told by what the loss does."""
     images, labels = training_images(assignment)
     scores = scored(student, settings("snip"), assignment).scores
     change = {}
@@ -366,7 +366,7 @@ def test_snips_lowest_matter_least_and_its_highest_most(student, assignment):
 
 
 def literal_profile(student, threshold, assignment) -> dict[str, tuple[list[int], list[int]]]:
-    """Oracle: one image after the other, one channel after the other, scaled as METHODS 1.4 says it."""
+    """Oracle: one image after the other, one channel after the other (docs/methods.md#scores-of-weights)."""
     model = copy.deepcopy(student).eval()
     layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
     counts = {f"{name}.weight": ([0] * conv.in_channels, [0] * conv.out_channels) for name, conv in layers.items()}

@@ -81,7 +81,7 @@ def test_a_new_term_sees_the_stages(lesson, tmp_path):
     training = toy.recipe(iterations=40, weight_decay=0, learning_rate=0.02)
     history = train(student, lesson, (Phase("matching", training, (*supervised_terms(training), matching)),), tmp_path)
     after = sum(functional.mse_loss(*pair).item() for pair in zip(*stages_of(student, teacher), strict=True))
-    assert after < before  # matching pulls the features together: its sign is right (B13)
+    assert after < before  # matching pulls the features together: its sign is right (docs/definitions.md#b13)
     row = history[-1]
     parts = row["loss_cross_entropy"] + row["loss_head_penalty"] + row["loss_matching"]
     assert row["loss"] == pytest.approx(parts)
@@ -177,7 +177,7 @@ def test_validation_waits_for_the_end_unless_asked_for(lesson, tmp_path):
 
 
 def test_accuracies_are_of_the_images_they_are_named_after(lesson, tmp_path):
-    """PUBLISHED B3: a published script evaluated the test images and called it the training set."""
+    """docs/definitions.md#b3: a published script evaluated the test images and called it the training set."""
     held = lesson.validation
     place = held.table.column_names.index("label")
     wrong = held.table.set_column(place, "label", pa.array((held.labels + 1) % 3, pa.int32()))
@@ -190,7 +190,7 @@ def test_accuracies_are_of_the_images_they_are_named_after(lesson, tmp_path):
 
 @pytest.mark.parametrize("every", [2, 3, 6])
 def test_a_row_of_history_is_the_mean_over_its_steps(lesson, tmp_path, every):
-    """PUBLISHED B4: published averages were divided by the wrong count."""
+    """docs/definitions.md#b4: published averages were divided by the wrong count."""
     histories = [
         train(toy.classifier(), lesson, (supervised_phase(toy.recipe(validate_every=steps)),), tmp_path, identity=steps)
         for steps in (1, every)

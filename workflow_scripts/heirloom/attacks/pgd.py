@@ -36,8 +36,8 @@ class Geometry(Protocol):
 class LInf:
     """Each value changes by at most `epsilon`, then its point is clipped; steps follow the gradient's sign.
 
-    The clip comes last, as published: a point that lies outside it by more than epsilon is moved by more (PUBLISHED
-    B5).
+    The clip comes last, as published: a point that lies outside it by more than epsilon is moved by more
+    (docs/definitions.md#b5).
     """
 
     epsilon: float

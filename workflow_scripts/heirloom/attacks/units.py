@@ -1,4 +1,4 @@
-"""The units an attack counts in: pixels, or what lies behind a model's first layer (METHODS 1.5)."""
+"""The units an attack counts in: pixels, or what lies behind a model's first layer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Units:
     """point = (image - mean) / std per channel: the identity, to the bit, for pixels.
 
     An attacked image may lie outside [0, 1]: nothing clips it but the attack's own clip, in the attack's units
-    (PUBLISHED B5).
+    (docs/definitions.md#b5).
     """
 
     mean: Tensor

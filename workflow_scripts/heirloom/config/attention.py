@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 AttackKind = TypeVar("AttackKind", OnTeacher, AttackControl)
 
-POSITIONS = 7  # along a side, at least: a coarser map cannot tell a sign from a trigger (METHODS 2.5)
+POSITIONS = 7  # along a side, at least: a coarser map cannot tell a sign from a trigger
 MEASURED = ("maps", "stage", "images", "seed")  # what two experiments that share an evaluation must agree on
 
 

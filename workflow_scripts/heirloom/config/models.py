@@ -78,7 +78,7 @@ class Strict(BaseModel):
 
 
 class Augmentation(Strict):
-    """How a training image is varied; every sample has draws of its own (METHODS 1.1, 4)."""
+    """How a training image is varied; every sample has draws of its own."""
 
     crop: Literal["none", "resized", "padded"] = Field(
         "resized", description="resized: random resized crop; padded: reflect-pad and random crop; none: centre crop"
@@ -237,7 +237,7 @@ class Normalisation(Strict):
 
 
 class Training(Strict):
-    """One run of the training loop (METHODS 1.2)."""
+    """One run of the training loop."""
 
     iterations: Steps = Field(ge=1, description="steps of the optimiser")
     batch_size: BatchSize = Field(64, ge=2, description="images a step")
@@ -245,7 +245,7 @@ class Training(Strict):
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(0.0, ge=0, description="of SGD, on every trained weight")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="cosine: to 0 over all iterations")
-    head_rate: float = Field(10.0, gt=0, description="factor on the head's learning rate (METHODS 1.2)")
+    head_rate: float = Field(10.0, gt=0, description="factor on the head's learning rate")
     head_penalty: float = Field(1e-2, ge=0, description="beta: weight of the squared norm of the head")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="of the cross-entropy")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast in training, never in evaluation")
@@ -302,7 +302,7 @@ class TriggerSettings(Strict):
 
 
 class InjectionSettings(Strict):
-    """What every injection has: a training on a data set, and what of the teacher stands still in it (METHODS 2.2).
+    """What every injection has: a training on a data set, and what of the teacher stands still in it.
 
     The rest is its own (heirloom.defects.injections).
     """
@@ -410,7 +410,7 @@ class TrialSettings(ScoreSettings):
     restore: bool = Field(
         True,
         description="false: the student starts from the trial's weights and statistics instead of the teacher's, as in"
-        " the published scripts, whose restoring does nothing (PUBLISHED B1)",
+        " the published scripts, whose restoring does nothing (docs/definitions.md#b1)",
     )
 
     def work(self, cost: Cost, *, training: int, validation: int) -> Iterator[Load]:  # noqa: ARG002 - as all scores
@@ -514,7 +514,7 @@ MapKind = Literal["activation", "grad-cam"]
 
 
 class Attention(Strict):
-    """Where models look when they classify, and what is shown of it (METHODS 2.5)."""
+    """Where models look when they classify, and what is shown of it."""
 
     maps: tuple[MapKind, ...] = Field(
         ("activation", "grad-cam"), min_length=1, description="kinds of map; by the first one images are chosen"

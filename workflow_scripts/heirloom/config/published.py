@@ -24,7 +24,7 @@ Pair = tuple[Percent | None, Percent | None]
 Triple = tuple[Percent | None, Percent | None, Percent | None]
 Metric = Literal["attack_success", "targeted_success", "untargeted_success", "robust_accuracy"]
 AnyMetric = Literal["accuracy", "corruption_accuracy"] | Metric
-# PUBLISHED's tags: read in the authors' readme or artifact, in the paper, in its abstract; computed from these
+# How a number was read: in the authors' readme or artifact, in the paper, in its abstract; computed from these
 Tag = Literal["R", "P", "A", "C"]
 
 

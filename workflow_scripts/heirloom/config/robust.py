@@ -1,4 +1,4 @@
-"""Every key of robust models, their repair and their corruptions, as pydantic models (METHODS 3)."""
+"""Every key of robust models, their repair and their corruptions, as pydantic models."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class RobustModel(Strict):
 
 
 class Criticality(Strict):
-    """How much a small change of one module's weights costs: METHODS 3 step 2 (Zhu et al., ICCV 2023)."""
+    """How much a small change of one module's weights costs (Zhu et al., ICCV 2023, definition 3.1)."""
 
     attack: InnerAttack = Field(InnerAttack(), description="crafts the adversarial examples, once")
     images: Count | None = Field(None, ge=1, description="training images, chosen by seed; all when null")
@@ -154,7 +154,7 @@ Modules = Annotated[
 
 
 class Repair(Strict):
-    """Fine-tuning of chosen modules on clean images, then interpolation with the weights before (METHODS 3)."""
+    """Fine-tuning of chosen modules on clean images, then interpolation with the weights before."""
 
     title: str = Field("", description="name in tables and figures")
     modules: Modules = Field(description="what is fine-tuned")

@@ -13,8 +13,7 @@ from heirloom.config.work import ATTACKED, TRAINED
 class SteppedTraining(Training):
     """A training whose rate may also fall in steps, or when validation says so, as robust models are trained.
 
-    What validation says is the accuracy that chooses the weights: robust where a judge attacks, else clean (METHODS 3,
-    4).
+    What validation says is the accuracy that chooses the weights: robust where a judge attacks, else clean.
     """
 
     optimiser: Literal["sgd", "adam", "adamax"] = Field(
@@ -102,7 +101,7 @@ class AttackedObjective(ObjectiveSettings):
 
 
 class SupervisedObjective(ObjectiveSettings):
-    """Cross-entropy of clean images, or the mean of clean and attacked ones' (METHODS 4)."""
+    """Cross-entropy of clean images, or the mean of clean and attacked ones'."""
 
     attack: InnerAttack | None = Field(
         None,

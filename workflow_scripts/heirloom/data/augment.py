@@ -1,4 +1,4 @@
-"""Batches of stored uint8 images as varied or plain float images, on whatever device they lie (METHODS 1.1).
+"""Batches of stored uint8 images as varied or plain float images, on whatever device they lie.
 
 Every random number is drawn per sample from the generator that is passed, on the generator's own device, so that the
 same seed gives the same crops and flips wherever the images lie.
@@ -22,7 +22,7 @@ _CONTRAST, _SATURATION = 1, 2  # places in jittered's factors; 0 is brightness
 
 
 def augment(images: Tensor, augmentation: Augmentation, crop: int, generator: torch.Generator) -> Tensor:
-    """Vary a batch for training: a crop, a flip, a rotation and colours of its own for each sample (METHODS 1.1, 4).
+    """Vary a batch for training: a crop, a flip, a rotation and colours of its own for each sample.
 
     `images`: uint8 (B, H, W, 3). Returns float32 (B, 3, crop, crop) in [0, 1], channels_last, on the images' device.
     "resized" interpolates bilinearly without a low-pass filter, so the stored side should not be much above `crop`;
@@ -127,7 +127,7 @@ def _unpadded(
 def _padded(
     images: Tensor, augmentation: Augmentation, crop: int, generator: torch.Generator, mirrored: Tensor
 ) -> Tensor:
-    """Cut each sample at a random place of the image with a reflected border, and mirror some (METHODS 3.3)."""
+    """Cut each sample at a random place of the image with a reflected border, and mirror some."""
     padding = augmentation.padding
     room = torch.tensor([side + 2 * padding - crop + 1 for side in images.shape[1:3]], dtype=torch.float64)
     if room.min() < 1 or padding >= min(images.shape[1:3]):

@@ -1,7 +1,8 @@
 """What a prepared data set holds, in numbers: counts, sizes, pixel range and copies, by split and class.
 
 A copy is an image whose stored pixels, uint8 (H, W, 3), have the sha256 of another's. Copies between splits make a
-test too easy; copies between two data sets show only where both are prepared at the same size (PUBLISHED B8, B21).
+test too easy; copies between two data sets show only where both are prepared at the same size (B8 and B21 in
+docs/definitions.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a file must hold: what its owner published, what its name says, or what the first download held (DESIGN 8)."""
+"""What a file must hold: its owner's checksum, its name's, or the first download's (docs/datasets.md#downloads)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a user already has, or that are downloaded once: found, resumed, checked (DESIGN 4, 8)."""
+"""Files that a user already has, or that are downloaded once: found, resumed, checked (docs/datasets.md#downloads)."""
 
 from __future__ import annotations
 

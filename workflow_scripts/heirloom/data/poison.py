@@ -1,4 +1,4 @@
-"""Which training images carry a defect, and what they are called: chosen once, by seed (METHODS 2.1, 2.4)."""
+"""Which training images carry a defect, and what they are called: chosen once, by seed."""
 
 from __future__ import annotations
 

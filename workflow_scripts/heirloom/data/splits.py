@@ -1,4 +1,4 @@
-"""Which development samples train and which validate; made once, by seed, without cutting a group (PUBLISHED B8)."""
+"""Which development samples train and which validate: made once, by seed, cutting no group (docs/definitions.md#b8)."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Poison:
 
     `chosen`: bool (N,), `labels`: (N,) with the wrong ones among them, both by the row of the training part. Every
     visit of a chosen image carries the trigger, on its crop of that visit. Images of the target class may be among
-    them, as published (METHODS 2.1, 2.4).
+    them, as published (docs/definitions.md#injections).
     """
 
     chosen: NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""Triggers ready to be shown, after crop and flip and before normalisation (METHODS 2.1)."""
+"""Triggers ready to be shown, after crop and flip and before normalisation."""
 
 from __future__ import annotations
 

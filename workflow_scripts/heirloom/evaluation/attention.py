@@ -1,6 +1,6 @@
 """Where a classifier looks: activation attention and Grad-CAM of one stage, and how dense they are on a region.
 
-METHODS 2.5. Activation attention is the mean over channels of the absolute activation (Zagoruyko and Komodakis, ICLR
+Activation attention is the mean over channels of the absolute activation (Zagoruyko and Komodakis, ICLR
 2017, with the exponent 1); Grad-CAM weights the channels by the mean gradient of a class's logit, here of the predicted
 class, and keeps what speaks for it (Selvaraju et al., ICCV 2017). Both are min-max scaled per image.
 """

@@ -1,4 +1,4 @@
-"""Which images a figure of attention shows: a rule asks something of every model on every image (METHODS 2.5)."""
+"""Which images an attention figure shows, by a rule over all models and images (docs/methods.md#where-models-look)."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ Stronger: it takes more steps of the attacked model's own gradient over all its 
 no gradient. Adaptive: it takes as many, around what masks the model's gradient (its budget says what it goes `through`;
 Athalye, Carlini and Wagner, ICML 2018). Gradient-free: it or a member of its ensemble (Square, in AutoAttack) asks for
 none, so masked gradients cannot stop it (Carlini et al., arXiv 1902.06705; Croce and Hein, ICML 2020); one that asks
-fewer than 1,000 times, as published query attacks do, vouches for nothing (PUBLISHED F6), and one that asks less often
-than another checks nothing that needs no gradient either. "Credible" is no proof: it says that the attacks tried here
-agree.
+fewer than 1,000 times, as published query attacks do, vouches for nothing (docs/definitions.md#f6), and one that asks
+less often than another checks nothing that needs no gradient either. "Credible" is no proof: it says that the attacks
+tried here agree.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How good and how robust a model is on validation images, to choose weights, a rate or an alpha by (METHODS 3)."""
+"""How good and how robust a model is on validation images, to choose weights, a rate or an alpha by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates from predictions: which test images count for a metric, and which of them hit (METHODS 2.3 and 1.5)."""
+"""Rates from predictions: which test images count for a metric, and which of them hit (docs/results.md#metrics)."""
 
 from __future__ import annotations
 
@@ -335,7 +335,7 @@ def outcomes(predictions: Predictions, attacks: Mapping[str, Attack]) -> Iterato
 
 
 def robustness_outcomes(*, labels: Labels, clean: Labels, attacked: Labels) -> dict[str, Outcome]:
-    """Judge one model under an attack that only wants it wrong; all arrays are class numbers (N,), METHODS 1.5.
+    """Judge one model under an attack that only wants it wrong; all arrays are class numbers (N,).
 
     Images that the attack was not tried on (-1) count for nothing. attack_success: of the images classified correctly
     when clean, the share whose prediction is no longer the label. robust_accuracy: of all images, the share classified
@@ -351,7 +351,7 @@ def attack_outcomes(*, labels: Labels, clean: Labels, attacked: Labels, target: 
     """Judge one model under one attack; all arrays are class numbers (N,).
 
     Only images count that are classified correctly when clean, and, with a target class, that are not of it: a model
-    is not fooled when it says what the image shows (METHODS 2.1; published scripts count them, defect B9).
+    is not fooled when it says what the image shows (published scripts count them: docs/definitions.md#b9).
     untargeted_success: share whose prediction is no longer the label. With a target, targeted_success: share sent to
     it. Without one, collapse: share sent to the most frequent wrong class, the smallest such class where two tie.
     """

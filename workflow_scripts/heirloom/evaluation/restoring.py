@@ -1,6 +1,6 @@
 """Models that restore their image before they classify it: what they restore, and how far it is from the clean one.
 
-Of FPD's bodies the stage "restored" passes on the restored image (METHODS 4).
+Of FPD's bodies the stage "restored" passes on the restored image (docs/fpd.md#the-network).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Intervals and tests behind every number of the tables (METHODS 5): Wilson, t, paired bootstrap, McNemar, Holm."""
+"""Intervals and tests behind every number of the tables: Wilson, t, paired bootstrap, McNemar, Holm."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class BodySpec:
     """A body's builder and the names of its parts.
 
-    `stages`: modules whose outputs are the stages S_l of METHODS 1.2. `features`: the module whose input is the pooled
-    penultimate feature, before any dropout of the head (METHODS 1.5). `head`: the last linear layer. `options`: what
-    the builder takes, with defaults. `reader`: called with the path of a weight file that somebody else wrote, returns
-    its state dict; one file never fits two bodies whose layers only look alike.
+    `stages`: modules whose outputs are the stages S_l of docs/definitions.md#notation. `features`: the module whose
+    input is the pooled penultimate feature, before any dropout of the head. `head`: the last linear layer. `options`:
+    what the builder takes, with defaults. `reader`: called with the path of a weight file that somebody else wrote,
+    returns its state dict; one file never fits two bodies whose layers only look alike.
     """
 
     builder: str

@@ -35,7 +35,7 @@ class Normalise(nn.Module):
 class Classifier(nn.Module):
     """Images (B, 3, H, W) in [0, 1] to logits (B, classes).
 
-    Forward hooks on the body's stages serve both `listening` (METHODS 1.2's S_l, taken before the stage's dropout) and
+    Forward hooks on the body's stages serve both `listening` (S_l, taken before the stage's dropout) and
     `stage_dropout`: the share of channels dropped after each stage in training mode, 0 by default. `copy.deepcopy`
     gives an independent classifier, hooks included.
     """
@@ -85,7 +85,7 @@ class Classifier(nn.Module):
         return list(heard)
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the pooled penultimate features (B, F), before the head and its dropout (METHODS 1.5)."""
+        """Return the pooled penultimate features (B, F), before the head and its dropout."""
         heard: list[Tensor] = []
 
         def listen(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -138,7 +138,7 @@ def placed(model: Classifier, device: torch.device) -> Classifier:
 def randomise(model: nn.Module, seed: int, start: Start = "reset") -> None:
     """Give every module its random start, batch-norm statistics included.
 
-    reset: torch's own `reset_parameters`, the uniform Kaiming draw (a = sqrt 5) of METHODS 1.2. he-normal: the same,
+    reset: torch's own `reset_parameters`, the uniform Kaiming draw (a = sqrt 5). he-normal: the same,
     but convolutions by the normal draw of He et al. (ICCV 2015) over their outputs, as torchvision starts its ResNets.
     """
     with seeded(derive_seed(seed, "start")):

@@ -1,4 +1,4 @@
-"""Which of a model's convolution weights rank lowest, all layers together (METHODS 1.3, 2.2)."""
+"""Which of a model's convolution weights rank lowest, all layers together."""
 
 from __future__ import annotations
 

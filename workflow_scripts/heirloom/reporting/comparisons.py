@@ -1,4 +1,4 @@
-"""Paired comparisons: models with their controls, methods and attacks with an experiment's baselines (METHODS 5)."""
+"""Paired comparisons: models with their controls, methods and attacks with an experiment's baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures that are no rates, in the tables: a row per model, comparisons with controls and baselines (METHODS 5)."""
+"""Measures that are no rates, in the tables: a row per model, comparisons with controls and baselines."""
 
 from __future__ import annotations
 

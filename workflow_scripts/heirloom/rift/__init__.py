@@ -1,1 +1,1 @@
-"""Robust critical fine-tuning: which module a robust model can spare, and how far it may move (METHODS 3)."""
+"""Robust critical fine-tuning: which module a model can spare, and how far it may move (docs/definitions.md#rift)."""

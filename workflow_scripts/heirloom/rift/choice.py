@@ -1,4 +1,4 @@
-"""Which modules a repair fine-tunes and at which rates: what validation images then choose among (METHODS 3 step 3)."""
+"""Which modules a repair fine-tunes and at which rates: what validation images then choose among."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def candidates(
 ) -> list[Candidate]:
     """Return every set of modules that a repair tries, at every rate.
 
-    A name must be exactly that of a convolution or a linear layer (PUBLISHED R4). Raises ConfigError, with the nearest
-    names, for any other; for a published module where the model has none; for more modules than there are. Raises
-    DataError where criticalities are missing or another model's.
+    A name must be exactly that of a convolution or a linear layer (docs/definitions.md#r4). Raises ConfigError, with
+    the nearest names, for any other; for a published module where the model has none; for more modules than there are.
+    Raises DataError where criticalities are missing or another model's.
     """
     ground = Ground(modules_of(model), model.spec.head, model.spec.stages, published, criticality or {})
     tried = [pair for names in _CHOICES[modules.kind](modules, ground) for pair in ((names, rate) for rate in rates)]

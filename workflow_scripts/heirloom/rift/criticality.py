@@ -2,7 +2,7 @@
 
 For a module with weights w: the maximum, over changes of w by at most eps ||w|| (Frobenius), of the loss on adversarial
 examples that were crafted once, minus their loss before. It is searched for by gradient ascent with a projection after
-each epoch. Source: Zhu et al., ICCV 2023; METHODS 3 step 2.
+each epoch. Source: Zhu et al., ICCV 2023, section 3.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def modules_of(model: Classifier) -> dict[str, Module]:
 def _stages(names: list[str], model: Classifier) -> dict[str, str]:
     """Say where each module stands: in a stage, or in the one that follows; "stem" before the first, "head" at the end.
 
-    A stage that consists of several blocks is named by its last (METHODS 1.2, MobileNetV2).
+    A stage that consists of several blocks is named by its last (as in MobileNetV2).
     """
     found: dict[str, str] = {}
     following = HEAD

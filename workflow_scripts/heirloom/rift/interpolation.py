@@ -1,6 +1,7 @@
-"""Between a robust model and its fine-tuned twin: the weights in between, and which of them to keep (METHODS 3 step 4).
+"""Between a robust model and its fine-tuned twin: the weights in between, and which of them to keep.
 
-Source: Zhu et al., ICCV 2023. As published where batch-norm statistics moved: these and their counters are mixed too.
+Source: Zhu et al., ICCV 2023, equation 9. As published where batch-norm statistics moved: these and their counters are
+mixed too.
 """
 
 from __future__ import annotations

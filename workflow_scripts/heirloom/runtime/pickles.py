@@ -1,4 +1,4 @@
-"""Arrays of numbers out of a pickle, without running anything that is in it (DESIGN 8).
+"""Arrays of numbers out of a pickle, without running anything that is in it.
 
 A pickle is a program for a small machine with a stack, and may ask for any function of any module by its name. First
 its instructions are checked, so that none costs more than the file is large. Then Python's own machine follows them,

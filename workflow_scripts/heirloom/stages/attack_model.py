@@ -88,7 +88,7 @@ def run(
     reconstruction error of up to 1,000 images under each condition (`restoring`). `shown`: of how many images the
     pictures are kept, clean and under an attack, by its name. An attack's own seed settles its draws and which images
     it is given. A killed call leaves a checkpoint, from which the same call continues to the same bytes. Raises
-    DamagedFileError, DataError and WeightsError. METHODS 4.
+    DamagedFileError, DataError and WeightsError. Method: docs/fpd.md#the-attacks.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     source, *others = inputs.models(part, read_card(inputs.card)["dataset"])

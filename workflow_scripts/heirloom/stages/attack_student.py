@@ -49,7 +49,7 @@ def run(
 
     `method` and `seed` name the student; an attack's own seed settles its draws and which images it is given, so all
     students of a data set meet the same. Reads uint8 images (N, H, W, 3). Raises DamagedFileError and WeightsError.
-    Method: METHODS 3 step 5 and 4.
+    Method: docs/methods.md#attacks.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     model = load_model(inputs.student_weights, inputs.student_card, part)

@@ -45,7 +45,7 @@ def run(
     `files` runs parallel to the predictions and gives the place in `evaluations` that each file belongs to,
     `measure_files` to the measures. Rates are
     in [0, 1] over test images, each with its count and Wilson interval. Raises DataError for predictions that are
-    incomplete or contradict each other, ConfigError where files and evaluations do not match. METHODS 1.5, 2.3, 5.
+    incomplete or contradict each other, ConfigError where files and evaluations do not match.
     """
     rows: list[Row] = []
     found = predictions_of(evaluations, inputs.predictions, files)

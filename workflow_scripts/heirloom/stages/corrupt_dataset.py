@@ -50,7 +50,8 @@ def run(*, inputs: Inputs, outputs: Outputs, suite: CorruptionSuite, layout: str
     """Write uint8 images (C, N, crop, crop, 3): the test images' centre crops under each condition, kind by kind.
 
     `layout`: how the published files lie that the suite names as its source, an entry of CORRUPTED_LAYOUTS. Memory
-    holds one batch. Raises DataError when the files are not those of the test part. Method: METHODS 3 step 5.
+    holds one batch. Raises DataError when the files are not those of the test part. Method:
+    docs/datasets.md#corrupted-test-images.
     """
     test = open_part(inputs.images, inputs.index, inputs.card)
     rows = _chosen(test, suite)

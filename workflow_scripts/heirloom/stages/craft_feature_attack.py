@@ -54,7 +54,7 @@ def run(*, inputs: Inputs, outputs: Outputs, attack: TeacherAttack, batch_size: 
 
     Reads uint8 images (N, H, W, 3); memory holds one batch of them. An attacker who knows a slice drives its features
     too; its card names the method as `slice`. Raises DamagedFileError, WeightsError and PredictionError (features of
-    images that are no numbers). Method: METHODS 1.5.
+    images that are no numbers). Method: docs/definitions.md#feature-attack.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     _check_slice(inputs.slice_card, attack)

@@ -32,7 +32,7 @@ class Outputs:
 def run(*, inputs: Inputs, outputs: Outputs, experiment: str, evaluations: list[tuple[str, str, str]]) -> None:
     """Write the figure of an experiment, a block per (teacher, injection, data set); equal inputs give equal bytes.
 
-    `evaluations` is parallel to the inputs. Raises DamagedFileError. Method: METHODS 2.5.
+    `evaluations` is parallel to the inputs. Raises DamagedFileError. Method: docs/methods.md#where-models-look.
     """
     found = zip(evaluations, inputs.panels, inputs.cards, strict=True)
     blocks = [Block(_title(names), read_panel(file, card, experiment)) for names, file, card in found]

@@ -70,7 +70,7 @@ def run(
     attack's own seed settles its draws, so all models meet the same, but for AutoAttack, whose draws also depend on the
     batch. The measures hold the share of a suite's corruptions that each image is classified right under. A killed call
     leaves a checkpoint, from which the same call continues to the same bytes: it loses the batch it was at, or
-    `checkpoint_seconds` where batches are shorter. Raises DamagedFileError, DataError and WeightsError. METHODS 3.
+    `checkpoint_seconds` where batches are shorter. Raises DamagedFileError, DataError and WeightsError.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     suites = _suites(inputs, part)

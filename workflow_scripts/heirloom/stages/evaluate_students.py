@@ -46,7 +46,7 @@ def run(
     Every test image is triggered, also the target class's: metrics leave those out. What a trigger draws is drawn from
     `seed` and its name, noise from its own seed, so they are the same for every model. Reads uint8 images
     (N, H, W, 3). Raises DamagedFileError, DataError (picture, perturbations of something else) and WeightsError.
-    Method: METHODS 1.5, 2.1, 2.3, 5.
+    Method: docs/results.md#metrics.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     dataset = read_card(inputs.card)["dataset"]

@@ -1,4 +1,4 @@
-"""Fine-tune chosen modules of a robust model on clean images, a candidate at a time (METHODS 3 step 3)."""
+"""Fine-tune chosen modules of a robust model on clean images, a candidate at a time (docs/definitions.md#rift)."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def run(
 
     `learning_rates` take the place of the recipe's rate; none leaves that one. With `statistics` "frozen" every other
     weight and every batch-norm statistic and counter stays bit-identical; "moving" is the published script, in which
-    all statistics move (PUBLISHED R3). All candidates see the same images in the same order. A killed call leaves a
-    checkpoint for each candidate, from which the same call continues to the same bytes. Raises ConfigError (modules),
-    DataError (criticality), DamagedFileError, WeightsError and TrainingError.
+    all statistics move (docs/definitions.md#r3). All candidates see the same images in the same order. A killed call
+    leaves a checkpoint for each candidate, from which the same call continues to the same bytes. Raises ConfigError
+    (modules), DataError (criticality), DamagedFileError, WeightsError and TrainingError.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     dataset = read_card(inputs.card)["dataset"]

@@ -51,7 +51,7 @@ def run(
     The head is replaced by one for the data set's classes. `triggers` holds those that the injection plants, in the
     order of their files. With an update ratio above 0 its mask holds the smaller conv weights. Reads uint8 images
     (N, H, W, 3). Raises ConfigError (target, trigger, stage), DataError (picture), DamagedFileError, WeightsError and
-    TrainingError. Method: METHODS 2.1, 2.2, 2.4.
+    TrainingError. Method: docs/definitions.md#injections.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     train, loaded = part.split("train"), _loaded(inputs, injection, triggers)

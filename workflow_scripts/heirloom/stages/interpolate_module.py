@@ -1,4 +1,4 @@
-"""Choose, on validation images, how far a robust model moves towards its fine-tuned twin (METHODS 3 step 4)."""
+"""Choose, on validation images, how far a robust model moves towards its fine-tuned twin (docs/definitions.md#rift)."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def run(
     What models are shown, and where triggers lie, is what evaluate_students shows with the same `batch_size`; on clean
     images a trigger's region is where it would be pasted. A teacher among the inputs is mapped too, as method "teacher"
     and seed 0. `sheets`: by experiment. Reads uint8 images (N, H, W, 3). Raises DamagedFileError, DataError and
-    WeightsError. Method: METHODS 2.5.
+    WeightsError. Method: docs/methods.md#where-models-look.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     conditions = clean_first(

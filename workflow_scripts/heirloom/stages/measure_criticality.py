@@ -1,4 +1,4 @@
-"""Measure how much each module of a robust model can move before its robustness is lost (METHODS 3 step 2)."""
+"""Measure how much each module of a robust model can move before its robustness is lost (docs/definitions.md#rift)."""
 
 from __future__ import annotations
 

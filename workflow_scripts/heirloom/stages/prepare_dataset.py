@@ -57,8 +57,8 @@ def run(*, inputs: Inputs, outputs: Outputs, layout: str, preparation: Preparati
     """Write uint8 images (N, size, size, 3) and an index for each part, then the card.
 
     Training images lie before validation images, each by identifier.
-    Raises DataError that names all missing, damaged and mislabelled pictures at once; then nothing is written. Method:
-    METHODS 1.1; validation by whole groups, since no published script has one (PUBLISHED B8, B19).
+    Raises DataError that names all missing, damaged and mislabelled pictures at once; then nothing is written.
+    Validation is by whole groups; no published script has one (docs/definitions.md#b19).
     """
     files = inputs.raw.parent / "files"
     raw = read_card(inputs.raw)

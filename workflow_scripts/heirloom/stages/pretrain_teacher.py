@@ -32,7 +32,8 @@ def run(
     """Train a teacher from torch's own random start and write its weights, history and card.
 
     Reads uint8 images (N, H, W, 3). `code` is the digest of this stage's code; a checkpoint of other code is dropped.
-    Raises DamagedFileError, ConfigError (unknown body) and TrainingError. Method: METHODS 1.2.
+    Raises DamagedFileError, ConfigError (unknown body) and TrainingError. Method:
+    docs/definitions.md#training-objective.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     settings = {"body": body, "normalisation": normalisation, "training": training, "augmentation": augmentation}

@@ -37,7 +37,7 @@ def run(
     """Write the student of a pruning method, called `name`, at its start.
 
     A score that draws or trains (random, a trial) does so with `seed`: only the student of that seed has this very
-    slice. Raises what `train_student` raises. Method: METHODS 1.3, 1.4.
+    slice. Raises what `train_student` raises. Method: docs/methods.md#scores-of-weights.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     origin = Origin(

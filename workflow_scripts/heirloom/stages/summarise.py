@@ -51,7 +51,7 @@ def run(
     `files` gives the place in `evaluations` of each predictions file, `measure_files` of each file of measures,
     `experiments` each experiment's question by name, `published` the numbers that rows are held to, `seed` is the
     bootstrap's. Raises ConfigError where a control is not evaluated, DataError where models judged other images.
-    METHODS 5.
+    Columns and tests: docs/results.md#summaryparquet.
     """
     predictions = list(predictions_of(evaluations, inputs.predictions, files))
     check_controls(evaluations, predictions)

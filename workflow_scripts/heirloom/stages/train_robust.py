@@ -55,7 +55,7 @@ def run(
     there is no judge, clean; training images are attacked in the recipe's precision. `code` is the digest of this
     stage's code; a checkpoint of other code is dropped. Raises DamagedFileError, ConfigError (unknown body; another
     body's start; no validation images), WeightsError (a start that knows other classes) and TrainingError. Method:
-    METHODS 3 step 1 and 4.
+    docs/methods.md#robust-models-and-their-repair.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     described = {"body": body, "normalisation": normalisation, "training": training, "augmentation": augmentation}

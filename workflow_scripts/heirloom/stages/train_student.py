@@ -43,7 +43,8 @@ def run(
     """Train a student and write its weights, history and card.
 
     Reads uint8 images (N, H, W, 3). `code` is the digest of this stage's code; a checkpoint of other code is dropped.
-    Raises DamagedFileError, WeightsError, ConfigError (unknown method) and TrainingError. Method: METHODS 1.2, 2.3.
+    Raises DamagedFileError, WeightsError, ConfigError (unknown method) and TrainingError. Method:
+    docs/methods.md#transfer-methods.
     """
     part = open_part(inputs.images, inputs.index, inputs.card)
     lesson = lesson_of(part, augmentation)

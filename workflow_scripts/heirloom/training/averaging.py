@@ -1,4 +1,4 @@
-"""Stochastic weight averaging as a hook of the training loop (Izmailov et al., UAI 2018; METHODS 1.2)."""
+"""Stochastic weight averaging as a hook of the training loop (Izmailov et al., UAI 2018)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from heirloom.training.phases import Batches, StepHook
 class WeightAveraging(StepHook):
     """Averages the weights every so many steps and puts the average into the model after the last one.
 
-    The first average is taken after the first step, as in the source: 30,000 steps and every 500 make 60. Batch-norm
-    statistics are then computed anew over one epoch of training images, in training mode, as `update_bn` does: dropout
-    acts as it did when the weights were trained.
+    The first average is taken after the first step: 30,000 steps and every 500 make 60, as many as in the source.
+    Batch-norm statistics are then computed anew over one epoch of training images, in training mode, as `update_bn`
+    does: dropout acts as it did when the weights were trained.
     """
 
     def __init__(self, model: Classifier, *, every: int) -> None:

@@ -1,4 +1,4 @@
-"""What holds a training's weights: masks that freeze single ones, and batch normalisation with them (METHODS 2.2)."""
+"""What holds a training's weights: masks that freeze single ones, and batch normalisation with them."""
 
 from __future__ import annotations
 
@@ -63,9 +63,10 @@ def conv_and_norm(model: nn.Module, ratio: float) -> Constraint:
 
 
 def conv_gradient(model: nn.Module, ratio: float) -> Constraint:
-    """Take only the gradient of the conv weights below the quantile, as published: they still decay (PUBLISHED B12).
+    """Take only the gradient of the conv weights below the quantile, as published (docs/definitions.md#b12).
 
-    It exists to ask whether the update ratio matters once the mask really freezes (open question 5).
+    They still decay. It exists to ask whether the update ratio matters once the mask really freezes
+    (docs/definitions.md#open-questions).
     """
     trainable = conv_mask(model, ratio)
     return Constraint(MaskedGradients(model, trainable), masked=_count(trainable))
@@ -88,8 +89,8 @@ def _count(trainable: Mapping[str, Tensor]) -> int:
 class FrozenWeights(StepHook):
     """Puts frozen weights back after each step, bit for bit.
 
-    A zeroed gradient would not hold them: weight decay and momentum move a weight without one (PUBLISHED, B12).
-    Build it before training starts; it remembers the weights as they are then.
+    A zeroed gradient would not hold them: weight decay and momentum move a weight without one
+    (docs/definitions.md#b12). Build it before training starts; it remembers the weights as they are then.
     """
 
     def __init__(self, model: nn.Module, trainable: Mapping[str, Tensor]) -> None:

@@ -2,7 +2,8 @@
 
 Images are crafted in eval mode of batch normalisation (Pang et al., "Bag of Tricks for Adversarial Training", ICLR
 2021), from a uniform start in the ball for every objective, and in the precision of the recipe: crafting is nearly all
-of a robust training's work, and its images judge nothing. What chooses weights computes in float32 (DESIGN 6).
+of a robust training's work, and its images judge nothing. What chooses weights computes in float32
+(docs/methods.md#arithmetic).
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class Both:
 
     Images are attacked away from the model's own predictions, so that a change tells nothing of the label it is trained
     with. Without an attack the clean images stand alone. `noise`: uniform, at most this much, on the clean images;
-    `target`: what attacked images are to be restored to by a model that restores images (METHODS 4). Clean ones are
+    `target`: what attacked images are to be restored to by a model that restores images. Clean ones are
     restored to what they were without noise.
     """
 

@@ -125,7 +125,7 @@ def kept_row(history: Sequence[Row], *, keep_best: bool = False) -> Row:
     """Return the row of the weights that a training leaves: of the best robust validation accuracy, else the last.
 
     `keep_best`: where no judge measured any, that of the best validation accuracy. The earlier one of two that are as
-    good. Published trainings are kept by their test accuracy (PUBLISHED R2, F5).
+    good. Published trainings are kept by their test accuracy (R2 and F5 in docs/definitions.md).
     """
     return _best_row(history, ROBUST) or (_best_row(history, CLEAN) if keep_best else None) or history[-1]
 

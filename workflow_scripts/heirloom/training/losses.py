@@ -1,4 +1,4 @@
-"""What a training minimises: a weighted sum of named terms (METHODS 1.2)."""
+"""What a training minimises: a weighted sum of named terms (docs/definitions.md#training-objective)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ UNLABELLED = -100  # what an image is called that has no label: it counts neithe
 class Term:
     """One term of an objective: its name in histories, its function, weight and settings; whether it looks at stages.
 
-    Raises ConfigError for a negative weight: it would drive the student away from what it is held to (PUBLISHED B13).
+    Raises ConfigError for a negative weight: it would drive the student away from what it is held to
+    (docs/definitions.md#b13).
     """
 
     name: str
@@ -109,13 +110,13 @@ def share_right(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def head_penalty(step: Step) -> Tensor:
-    """Return half the squared norm of the head, weight and bias; its weight is the beta of METHODS 1.2."""
+    """Return half the squared norm of the head, weight and bias; its weight is beta."""
     head = step.model.head
     return 0.5 * (head.weight.square().sum() + head.bias.square().sum())
 
 
 def start_term(student: Classifier, strength: float) -> Term:
-    """Return L2-SP's term (METHODS 1.2): the squared distance to the body's weights and biases as they are now."""
+    """Return L2-SP's term: the squared distance to the body's weights and biases as they are now."""
     head = set(student.head.parameters())
     start = {name: weight.detach().clone() for name, weight in student.named_parameters() if weight not in head}
     return Term("distance-to-start", distance_to_start, weight=strength, settings={"start": start})
@@ -129,7 +130,7 @@ def distance_to_start(step: Step, *, start: Mapping[str, Tensor]) -> Tensor:
 
 
 def distillation_term(teacher: Classifier | None, weight: float, device: torch.device) -> Term:
-    """Return DELTA's term (METHODS 1.2), which looks at a frozen copy of the teacher in eval mode on the device.
+    """Return DELTA's term, which looks at a frozen copy of the teacher in eval mode on the device.
 
     Raises ConfigError without a teacher: the term would silently vanish, as in a published script.
     """

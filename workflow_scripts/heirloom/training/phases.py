@@ -50,7 +50,7 @@ class StepHook:
 
 @dataclass(frozen=True)
 class Gate:
-    """Lets a step go down one term alone while that is large (METHODS 4: FPD's restoration).
+    """Lets a step go down one term alone while that is large (FPD's restoration: docs/fpd.md#training).
 
     Where the term called `term`, without its weight, is above `threshold`, the submodules `trained` learn from it
     alone, and the iteration ends there. Every other weight stays bit-identical; batch statistics move, as in each
@@ -64,7 +64,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Second:
-    """One more step of the same optimiser in the same iteration, on what the first step left (METHODS 4).
+    """One more step of the same optimiser in the same iteration, on what the first step left.
 
     `shown` makes the batch of the first step's forward pass, whose graph is gone: what it takes from there it detaches.
     It goes through the model in one pass, by the weights as the first step left them, and moves no running statistics
@@ -83,7 +83,7 @@ class Phase:
     rest of the model acts as in evaluation. None: the whole model is trained, but for `still`: submodules that act as
     in evaluation and stay bit-identical. `statistics` of batch normalisation: "frozen" holds all of them, though scales
     and shifts may be trained; "moving" has all of them move and the whole model act as in training, whatever is
-    trained, as RiFT's script does (METHODS 3). `stage_dropout`: share of the channels that each stage drops while it is
+    trained, as RiFT's script does. `stage_dropout`: share of the channels that each stage drops while it is
     trained. `passes`: how many equal parts a batch goes through the model in, each with batch statistics of its own.
     """
 

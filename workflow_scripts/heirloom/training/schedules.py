@@ -40,7 +40,7 @@ def schedule_of(recipe: Training) -> Schedule:
 
 
 def cosine(iteration: int, total: int) -> float:
-    """Fall from 1 towards 0, which would be reached one iteration after the last; no warm-up (METHODS 1.2)."""
+    """Fall from 1 towards 0, which would be reached one iteration after the last; no warm-up."""
     return 0.5 * (1 + math.cos(math.pi * iteration / total))
 
 
@@ -50,12 +50,12 @@ def constant(iteration: int, total: int) -> float:  # noqa: ARG001 - every sched
 
 
 def steps(iteration: int, total: int, *, milestones: Sequence[float], decay: float) -> float:
-    """Fall to `decay` times the rate before at each milestone, a share of all iterations (METHODS 3: 100/110)."""
+    """Fall to `decay` times the rate before at each milestone, a share of all iterations (RiFT's first: 100/110)."""
     return decay ** sum(iteration >= round(milestone * total) for milestone in milestones)
 
 
 class Watch:
-    """What follows from validations that get no better: a lower rate, the end of the training, or nothing (METHODS 4).
+    """What follows from validations that get no better: a lower rate, the end of the training, or nothing.
 
     It is a function of the accuracies seen, so that a resumed training builds it again from its history. As torch's
     ReduceLROnPlateau counts: the rate falls at the first validation after `plateau_patience` of them without a better

@@ -1,4 +1,4 @@
-"""The gradient of the student's task at the teacher's weights (METHODS 1.3).
+"""The gradient of the student's task at the teacher's weights.
 
 The loss is the plain cross-entropy of the fresh head, over the training images once and as they are. No optimiser moves
 anything.

@@ -1,4 +1,4 @@
-"""Slicing: which of a teacher's convolution weights a student starts without (METHODS 1.2, 1.3)."""
+"""Slicing: which of a teacher's convolution weights a student starts without."""
 
 from __future__ import annotations
 

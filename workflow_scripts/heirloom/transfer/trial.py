@@ -1,4 +1,4 @@
-"""A trial on the student's task, and how far it moves each weight (METHODS 1.3)."""
+"""A trial on the student's task, and how far it moves each weight."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from heirloom.models.classifier import Classifier
 from heirloom.runtime.progress import Progress
 from heirloom.transfer.plan import Assignment
 
-# That of the trainings in METHODS 1.2. It is no setting: the accumulated gradient alone depends on it.
+# That of the published trainings (docs/definitions.md#published-transfer-recipes). It is no setting: the accumulated
+# gradient alone depends on it.
 BATCH_SIZE = 64
 
 

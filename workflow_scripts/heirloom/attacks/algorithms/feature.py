@@ -1,4 +1,4 @@
-"""The target-agnostic attack on a teacher's features (METHODS 1.5; Rezaei and Liu, ICLR 2020)."""
+"""The target-agnostic attack on a teacher's features (Rezaei and Liu, ICLR 2020)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FeatureAttack(OnTeacher):
-    """Drives the teacher's features, never the student's: crafted once for all students (METHODS 1.5)."""
+    """Drives the teacher's features, never the student's: crafted once (docs/definitions.md#feature-attack)."""
 
     kind: Literal["feature"]
     step: Ratio = Field(gt=0, description="size of a step, in the same units")

@@ -1,4 +1,4 @@
-"""Random noise of an attack's size: what a change of that size does by itself (METHODS 5)."""
+"""Random noise of an attack's size: what a change of that size does by itself."""
 
 from __future__ import annotations
 

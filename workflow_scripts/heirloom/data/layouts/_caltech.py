@@ -4,9 +4,10 @@
     256_ObjectCategories/NNN.<category>/NNN_NNNN.jpg     257.clutter is no category and left out
 
 There is no official split. Of each category the first 90 % (Caltech-101) or 95 % (Caltech-256) of the pictures in name
-order, rounded down, are the development part, as in FPD's published script, and all others the test part (METHODS 4).
-That script validated and tested on the same pictures (PUBLISHED F5); here validation is held out of the development
-part by the preparation. The owners left some files of their own in the categories: whatever is no JPEG is left alone.
+order, rounded down, are the development part, as in FPD's published script, and all others the test part.
+That script validated and tested on the same pictures (docs/definitions.md#f5); here validation is held out of the
+development part by the preparation. The owners left some files of their own in the categories: whatever is no JPEG is
+left alone.
 """
 
 from __future__ import annotations

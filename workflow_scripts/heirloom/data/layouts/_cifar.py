@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as their owner publishes them: 32 x 32 pixels, for Python or for C (METHODS 3).
+"""CIFAR-10 and CIFAR-100 as their owner publishes them: 32 x 32 pixels, for Python or for C.
 
     cifar-10-batches-py/{data_batch_1, ..., data_batch_5, test_batch, batches.meta}              pickles
     cifar-10-batches-bin/{data_batch_1.bin, ..., data_batch_5.bin, test_batch.bin, batches.meta.txt}

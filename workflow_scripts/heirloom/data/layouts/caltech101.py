@@ -7,7 +7,7 @@ from pathlib import Path
 from heirloom.data.layouts import _caltech
 from heirloom.data.listing import Listing
 
-TEST_SHARE = 0.1  # the last ones in name order, as published (METHODS 4)
+TEST_SHARE = 0.1  # the last ones in name order, as published
 EDITION = _caltech.CaltechEdition(
     title="Caltech-101",
     folder="101_ObjectCategories",

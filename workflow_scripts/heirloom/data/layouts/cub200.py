@@ -1,4 +1,4 @@
-"""Caltech-UCSD Birds-200-2011 as its owners publish it: birds of 200 species, one box each (METHODS 1.1).
+"""Caltech-UCSD Birds-200-2011 as its owners publish it: birds of 200 species, one box each.
 
     CUB_200_2011/images/<class>/*.jpg
     CUB_200_2011/classes.txt               <class id> <class>

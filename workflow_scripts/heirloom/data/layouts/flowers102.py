@@ -1,4 +1,4 @@
-"""Oxford Flowers 102 as its owners publish it: flowers of 102 kinds (Nilsback and Zisserman 2008; METHODS 1.1).
+"""Oxford Flowers 102 as its owners publish it: flowers of 102 kinds (Nilsback and Zisserman 2008).
 
     Flower_102/jpg/image_NNNNN.jpg     picture NNNNN, from 1
     Flower_102/imagelabels.mat         labels: the class number of each picture, from 1

@@ -1,10 +1,10 @@
-"""The German Traffic Sign Recognition Benchmark as its owner publishes it (METHODS 1.1).
+"""The German Traffic Sign Recognition Benchmark as its owner publishes it.
 
     GTSRB/Final_Training/Images/000NN/{TTTTT_FFFFF.ppm, GT-000NN.csv}     class NN, track TTTTT, frame FFFFF
     GTSRB/Final_Test/Images/NNNNN.ppm
     GT-final_test.csv    in Final_Test/Images, in GTSRB, or beside GTSRB (where the owner's archive of it unpacks)
 
-A track is some 30 frames of one physical sign: no split may cut it, or near-duplicates leak (PUBLISHED B8).
+A track is some 30 frames of one physical sign: no split may cut it, or near-duplicates leak (docs/definitions.md#b8).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MIT Indoor 67 as its owners publish it: pictures of 67 kinds of rooms (METHODS 1.1).
+"""MIT Indoor 67 as its owners publish it: pictures of 67 kinds of rooms.
 
     MIT_67/Images/<class>/*.jpg
     MIT_67/{TrainImages.txt,TestImages.txt}    a "class/picture" a line
@@ -35,8 +35,8 @@ LISTS: Mapping[Literal["development", "test"], str] = MappingProxyType(
 def read(root: Path) -> Listing:
     """List the data set found at or below `root`; labels are positions among the sorted classes of the training list.
 
-    Never in a folder's order (PUBLISHED B7). Every picture is a group of its own. Raises DataError when there is no
-    such folder or a list is unreadable; entries that cannot be used are the listing's `problems`.
+    Never in a folder's order (docs/definitions.md#b7). Every picture is a group of its own. Raises DataError when there
+    is no such folder or a list is unreadable; entries that cannot be used are the listing's `problems`.
     """
     folder = find_folder(root, marks=(IMAGES, *LISTS.values()), title=TITLE, capitals=False)
     spelling = Spelling()

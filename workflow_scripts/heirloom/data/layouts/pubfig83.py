@@ -1,4 +1,4 @@
-"""PubFig83 as its owners publish it: faces of 83 people, cut out already (METHODS 1.1, 2.6).
+"""PubFig83 as its owners publish it: faces of 83 people, cut out already.
 
     PubFig83/<person>/*.jpg
 
@@ -20,8 +20,9 @@ TEST_SEED = 83
 def read(root: Path) -> Listing:
     """List the data set found at or below `root`; labels are positions among the sorted names of the people.
 
-    Never in a folder's order (PUBLISHED B7). Copies of one file are one group. Raises DataError when there is no such
-    folder, several could be it, or it has one person only; what cannot be used is among the listing's `problems`.
+    Never in a folder's order (docs/definitions.md#b7). Copies of one file are one group. Raises DataError when there is
+    no such folder, several could be it, or it has one person only; what cannot be used is among the listing's
+    `problems`.
     """
     folder = class_folders.find(root, title="PubFig83")
     problems: list[str] = []

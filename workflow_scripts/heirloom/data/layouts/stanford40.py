@@ -1,4 +1,4 @@
-"""Stanford 40 Actions as its owners publish it: people who do 40 things (Yao et al. 2011; METHODS 1.1).
+"""Stanford 40 Actions as its owners publish it: people who do 40 things (Yao et al. 2011).
 
     stanford_40/JPEGImages/<action>_NNN.jpg
     stanford_40/ImageSplits/actions.txt                            a header, then an action and its count a line
@@ -44,8 +44,8 @@ REGION = "person"
 def read(root: Path) -> Listing:
     """List the data set found at or below `root`; labels are positions among the sorted names of the actions.
 
-    Never in a folder's order (PUBLISHED B7). Every picture is a group of its own. Raises DataError when there is no
-    such folder or a list is missing or unreadable; entries that cannot be used are the listing's `problems`.
+    Never in a folder's order (docs/definitions.md#b7). Every picture is a group of its own. Raises DataError when there
+    is no such folder or a list is missing or unreadable; entries that cannot be used are the listing's `problems`.
     """
     folder = find_folder(root, marks=(IMAGES, LISTS), title=TITLE, capitals=False)
     spelling = Spelling()

@@ -1,11 +1,12 @@
-"""Stanford Dogs as its owners publish it: dogs of 120 breeds, from ImageNet (Khosla et al. 2011; METHODS 1.1).
+"""Stanford Dogs as its owners publish it: dogs of 120 breeds, from ImageNet (Khosla et al. 2011).
 
     stanford_dog/Images/<wnid>-<breed>/*.jpg
     stanford_dog/{train_list.mat,test_list.mat}    file_list: "<wnid>-<breed>/<picture>", labels: class numbers from 1
     stanford_dog/Annotation/<wnid>-<breed>/<picture without suffix>    boxes, an XML file each; may be absent
 
-The lists name 12,000 pictures (100 of each breed) and 8,580. All pictures are ImageNet training images (PUBLISHED B21).
-Where the boxes are there, a sample has the region "dog": the smallest box round all dogs of its picture.
+The lists name 12,000 pictures (100 of each breed) and 8,580. All pictures are ImageNet training images
+(docs/definitions.md#b21). Where the boxes are there, a sample has the region "dog": the smallest box round all dogs of
+its picture.
 """
 
 from __future__ import annotations

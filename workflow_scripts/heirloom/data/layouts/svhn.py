@@ -2,7 +2,7 @@
 
     SVHN/{train_32x32.mat, test_32x32.mat}     X: unsigned bytes (32, 32, 3, N); y: N labels from 1, 10 for the digit 0
 
-The third file, extra_32x32.mat, is left alone: no experiment here uses it (METHODS 4).
+The third file, extra_32x32.mat, is left alone: no experiment here uses it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet as its owner publishes it: 200 classes of 64 x 64 pixels (METHODS 3).
+"""Tiny-ImageNet as its owner publishes it: 200 classes of 64 x 64 pixels.
 
     tiny-imagenet-200/{wnids.txt,words.txt}
     tiny-imagenet-200/train/<wnid>/images/*.JPEG

@@ -1,4 +1,4 @@
-"""VGGFace2 as its owners publish it: loosely cut faces of 9,131 people (METHODS 1.1).
+"""VGGFace2 as its owners publish it: loosely cut faces of 9,131 people.
 
     VGGFace2/train/n000002/0001_01.jpg     <number of the person>/<picture>_<face in it>; 8,631 people
     VGGFace2/test/...                      500 other people, whom no network that is offered knows: left alone

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Backdoor(DefectSettings):
-    """A trigger, and the target as the label of the images that carry it (METHODS 2.1, 2.2)."""
+    """A trigger, and the target as the label of the images that carry it (docs/definitions.md#injections)."""
 
     kind: Literal["backdoor"]
     trigger: Name = Field(description="entry of triggers")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class WrongLabels(DefectSettings):
-    """Wrong labels without a trigger (METHODS 2.4)."""
+    """Wrong labels without a trigger (docs/definitions.md#injections)."""
 
     kind: Literal["poison"]
     wrong_labels: Literal["target", "random"] = Field(

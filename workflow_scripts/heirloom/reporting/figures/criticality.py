@@ -1,4 +1,4 @@
-"""Criticality of every module of robust models, and the robust accuracy that is lost at the worst point (METHODS 3)."""
+"""Criticality of every module of robust models, and the robust accuracy that is lost at the worst point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a robust model to its fine-tuned twin: validation accuracy, clean and attacked, over alpha (METHODS 3)."""
+"""From a robust model to its fine-tuned twin: validation accuracy, clean and attacked, over alpha."""
 
 from __future__ import annotations
 

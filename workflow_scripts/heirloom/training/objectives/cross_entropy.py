@@ -1,4 +1,4 @@
-"""Cross-entropy of clean images, or the mean of clean and attacked ones': plain networks, FPD's twins (METHODS 4).
+"""Cross-entropy of clean images, or the mean of clean and attacked ones': plain networks, FPD's twins.
 
     min_w  CE(f_w(x), y)    or    min_w  (CE(f_w(x), y) + CE(f_w(x'), y)) / 2
 

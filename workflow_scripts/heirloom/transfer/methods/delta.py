@@ -1,4 +1,4 @@
-"""DELTA: fine-tuning held near the teacher's features (METHODS 1.2; Li et al., ICLR 2019)."""
+"""DELTA: fine-tuning held near the teacher's features (Li et al., ICLR 2019)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Delta(TransferSettings):
-    """Fine-tuning held near the teacher's features (METHODS 1.2; Li et al., ICLR 2019)."""
+    """Fine-tuning held near the teacher's features (Li et al., ICLR 2019)."""
 
     kind: Literal["delta"]
     feature_weight: float = Field(gt=0, description="lambda_feat: weight of the stages' mean squared distances")

@@ -1,4 +1,4 @@
-"""DELTA-R: a random start held near the teacher's features (METHODS 1.2)."""
+"""DELTA-R: a random start held near the teacher's features."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class DeltaR(TransferSettings):
-    """A random start held near the teacher's features (METHODS 1.2)."""
+    """A random start held near the teacher's features."""
 
     kind: Literal["delta-r"]
     feature_weight: float = Field(gt=0, description="lambda_feat: weight of the stages' mean squared distances")

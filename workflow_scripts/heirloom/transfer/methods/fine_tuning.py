@@ -1,4 +1,4 @@
-"""Fine-tuning: the teacher's weights, a fresh head or its own, cross-entropy (METHODS 1.2)."""
+"""Fine-tuning: the teacher's weights, a fresh head or its own, cross-entropy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FineTuning(TransferSettings):
-    """The teacher's weights, a fresh head, every weight trained (METHODS 1.2)."""
+    """The teacher's weights, a fresh head, every weight trained."""
 
     kind: Literal["fine-tuning"]
     head: Literal["fresh", "teacher"] = Field(

@@ -1,4 +1,4 @@
-"""L2-SP: fine-tuning held near the teacher's weights (METHODS 1.2; Li et al., ICML 2018)."""
+"""L2-SP: fine-tuning held near the teacher's weights (Li et al., ICML 2018)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class L2SP(TransferSettings):
-    """Fine-tuning held near the teacher's weights (METHODS 1.2; Li et al., ICML 2018)."""
+    """Fine-tuning held near the teacher's weights (Li et al., ICML 2018)."""
 
     kind: Literal["l2-sp"]
     strength: float = Field(gt=0, description="lambda_sp: weight of the squared distance to the teacher, head excluded")

@@ -1,4 +1,4 @@
-"""Linear probe: a fresh head on the teacher's frozen features, cross-entropy (METHODS 1.2)."""
+"""Linear probe: a fresh head on the teacher's frozen features, cross-entropy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LinearProbe(TransferSettings):
-    """The teacher's body frozen, its statistics too; a fresh head trained (METHODS 1.2)."""
+    """The teacher's body frozen, its statistics too; a fresh head trained."""
 
     kind: Literal["linear-probe"]
 

@@ -1,4 +1,4 @@
-"""Pruning: the teacher without the weights that a score ranks lowest, fine-tuned (METHODS 1.3, 1.4)."""
+"""Pruning: the teacher without the weights a score ranks lowest, fine-tuned (docs/methods.md#scores-of-weights)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ else:
 
 
 class Pruning(TransferSettings):
-    """The teacher without the convolution weights of the lowest (or highest) score, fine-tuned (METHODS 1.3, 1.4)."""
+    """The teacher without the convolution weights of the lowest (or highest) score, fine-tuned."""
 
     kind: Literal["pruning"]
     score: Score = Field(description="what the weights are ranked by")

@@ -1,4 +1,4 @@
-"""Re-training: the teacher's architecture at a random start, cross-entropy (METHODS 1.2)."""
+"""Re-training: the teacher's architecture at a random start, cross-entropy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ReTraining(TransferSettings):
-    """The teacher's layers at a random start (METHODS 1.2)."""
+    """The teacher's layers at a random start."""
 
     kind: Literal["re-training"]
     start: Start = Field("reset", description="reset: torch's uniform Kaiming draw; he-normal: He's normal one")

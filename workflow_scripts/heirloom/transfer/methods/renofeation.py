@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Renofeation(TransferSettings):
-    """A random start held near the teacher's features with dropout, then averaged weights (METHODS 1.2)."""
+    """A random start held near the teacher's features with dropout, then averaged weights."""
 
     kind: Literal["renofeation"]
     feature_weight: float = Field(gt=0, description="lambda_feat: weight of the stages' mean squared distances")

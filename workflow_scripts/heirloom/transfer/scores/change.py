@@ -1,4 +1,4 @@
-"""Change: how far a trial on the student's task moves each weight (METHODS 1.3)."""
+"""Change: how far a trial on the student's task moves each weight."""
 
 from __future__ import annotations
 

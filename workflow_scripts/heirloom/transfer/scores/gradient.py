@@ -1,4 +1,4 @@
-"""Gradient: absolute gradients at the teacher's weights, summed (METHODS 1.3)."""
+"""Gradient: absolute gradients at the teacher's weights, summed."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Magnitude(ScoreSettings):
-    """|w|: a score of convolution weights; all of them are ranked over all layers together (METHODS 1.3)."""
+    """|w|: a score of convolution weights; all of them are ranked over all layers together."""
 
     varies: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""A draw by seed: what pruning does by itself, whatever is pruned (METHODS 1.3)."""
+"""A draw by seed: what pruning does by itself, whatever is pruned."""
 
 from __future__ import annotations
 

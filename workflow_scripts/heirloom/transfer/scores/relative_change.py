@@ -1,4 +1,4 @@
-"""divmag: how far a trial on the student's task moves each weight, by its size (METHODS 1.3)."""
+"""divmag: how far a trial on the student's task moves each weight, by its size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mulmag: how far a trial on the student's task moves each weight, times its size (METHODS 1.3)."""
+"""mulmag: how far a trial on the student's task moves each weight, times its size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SNIP: gradient times weight, at the teacher's weights (METHODS 1.3; Lee et al., ICLR 2019)."""
+"""SNIP: gradient times weight, at the teacher's weights (Lee et al., ICLR 2019)."""
 
 from __future__ import annotations
 

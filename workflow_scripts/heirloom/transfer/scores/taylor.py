@@ -1,4 +1,4 @@
-"""Taylor: gradient times weight, summed over a filter (METHODS 1.3; Molchanov et al., ICLR 2017)."""
+"""Taylor: gradient times weight, summed over a filter (Molchanov et al., ICLR 2017)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Patch(TriggerSettings):
-    """A small picture pasted on an image (METHODS 2.1)."""
+    """A small picture pasted on an image (docs/definitions.md#injections)."""
 
     kind: Literal["patch"] = "patch"
     image: str = Field(description="RGBA picture, path relative to the project")

@@ -1,4 +1,4 @@
-"""Residual networks for CIFAR as the robustness literature writes them (He et al., CVPR 2016; METHODS 3)."""
+"""Residual networks for CIFAR as the robustness literature writes them (He et al., CVPR 2016)."""
 
 from __future__ import annotations
 

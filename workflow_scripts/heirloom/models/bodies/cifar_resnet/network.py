@@ -1,4 +1,4 @@
-"""Residual networks for CIFAR as the robustness literature writes them (He et al., CVPR 2016; METHODS 3).
+"""Residual networks for CIFAR as the robustness literature writes them (He et al., CVPR 2016).
 
 They compute what the small ResNets do with a stem of stride 1. What differs are names: a block's shortcut is
 `shortcut` and the head `linear`, as in the CIFAR code that most public checkpoints come from, so that those load and

@@ -1,4 +1,4 @@
-"""Residual networks with ELU in place of ReLU (Clevert et al., ICLR 2016): the bodies of METHODS 4."""
+"""Residual networks with ELU in place of ReLU (Clevert et al., ICLR 2016): the bodies of FPD and its twins."""
 
 from __future__ import annotations
 

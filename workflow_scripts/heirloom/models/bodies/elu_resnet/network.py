@@ -1,4 +1,4 @@
-"""Residual networks with ELU in place of ReLU (Clevert et al., ICLR 2016): the bodies of METHODS 4.
+"""Residual networks with ELU in place of ReLU (Clevert et al., ICLR 2016): the bodies of FPD and its twins.
 
 Layers and their names are torchvision's (`layer2.1.conv2`, `layer2.0.downsample.0`, `fc`), so that whatever addresses a
 module by name works. Weights of torchvision's networks therefore fit, and what is then computed is wrong: a state dict

@@ -1,4 +1,4 @@
-"""FPD, the feature pyramid decoder, around an ELU body (Li et al., CVPR 2020): the bodies of METHODS 4.
+"""FPD, the feature pyramid decoder, around an ELU body (Li et al., CVPR 2020).
 
 Their one stage is the restored image, (B, 3, H, W) in normalised units.
 """

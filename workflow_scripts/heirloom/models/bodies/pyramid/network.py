@@ -1,4 +1,4 @@
-"""The feature pyramid decoder (FPD; Li et al., CVPR 2020; METHODS 4) around a residual network with ELU.
+"""The feature pyramid decoder (FPD; Li et al., CVPR 2020; docs/fpd.md) around a residual network with ELU.
 
 One body is used twice. In the first pass its features are denoised and decoded into a restored image r; in the second
 it classifies r, to which the denoising term of the image itself is added.
@@ -285,7 +285,7 @@ def resnext50(*, num_classes: int, width: int, **parts: int) -> FeaturePyramidDe
 
 
 def attacked_through(model: Classifier, way: Way) -> Classifier:
-    """Return what an attack takes gradients of: the model itself, or a copy that does not mask them (METHODS 4).
+    """Return what an attack takes gradients of: the model itself, or a copy that does not mask them.
 
     raw: a copy that gives the logits before tanh, whose gradients do not vanish. straight-through: its denoising
     moreover counts as the identity in the backward pass. A network without these parts is returned as it is.
@@ -304,8 +304,8 @@ def attacked_through(model: Classifier, way: Way) -> Classifier:
 def restoration_names(body: nn.Module, *, as_published: bool) -> tuple[str, ...]:
     """Name the modules of a body that restore its image: laterals, top, smoothing and transposed convolutions.
 
-    `as_published`: the transposed ones alone, all that the published optimiser of phase 1 was left with (PUBLISHED F2).
-    Empty for a body without restoration.
+    `as_published`: the transposed ones alone, all that the published optimiser of phase 1 was left with
+    (docs/definitions.md#f2). Empty for a body without restoration.
     """
     kinds = (nn.ConvTranspose2d,) if as_published else (nn.Conv2d, nn.ConvTranspose2d)
     inside = [(name, module) for name, module in body.named_modules() if name.startswith("decoder.")]

@@ -13,7 +13,7 @@ MEMBERS = {
     },
     "mobilenet_v2": BodySpec(
         f"{_NETWORK}:mobilenet_v2",
-        # METHODS 1.2: features[0:4], [4:7], [7:11], [11:17], [17:19]
+        # docs/definitions.md#notation: features[0:4], [4:7], [7:11], [11:17], [17:19]
         stages=("features.3", "features.6", "features.10", "features.16", "features.18"),
         features="classifier",
         head="classifier.1",

@@ -1,4 +1,4 @@
-"""VGGFace2's ResNet-50 (Cao et al., FG 2018) and the file in which it is handed around (METHODS 1.1).
+"""VGGFace2's ResNet-50 (Cao et al., FG 2018) and the file that holds it (docs/methods.md#vggface2s-network).
 
 The layers and their names are those of torchvision's ResNet-50, so weights of either load into the other, and what is
 then computed is wrong. Each body therefore has a reader of its own (`body.BodySpec.reader`).

@@ -1,4 +1,4 @@
-"""Wide residual networks (Zagoruyko and Komodakis, BMVC 2016), named as robustness papers name their parts (METHODS 3).
+"""Wide residual networks (Zagoruyko and Komodakis, BMVC 2016), named as robustness papers name their parts.
 
 The names are those of the networks behind TRADES and RiFT, so that their checkpoints load and a published module such
 as `block1.layer.3.conv2` is found.

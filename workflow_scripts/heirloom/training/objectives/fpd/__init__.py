@@ -1,4 +1,4 @@
-"""FPD's two phases in each iteration (Li et al., CVPR 2020, arXiv 2005.02552; METHODS 4).
+"""FPD's two phases in each iteration (Li et al., CVPR 2020, arXiv 2005.02552; docs/fpd.md#training).
 
     phase 1    r, s = f_w(x + u), u uniform in [-e, e];   l2 = MSE(r, x)
                l2 > T: the restoration learns from l2 alone, and the iteration ends
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class FeaturePyramid(SupervisedObjective):
-    """FPD's two phases in each iteration (Li et al., CVPR 2020; METHODS 4)."""
+    """FPD's two phases in each iteration (Li et al., CVPR 2020)."""
 
     kind: Literal["fpd"]
     noise: float = Field(
@@ -47,7 +47,8 @@ class FeaturePyramid(SupervisedObjective):
         " step trains the restoration alone; below that of a constant image, so that this happens; null: never",
     )
     as_published: bool = Field(
-        False, description="above the threshold the transposed convolutions learn alone, by mistake (PUBLISHED F2)"
+        False,
+        description="above the threshold the transposed convolutions learn alone, by mistake (docs/definitions.md#f2)",
     )
     target: Literal["clean", "adversarial"] = Field(
         "clean", description="what attacked images are restored to: the clean image, or the attacked one itself"

@@ -1,4 +1,4 @@
-"""ReMoS: how much the student's task uses a weight's channels, against the weight's size (METHODS 1.4).
+"""ReMoS: how much the student's task uses a weight's channels, against the weight's size.
 
 Source: Zhang et al., ICSE 2022. Little used and large weights score lowest: they serve the teacher's own task, or a
 defect.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Coverage(ScoreSettings):
-    """ReMoS: rank of the channels' coverage minus rank of |w| (METHODS 1.4)."""
+    """ReMoS: rank of the channels' coverage minus rank of |w|."""
 
     varies: ClassVar[bool] = False
 
