@@ -401,8 +401,8 @@ class Grid:
 
     def detection_of(self, evaluation: Evaluation, method: str) -> Detection | None:
         """What tells a method's students which trigger to unlearn; None for all other methods."""
-        entry = self.methods[method]
-        detector = None if isinstance(entry, Selection) else entry.for_dataset(evaluation.dataset).detection
+        selects = isinstance(self.methods[method], Selection)
+        detector = None if selects else self.method(method, evaluation.dataset).detection
         return None if detector is None else Detection(evaluation, detector)
 
     def asked_classes(self, evaluation: Evaluation) -> list[int]:
