@@ -7,7 +7,7 @@ import shutil
 import time
 
 from heirloom.config.kinds import FIELD
-from tests.workflow.project import WARM
+from tests.workflow.project import SOURCE, WARM
 from tests.workflow.warm import warm_python
 
 PACKAGE = "workflow_scripts/heirloom"
@@ -132,6 +132,25 @@ def test_a_further_component_of_every_kind_reruns_nothing(project):
     methods["fine-tuning"] = {**methods["fine-tuning"], FIELD: "delta-one-more", "feature_weight": 0.1}
     project.change_study(methods=methods)
     assert methods_of(project.plan()) == {"fine-tuning"}  # so the study knows it
+
+
+def test_a_line_of_a_user_s_own_method_reruns_its_students_alone(project):
+    shutil.copy(SOURCE / "docs/extending/head_first.py", project.folder / "study/mine.py")
+    methods = project.study()["methods"]
+    methods["re-training"] = {FIELD: "study/mine.py:HeadFirst", "probe_rate": 0.1} | {
+        "training": methods["re-training"]["training"]
+    }
+    project.change_study(methods=methods)
+    assert methods_of(project.plan()) == {"re-training"}
+    done = project.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.plan() == []
+    project.append("study/mine.py", "\n# a remark\n")
+    assert project.plan() == []
+    project.append("study/mine.py", STATEMENT)
+    jobs = project.plan()
+    assert methods_of(jobs) == {"re-training"}
+    assert {job.rule for job in jobs} == {"train_student", *AFTER_STUDENTS}
 
 
 def test_a_new_method_trains_its_students_and_no_other(project):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from heirloom.config.attacks import AttackControl, OnTeacher
-from heirloom.config.kinds import BODIES, CORRUPTED_LAYOUTS, LAYOUTS, WRITERS
+from heirloom.config.kinds import BODIES, CORRUPTED_LAYOUTS, LAYOUTS, WRITERS, Kind, is_own
 from heirloom.config.load import nearest
 from heirloom.config.models import (
     Drawn,
@@ -76,6 +76,14 @@ def require(grid: Grid, name: str, known: Mapping[str, Any] | set[str], kind: st
     """Raise ConfigError for a name that is none of those known."""
     if name not in known:
         raise ConfigError(f'unknown {kind} "{name}"', where=f"{grid.where}, {key}", mend=nearest(name, known))
+
+
+def require_component(grid: Grid, name: str, kind: Kind, key: str) -> None:
+    """Raise ConfigError for a component that is none of a kind's, or lies elsewhere and cannot be had."""
+    if is_own(name):
+        kind.load(name)
+    else:
+        require(grid, name, set(kind.names()), kind.title, key)
 
 
 def _check_experiment(grid: Grid, key: str, experiment: Experiment) -> None:
@@ -315,7 +323,7 @@ def _of_one_slice(grid: Grid) -> set[str]:
 
 def _check_teacher(grid: Grid, name: str) -> None:
     entry = grid.teacher(name)
-    require(grid, entry.body.name, set(BODIES.names()), "body", f"teachers.{name}.body.name")
+    require_component(grid, entry.body.name, BODIES, f"teachers.{name}.body.name")
     for option in entry.body.options:
         require(grid, option, BODIES.member(entry.body.name).options, "option", f"teachers.{name}.body.options")
     if isinstance(entry.source, Pretrained):
@@ -327,7 +335,7 @@ def _check_teacher(grid: Grid, name: str) -> None:
 
 def _check_dataset(grid: Grid, name: str) -> None:
     entry = grid.dataset(name)
-    layouts = {*LAYOUTS.names(), *CORRUPTED_LAYOUTS.names()}
-    require(grid, entry.layout, layouts, "layout", f"datasets.{name}.layout")
+    if entry.layout not in CORRUPTED_LAYOUTS.names():
+        require_component(grid, entry.layout, LAYOUTS, f"datasets.{name}.layout")
     if isinstance(entry.source, Drawn):
-        require(grid, entry.source.writer, set(WRITERS.names()), "writer", f"datasets.{name}.source.writer")
+        require_component(grid, entry.source.writer, WRITERS, f"datasets.{name}.source.writer")

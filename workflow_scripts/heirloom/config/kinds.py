@@ -1,6 +1,7 @@
 """Components by kind: whatever a study names is one file in its kind's package, called as the study calls it.
 
 Packages are scanned: no table names a component a second time, so that adding one changes no file that others use.
+A study may also name one that lies elsewhere, "package.module:Name" or "folder/file.py:Name" (heirloom.runtime.own).
 Planning imports these files, so none of them imports torch when it is imported: its functions do.
 """
 
@@ -9,19 +10,31 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import (
+    BaseModel,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    create_model,
+)
+from pydantic_core import CoreSchema, core_schema
 
+from heirloom.runtime import own
 from heirloom.runtime.errors import ConfigError
 
 FIELD = "kind"  # of a component's settings: Literal with the component's name
+OWN = ":"  # between the module and the name in it of a component that lies elsewhere
 MEMBERS = "MEMBERS"  # mapping of a file that holds several components, by their names
 
 
@@ -42,6 +55,8 @@ class Kind:
 
     def module(self, name: str) -> str:
         """Return the module that holds a component, as "package.module". Raises ConfigError that names near ones."""
+        if is_own(name):
+            return name.rpartition(OWN)[0]
         members = _members(self.package)
         if name in members:
             return members[name]
@@ -51,16 +66,77 @@ class Kind:
 
     def load(self, name: str) -> ModuleType:
         """Import the module that holds a component. Raises ConfigError that names near ones."""
-        return importlib.import_module(self.module(name))
+        if not is_own(name):
+            return importlib.import_module(self.module(name))
+        module, attribute = own.load(self.module(name)), name.rpartition(OWN)[2]
+        if not hasattr(module, attribute):
+            raise ConfigError(f"{self.module(name)} has no {attribute}, which is to be a {self.title}")
+        return module
 
     def member(self, name: str) -> Any:
         """Return what a file of several components says of one. Raises ConfigError that names near ones."""
-        return getattr(self.load(name), MEMBERS)[name]
+        module = self.load(name)
+        return getattr(module, name.rpartition(OWN)[2]) if is_own(name) else getattr(module, MEMBERS)[name]
 
-    def settings(self, base: type[BaseModel] = BaseModel) -> Any:
-        """Return the settings of all components, or of those of one class, as a union: pydantic asks for `kind`."""
+    def settings(self, base: type[BaseModel] = BaseModel, *others: type[BaseModel]) -> Any:
+        """Return what a field is annotated with that takes any component's settings, if they are of a class.
+
+        pydantic asks for `kind`. `others`: further models that the field takes, which are no components.
+        """
         found = (_settings_in(self.load(name), name) for name in self.names())
-        return reduce(or_, (each for each in found if issubclass(each, base)))
+        union = reduce(or_, [*(each for each in found if issubclass(each, base)), *others])
+        return Annotated[union, Field(discriminator=FIELD), _Own(self, base)]
+
+    def own_settings(self, name: str, base: type[BaseModel]) -> type[BaseModel]:
+        """Return the settings of a component that lies elsewhere. Raises ConfigError for what is none of the kind."""
+        found = getattr(self.load(name), name.rpartition(OWN)[2])
+        if not (isinstance(found, type) and issubclass(found, base)):
+            mend = f"let it be a class derived from {base.__module__}.{base.__qualname__}"
+            raise ConfigError(f"{name} is no {self.title}: it has no settings of one", mend=mend)
+        return _called(found, name)
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a component's name says where it lies."""
+    return OWN in name
+
+
+@cache
+def _called(settings: type[BaseModel], name: str) -> type[BaseModel]:
+    """Give a user's settings the field `kind`, so that a job finds them again."""
+    kind = {FIELD: (Literal[name], Field())}
+    return create_model(settings.__name__, __base__=settings, __module__=settings.__module__, **kind)  # type: ignore[call-overload, no-any-return]
+
+
+@dataclass(frozen=True)
+class _Own:
+    """Lets a field take settings of components that lie elsewhere, beside those it knows."""
+
+    kind: Kind
+    base: type[BaseModel]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = core_schema.wrap_serializer_function_ser_schema(_written, info_arg=True)
+        return core_schema.no_info_wrap_validator_function(self._read, handler(source), serialization=written)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        kind = {"type": "string", "pattern": OWN}
+        return {"anyOf": [handler(schema), {"type": "object", "properties": {FIELD: kind}, "required": [FIELD]}]}
+
+    def _read(self, value: Any, known: ValidatorFunctionWrapHandler) -> Any:
+        name = value.get(FIELD) if isinstance(value, Mapping) else getattr(value, FIELD, None)
+        if not (isinstance(name, str) and is_own(name)):
+            return known(value)
+        try:
+            settings = self.kind.own_settings(name, self.base)
+        except ConfigError as error:
+            raise ValueError(f"{error.what} (to mend: {error.mend})" if error.mend else error.what) from error
+        return settings.model_validate(value)
+
+
+def _written(value: Any, known: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+    """Write settings as plain values."""
+    return value.model_dump(mode=info.mode) if is_own(getattr(value, FIELD, "")) else known(value)
 
 
 @cache

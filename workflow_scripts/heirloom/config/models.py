@@ -23,6 +23,8 @@ NAME_PATTERN = "[a-z0-9][a-z0-9_-]*"
 
 # folders are called by names, and several of them make a path
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", max_length=64)]
+# a component, by its name or by where it lies: "package.module:Name", "folder/file.py:Name"
+Component = Annotated[str, StringConstraints(pattern=rf"^({NAME_PATTERN}|[^:]+:[A-Za-z_]\w*)$", max_length=200)]
 LARGEST = 2**63  # of any number: what no generator takes as a seed and no table holds
 # far above what a machine can do and far below what makes one fail without a word
 Seed = Annotated[int, Field(ge=0, lt=LARGEST)]
@@ -165,7 +167,7 @@ class Drawn(Strict):
     """A data set drawn by this project's own code."""
 
     kind: Literal["drawn"] = Field(description="written by heirloom.data.writers")
-    writer: Name = Field(description="file of heirloom.data.writers")
+    writer: Component = Field(description="file of heirloom.data.writers")
     seed: Seed = Field(0, description="seed of every picture")
     options: dict[str, Option] = Field({}, description="the writer's options: classes, images, side")
 
@@ -191,7 +193,9 @@ class Dataset(Strict):
     """One image data set."""
 
     title: str = Field(description="name in tables and figures")
-    layout: Name = Field(description="reader: a file of heirloom.data.layouts, or of heirloom.data.corrupted_layouts")
+    layout: Component = Field(
+        description="reader: a file of heirloom.data.layouts, or of heirloom.data.corrupted_layouts"
+    )
     source: Drawn | Files = Field(discriminator="kind", description="where the pictures come from")
     augmentation: Augmentation = Field(Augmentation(), description="how training images are varied")
     preparations: dict[Name, Preparation] = Field(
@@ -220,7 +224,7 @@ class Dataset(Strict):
 class Body(Strict):
     """A network without its meaning: which layers, not which classes."""
 
-    name: Name = Field(description="a body of heirloom.models.bodies")
+    name: Component = Field(description="a body of heirloom.models.bodies")
     options: dict[str, Option] = Field({}, description="the body's options, such as width")
 
 

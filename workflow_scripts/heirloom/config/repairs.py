@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from heirloom.config import robust_models
 from heirloom.config.attacks import OnModel
 from heirloom.config.checks import require
-from heirloom.config.kinds import CORRUPTED_LAYOUTS
+from heirloom.config.kinds import CORRUPTED_LAYOUTS, is_own
 from heirloom.config.names import CLEAN, UNREPAIRED
 from heirloom.config.records import Evaluation, Repaired, Robust, canonical
 from heirloom.config.robust import (
@@ -232,7 +232,11 @@ def _check_source(grid: Grid, name: str) -> None:
     source = grid.catalogue.corruptions[name].source
     if isinstance(source, CorruptedFiles):
         known = CORRUPTED_LAYOUTS.names()
-        corrupted = {key: entry for key, entry in grid.catalogue.datasets.items() if entry.layout in known}
+        corrupted = {
+            key: entry
+            for key, entry in grid.catalogue.datasets.items()
+            if entry.layout in known or is_own(entry.layout)
+        }
         require(grid, source.dataset, corrupted, "data set of corrupted images", f"corruptions.{name}.source.dataset")
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from heirloom.config.kinds import CORRUPTIONS, OBJECTIVES
+from heirloom.config.kinds import CORRUPTIONS, OBJECTIVES, is_own
 from heirloom.config.models import (
     BatchSize,
     Body,
+    Component,
     Count,
     Name,
     Normalisation,
@@ -24,7 +25,7 @@ from heirloom.config.robust_training import InnerAttack, ObjectiveSettings, Step
 if TYPE_CHECKING:
     RobustObjective = ObjectiveSettings
 else:
-    RobustObjective = Annotated[OBJECTIVES.settings(), Field(discriminator="kind")]
+    RobustObjective = OBJECTIVES.settings(ObjectiveSettings)
 
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # What a suite shows where it says nothing. In this order, which decides that of its conditions; whatever else there is.
@@ -199,7 +200,7 @@ class CorruptionSuite(Strict):
     dataset: Name = Field(description="data set whose test images are corrupted")
     preparation: Name = Field(description="preparation of it")
     source: Computed | CorruptedFiles = Field(discriminator="kind", description="who corrupts them")
-    kinds: tuple[Name, ...] = Field(STANDARD_CORRUPTIONS, min_length=1, description="corruptions")
+    kinds: tuple[Component, ...] = Field(STANDARD_CORRUPTIONS, min_length=1, description="corruptions")
     severities: tuple[Annotated[int, Field(ge=1, le=5)], ...] = Field((1, 2, 3, 4, 5), min_length=1)
     images: Count | None = Field(None, ge=1, description="test images, chosen by seed; all when null")
     seed: Seed = Field(0, description="seed of that choice and of the corruptions' draws")
@@ -207,7 +208,7 @@ class CorruptionSuite(Strict):
     @model_validator(mode="after")
     def _kinds_are_known(self) -> Self:
         known = CORRUPTIONS.names()
-        unknown = sorted(set(self.kinds) - set(known))
+        unknown = sorted({kind for kind in self.kinds if not is_own(kind)} - set(known))
         if unknown:
             raise ValueError(f"there is no corruption {', '.join(unknown)}: one of {', '.join(known)}")
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from heirloom.config.checks import check_preparation, require
+from heirloom.config.checks import check_preparation, require, require_component
 from heirloom.config.kinds import BODIES
 from heirloom.config.names import CLEAN, RESTORED, TEACHER, UNREPAIRED
 from heirloom.config.records import Robust, canonical
@@ -131,7 +131,7 @@ def _check_model(grid: Grid, name: str, entry: RobustModel) -> None:
             where=f"catalogues, robust.{name}",
             mend="give one of them another name",
         )
-    require(grid, entry.body.name, set(BODIES.names()), "body", f"robust.{name}.body.name")
+    require_component(grid, entry.body.name, BODIES, f"robust.{name}.body.name")
     if isinstance(entry.source, RobustTrained) and entry.source.objective.restores:
         _check_restores(name, entry)
     check_preparation(grid, entry.dataset, entry.preparation, f"robust.{name}.dataset")

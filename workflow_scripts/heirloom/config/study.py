@@ -47,15 +47,15 @@ if TYPE_CHECKING:
     Method = TransferSettings
     MethodEntry = TransferSettings | Selection
 else:
-    Trigger = Annotated[TRIGGERS.settings(), Field(discriminator=FIELD), BeforeValidator(_of_a_kind)]
-    Injection = Annotated[INJECTIONS.settings(), Field(discriminator=FIELD)]
-    Detector = Annotated[DETECTORS.settings(), Field(discriminator=FIELD)]
-    Attack = Annotated[ATTACKS.settings(), Field(discriminator=FIELD), BeforeValidator(refuse_former)]
-    ControlAttack = Annotated[ATTACKS.settings(AttackControl), Field(discriminator=FIELD)]
-    TeacherAttack = Annotated[ATTACKS.settings(OnTeacher), Field(discriminator=FIELD)]
-    WhiteBox = Annotated[ATTACKS.settings(OnModel), Field(discriminator=FIELD)]
-    Method = Annotated[METHODS.settings(), Field(discriminator=FIELD)]
-    MethodEntry = Annotated[METHODS.settings() | Selection, Field(discriminator=FIELD)]
+    Trigger = Annotated[TRIGGERS.settings(TriggerSettings), BeforeValidator(_of_a_kind)]
+    Injection = INJECTIONS.settings(InjectionSettings)
+    Detector = DETECTORS.settings(DetectorSettings)
+    Attack = Annotated[ATTACKS.settings(AttackSettings), BeforeValidator(refuse_former)]
+    ControlAttack = ATTACKS.settings(AttackControl)
+    TeacherAttack = ATTACKS.settings(OnTeacher)
+    WhiteBox = ATTACKS.settings(OnModel)
+    Method = METHODS.settings(TransferSettings)
+    MethodEntry = METHODS.settings(TransferSettings, Selection)
 
 
 class Experiment(Strict):

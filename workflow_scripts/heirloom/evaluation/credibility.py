@@ -29,7 +29,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from heirloom.config.kinds import ATTACKS
+from heirloom.config.kinds import ATTACKS, is_own
 from heirloom.evaluation.metrics import CLEAN, UNJUDGED, Attack, Booleans, Labels, Predictions, Setting
 from heirloom.evaluation.statistics import wilson
 
@@ -51,8 +51,8 @@ def is_ensemble(facts: Mapping[str, Any]) -> bool:
 
 def _said(facts: Mapping[str, Any], name: str) -> Any:
     """Return what the file of an attack says of it, by its budget; None where it says nothing."""
-    kind = facts.get("kind")
-    return getattr(ATTACKS.load(kind), name, None) if kind in ATTACKS.names() else None
+    kind = str(facts.get("kind"))
+    return getattr(ATTACKS.load(kind), name, None) if is_own(kind) or kind in ATTACKS.names() else None
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from heirloom.runtime.errors import ConfigError
+from heirloom.runtime.own import OwnModule, find
 
 SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of the thin scripts and of the package
 PACKAGE = "heirloom"
 MEMORY = Path(".snakemake/heirloom-sources.json")  # what files contribute, from the working folder
 MOST = 5000  # files remembered
+FORM = b"2"  # of what is remembered
 # No output depends on these: what a user is told, who may run when, where components lie, what they cost, and settings,
 # which are parameters by themselves.
 WITHOUT_EFFECT = frozenset(
@@ -47,42 +49,50 @@ def code_digest(stage: str, *modules: str, folder: Path = SCRIPTS) -> str:
     """Return 16 hexadecimal digits that change when the code behind a stage does.
 
     Covers the thin script <stage>.py, heirloom.stages.<stage>, `modules` ("heirloom.x.y" or "heirloom.x.y:function")
-    and, transitively, every heirloom module that these import anywhere, with the packages on the way. Comments,
-    docstrings, layout, file times, imports for type checkers alone and WITHOUT_EFFECT do not count. Registry entries
-    are strings and are not followed: pass the modules in use. Files are read, never imported, and read once per
-    process. Raises ConfigError when a script or module does not exist.
+    and, transitively, every heirloom module that these import anywhere, with the packages on the way; of a user's own
+    modules (heirloom.runtime.own) what they import from their folder or package too. Comments, docstrings, layout, file
+    times, imports for type checkers alone and WITHOUT_EFFECT do not count. Registry entries are strings and are not
+    followed: pass the modules in use. Files are read, never imported, and read once per process. Raises ConfigError
+    when a script or module does not exist.
     """
     script = folder / f"{stage}.py"
     if not script.is_file():
         raise ConfigError(f"there is no stage {stage!r}", where=str(script))
-    named = [f"{PACKAGE}.stages.{stage}", *(module.partition(":")[0] for module in modules)]
+    named = [_placed(module.partition(":")[0], folder) for module in (f"{PACKAGE}.stages.{stage}", *modules)]
     for module in named:
-        if not _is_ours(module) or _file_of(module, folder) is None:
-            raise ConfigError(f"there is no module {module!r}", where=f"the code of stage {stage}")
-    own = _source(script, "")
-    total = hashlib.sha256(own.digest.encode())
-    for module, digest in sorted(_closure([*named, *own.imports], folder)):
-        total.update(f"{module} {digest}\n".encode())
+        if _file_of(module.name, module.root) is None:
+            raise ConfigError(f"there is no module {module.name!r}", where=f"the code of stage {stage}")
+    thin = _source(script, "")
+    total = hashlib.sha256(thin.digest.encode())
+    scripts = (OwnModule(name, folder) for name in thin.imports if _is_ours(name))
+    for name, digest in sorted(_closure([*named, *scripts], folder)):
+        total.update(f"{name} {digest}\n".encode())
     return total.hexdigest()[:16]
 
 
-def _closure(modules: Iterable[str], folder: Path) -> Iterator[tuple[str, str]]:
-    """Give every module reachable by imports, once, with the digest of its file."""
-    waiting, seen = list(modules), set[str]()
+def _placed(module: str, folder: Path) -> OwnModule:
+    """Say where a module lies: one of ours below the folder, any other where its user has it."""
+    return OwnModule(module, folder) if _is_ours(module) else find(module)
+
+
+def _closure(modules: Iterable[OwnModule], folder: Path) -> Iterator[tuple[str, str]]:
+    """Give every module reachable by imports, once, with the digest of its file; foreign libraries are not followed."""
+    waiting, seen = list(modules), set[OwnModule]()
     while waiting:
         module = waiting.pop()
-        if module in seen or module in WITHOUT_EFFECT:
+        if module in seen or module.name in WITHOUT_EFFECT:
             continue
         seen.add(module)
-        package, _, _ = module.rpartition(".")
+        package, _, _ = module.name.rpartition(".")
         if package:
-            waiting.append(package)
-        file = _file_of(module, folder)
+            waiting.append(OwnModule(package, module.root))
+        file = _file_of(module.name, module.root)
         if file is None:
-            continue  # a function or class of its package, or a package without a file
-        source = _source(file, module if file.name == "__init__.py" else package)
-        waiting.extend(source.imports)
-        yield module, source.digest
+            continue  # a function or class of its package, a package without a file, or another library's
+        source = _source(file, module.name if file.name == "__init__.py" else package)
+        roots = {name: folder if _is_ours(name) else module.root for name in source.imports}
+        waiting.extend(OwnModule(name, root) for name, root in roots.items() if _is_ours(name) or root != folder)
+        yield module.name, source.digest
 
 
 @cache
@@ -97,7 +107,7 @@ def _file_of(module: str, folder: Path) -> Path | None:
 def _source(file: Path, package: str) -> _Source:
     """Return what a file that lies in a package contributes; one that was seen before is not parsed again."""
     content, known = file.read_bytes(), _known()
-    key = hashlib.sha256(b"\0".join([content, package.encode(), sys.version.encode()])).hexdigest()
+    key = hashlib.sha256(b"\0".join([FORM, content, package.encode(), sys.version.encode()])).hexdigest()
     if key not in known:
         digest, imports = _parsed(content, file, package)
         known[key] = [digest, *sorted(imports)]
@@ -166,14 +176,14 @@ def _is_for_type_checkers(node: ast.AST) -> bool:
 
 
 def _imported(node: ast.AST, package: str) -> Iterator[str]:
-    """Give the names of ours that a statement imports; `from a import b` gives a.b too, which may be a module."""
+    """Give the names that a statement imports, but Python's; `from a import b` gives a.b too, which may be a module."""
     if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names if _is_ours(alias.name))
+        yield from (alias.name for alias in node.names if not _is_python_s(alias.name))
     elif isinstance(node, ast.ImportFrom):
         origin = _origin(node, package)
-        if _is_ours(origin):
-            yield origin
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
+        if not _is_python_s(origin):
+            yield from ([origin] if origin else [])
+            yield from (f"{origin}.{alias.name}".lstrip(".") for alias in node.names)
 
 
 def _origin(node: ast.ImportFrom, package: str) -> str:
@@ -183,6 +193,10 @@ def _origin(node: ast.ImportFrom, package: str) -> str:
     parents = package.split(".")
     base = parents[: len(parents) - node.level + 1]
     return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def _is_python_s(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _is_ours(module: str) -> bool:

@@ -11,18 +11,22 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from heirloom.runtime import own
 from heirloom.runtime.errors import ConfigError
 
 Entry = TypeVar("Entry")
 
 
 def resolve(reference: str) -> Any:
-    """Import what "package.module:function" names; raises ConfigError when there is no such module or attribute."""
+    """Import what "package.module:function" names; raises ConfigError when there is no such module or attribute.
+
+    A file of a user's own may stand for the module (heirloom.runtime.own).
+    """
     module_name, colon, attribute = reference.partition(":")
     if not (module_name and colon and attribute.isidentifier()):
         raise ConfigError(f"{reference!r} is no reference", mend='write it as "package.module:function"')
     try:
-        module = importlib.import_module(module_name)
+        module = own.load(module_name) if module_name.endswith(own.FILE) else importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module exists, and something that it imports does not

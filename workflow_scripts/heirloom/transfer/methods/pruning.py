@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Score = ScoreSettings
 else:
-    Score = Annotated[SCORES.settings(), Field(discriminator="kind")]
+    Score = SCORES.settings(ScoreSettings)
 
 
 class Pruning(TransferSettings):
