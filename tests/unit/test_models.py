@@ -18,6 +18,8 @@ from heirloom.runtime.files import write_card
 from tests.unit.hostile import read_here
 from tests.unit.toy import classifier
 
+pytestmark = pytest.mark.usefixtures("quick_reader")
+
 REAL = Path(__file__).parents[3] / "shared" / "real" / "mobilenet_v2-keras-int8-derived.pth"
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

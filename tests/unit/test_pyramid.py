@@ -23,6 +23,8 @@ from heirloom.runtime.errors import ConfigError, WeightsError
 from heirloom.runtime.files import write_card
 from heirloom.runtime.registry import resolve
 
+pytestmark = pytest.mark.usefixtures("quick_reader")
+
 NETWORKS = ("resnet18", "resnet50", "resnet101", "resnext50")
 PLAIN = tuple(f"elu-{name}" for name in NETWORKS)
 FPD = tuple(f"fpd-{name}" for name in NETWORKS)

@@ -27,6 +27,8 @@ from tests.unit import toy
 from tests.unit.killed import killed
 from tests.unit.test_robust_training import NAMES, objective, recipe
 
+pytestmark = pytest.mark.usefixtures("quick_reader")
+
 BODY = Body(name="cifar-resnet18", options={"width": 4})
 JUDGE = Judge(attack=InnerAttack(epsilon=0.2, step=0.1, steps=3))
 FILES = {"card.json", "weights.safetensors", "history.parquet"}

@@ -85,7 +85,7 @@ def flat(scores) -> torch.Tensor:
 
 
 def test_every_score_has_its_settings_and_its_function():
-    kinds = [get_args(model.model_fields["kind"].annotation)[0] for model in get_args(SCORES.settings())]
+    kinds = [get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(SCORES.settings())[0])]
     assert sorted(kinds) == sorted(SCORES.names())
     assert all(callable(SCORES.load(kind).score) for kind in kinds)
 

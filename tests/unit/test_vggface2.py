@@ -20,6 +20,8 @@ from heirloom.runtime.files import read_card
 from heirloom.stages import fetch_teacher
 from tests.unit.face_network import arrays_of, logits_of, of_python2
 
+pytestmark = pytest.mark.usefixtures("quick_reader")
+
 TEACHER = load_catalogue([Path(__file__).parents[2] / "config"]).teachers["vggface2-resnet50"]
 NARROW = Body(name="vggface2-resnet50", options={"width": 2})
 IMAGES = torch.rand(2, 3, 64, 90, generator=torch.Generator().manual_seed(0))  # the pool rounds the first side up

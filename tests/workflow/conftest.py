@@ -8,20 +8,25 @@ import pytest
 
 from heirloom.runtime.locks import exclusive
 from tests.workflow.project import STUDY, WARM, Project, new_project
-from tests.workflow.warm import warm_python
 
 REAL = ("slow", "faults", "cluster")  # marks of tests that run the real Python: they time, kill and measure it
 
 
 @pytest.fixture(scope="session", autouse=True)
-def warm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def warm(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let all projects of a run without such marks call a Python that has imported the libraries already."""
     if any(item.get_closest_marker(mark) for item in request.session.items for mark in REAL):
         yield
         return
-    with warm_python(tmp_path_factory.mktemp("warm")) as program, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(WARM, str(program))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(WARM, str(request.getfixturevalue("warm_program")))
         yield
+
+
+@pytest.fixture
+def real_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call Python itself, for what a process imports or whose child it is."""
+    monkeypatch.delenv(WARM, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,7 @@ def over_network(plan: list[Job]) -> list[tuple[str, ...]]:
     return sorted((job.rule, *job.wildcards.values()) for job in plan if job.rule in NETWORK_RULES)
 
 
+@pytest.mark.slow  # jobs of the real Python, in an empty network
 def test_after_the_downloads_no_job_uses_the_network(remote: Project, server: Server) -> None:
     assert {rule for rule, *_ in over_network(remote.plan())} == {"download_dataset", "fetch_teacher"}
     done = remote.heirloom("downloads")

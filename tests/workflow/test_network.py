@@ -61,6 +61,7 @@ def test_who_tries_is_stopped_and_written_down(tmp_path: Path) -> None:
     assert [line.split()[1] for line in attempts(project)] == ["getaddrinfo", "connect"]
 
 
+@pytest.mark.slow  # the real Python, four times
 @pytest.mark.skipif(not _has_empty_networks(), reason="this system gives a user no network of his own")
 def test_a_study_is_planned_and_begun_in_an_empty_network(fresh: Project) -> None:
     alone = Alone(fresh.folder, fresh.study_file)

@@ -6,9 +6,10 @@ import os
 import shutil
 import time
 
+import pytest
+
 from heirloom.config.kinds import FIELD
-from tests.workflow.project import SOURCE, WARM
-from tests.workflow.warm import warm_python
+from tests.workflow.project import SOURCE
 
 PACKAGE = "workflow_scripts/heirloom"
 # a component of every kind; a further one of the kind is made like it, under a name that no study uses
@@ -229,10 +230,9 @@ def test_a_rerun_of_changed_code_with_the_same_outcome_gives_the_same_bytes(proj
     assert project.plan() == []
 
 
-def test_the_same_study_elsewhere_with_one_core_gives_the_same_bytes(finished, fresh, tmp_path, monkeypatch):
-    with warm_python(tmp_path) as other_hashes:  # each server orders sets by a seed of its own
-        monkeypatch.setenv(WARM, str(other_hashes))
-        done = fresh.snakemake(cores=1)
+@pytest.mark.slow  # a second whole study
+def test_the_same_study_elsewhere_with_one_core_gives_the_same_bytes(finished, fresh):
+    done = fresh.snakemake(cores=1)
     assert done.returncode == 0, done.stdout + done.stderr
     assert fresh.digests() == finished.digests()
 

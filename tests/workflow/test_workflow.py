@@ -125,7 +125,7 @@ def test_every_caption_belongs_to_an_output():
     assert not [name for name in captions - drawn if f'"{name}"' not in rules]
 
 
-@pytest.mark.parametrize("study", ["backdoor", "poison"])
+@pytest.mark.parametrize("study", [pytest.param("backdoor", marks=pytest.mark.slow), "poison"])  # 3,000 jobs, 600
 def test_full_size_studies_plan_without_data_or_network(fresh, study):
     """Every student by its own method, seed and origin, and every defect beside its control; nothing is fetched."""
     file = fresh.folder / f"config/studies/{study}.yaml"

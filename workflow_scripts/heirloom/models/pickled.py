@@ -33,6 +33,7 @@ import heirloom
 from heirloom.runtime.errors import WeightsError, some
 from heirloom.runtime.files import regular_file
 
+PYTHON = (sys.executable, "-P")  # the child's
 CPU_SECONDS = 30.0  # beyond Python's own start; a file of 100 MB takes less than 1
 CPU_BYTES = 20e6  # a second more for so many
 WALL_SECONDS = 300.0  # with Python's start, on a slow disk that all jobs of a cluster share
@@ -91,7 +92,7 @@ def _child(file: BufferedReader, seconds: float, *, patience: float) -> subproce
     package = str(Path(heirloom.__file__).parents[1])
     paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     return subprocess.run(  # noqa: S603 - this very Python
-        [sys.executable, "-P", "-m", __name__, str(math.ceil(seconds))],
+        [*PYTHON, "-m", __name__, str(math.ceil(seconds))],
         stdin=file,
         capture_output=True,
         timeout=patience,
