@@ -12,7 +12,7 @@ from heirloom.doctor.announce import announce
 from heirloom.plan.plan import plan_of
 from heirloom.runtime.causes import note_cause, tell_causes_at_exit
 from heirloom.runtime.errors import HeirloomError
-from heirloom.runtime.repair import missing_files
+from heirloom.runtime.recovery import missing_files
 
 min_version("9.20")
 tell_causes_at_exit(Path(".snakemake"))

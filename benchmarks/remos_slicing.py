@@ -28,7 +28,7 @@ from heirloom.training.checkpoints import Checkpoint
 from heirloom.training.loop import Lesson
 from heirloom.transfer.plan import Assignment
 from heirloom.transfer.scores.coverage.channels import Covered, coverage_scores, profile
-from heirloom.transfer.slicing import prune
+from heirloom.transfer.slices import prune
 
 GOAL = 0.02  # of the walk's time
 Place = tuple[str, int, int, int, int]

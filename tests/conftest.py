@@ -18,4 +18,4 @@ def warm_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def quick_reader(warm_program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the children that read foreign weights start warm; tests/unit/test_hostile_models.py starts real ones."""
-    monkeypatch.setattr("heirloom.models.pickled.PYTHON", (str(warm_program),))
+    monkeypatch.setattr("heirloom.models.torch_files.PYTHON", (str(warm_program),))

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from heirloom.models import pickled
+from heirloom.models import torch_files
 from heirloom.runtime.errors import HeirloomError, WeightsError
 
 TIMES = int(os.environ.get("HEIRLOOM_EXAMPLES", "1"))
@@ -112,10 +112,10 @@ def misworded(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 def read_here(path: Path, *, mend: str = "") -> dict[str, Tensor]:
-    """Read a file of torch's as the child of `pickled.read_state` does, but within this process."""
+    """Read a file of torch's as the child of `torch_files.read_state` does, but within this process."""
     try:
         with path.open("rb") as file:
-            pickled.unpacked(file)
-            return pickled.state_in(file)
+            torch_files.unpacked(file)
+            return torch_files.state_in(file)
     except WeightsError as error:
         raise WeightsError(error.what, where=str(path), mend=mend or error.mend) from error

@@ -15,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from torch.nn import functional
 
 from heirloom.attacks.compat import advertorch_attacks
-from heirloom.attacks.crafting import Batch, Crafting, near, sizes
 from heirloom.attacks.losses import cross_entropy, margin
 from heirloom.attacks.pgd import GEOMETRIES
+from heirloom.attacks.search import Batch, Crafting, near, sizes
 from heirloom.config.attacks import OnModel
 from heirloom.config.kinds import ATTACKS
 from heirloom.config.load import load_catalogue, parse, read_yaml

@@ -16,9 +16,9 @@ from heirloom.config.attacks import OnModel
 from heirloom.config.load import parse, read_yaml
 from heirloom.config.models import Body
 from heirloom.config.study import Catalogue
-from heirloom.evaluation import bench, restoring
+from heirloom.evaluation import bench, restoration
 from heirloom.evaluation.measures import read_measures
-from heirloom.evaluation.restoring import answered, looked
+from heirloom.evaluation.restoration import answered, looked
 from heirloom.evaluation.samples import read_samples
 from heirloom.models.weights import architecture_facts, save_classifier
 from heirloom.runtime.errors import DamagedFileError, WeightsError
@@ -194,7 +194,7 @@ def test_a_killed_job_continues_to_the_same_bytes_and_shows_no_batch_again(folde
             if self.count == self.at:
                 raise KeyboardInterrupt
             self.count += 1
-            return restoring.looked(model, clean, shown)
+            return restoration.looked(model, clean, shown)
 
     settings = {"source": "fpd", "shown": {"some": 2}, "checkpoint_seconds": 0}
     whole_looks = Looks()

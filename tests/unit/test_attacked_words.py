@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Scope
-from heirloom.reporting import attacked
+from heirloom.reporting import attack_suites
 from heirloom.reporting.figures.robustness import blocks, draw_robustness
 from heirloom.reporting.figures.strength import draw_strength, panels
 from heirloom.reporting.figures.style import BESIDE_COLOURS, Palette
@@ -183,7 +183,7 @@ def test_a_short_answer_begins_with_the_worst_attack_and_compares_credible_rates
 
 def test_a_size_of_whole_bytes_is_told_in_bytes_where_that_is_shorter():
     def told(**facts):
-        return attacked.bound_of(json.dumps({"norm": "Linf", **facts}))
+        return attack_suites.bound_of(json.dumps({"norm": "Linf", **facts}))
 
     assert [told(epsilon=size) for size in (8 / 255, 0.2, 0.3, 1.5)] == [
         "Linf 8/255",
@@ -205,12 +205,12 @@ def test_the_terminal_shows_a_matrix_with_its_marks(tables):
     assert list(found) == ["clean", "auto", "cw", "fgsm", "pgd", "raw", "square"]
     assert found["pgd"][0].endswith("!*")
     assert not found["pgd"][1].endswith(("!", "*"))
-    assert set(attacked.LEGEND) <= set(lines)
+    assert set(attack_suites.LEGEND) <= set(lines)
     assert any("pgd from-other" in line for line in lines)
 
 
 def test_more_models_than_fit_stand_below_each_other(rows, comparisons):
-    many = attacked.matrices([row for row in rows if row["experiment"] == "defended"], comparisons, columns=1)
+    many = attack_suites.matrices([row for row in rows if row["experiment"] == "defended"], comparisons, columns=1)
     assert [cells[1][0] for _, cells in many] == [["fpd"], ["plain"]]
 
 
@@ -285,8 +285,8 @@ def test_more_dots_than_a_page_holds_become_a_matrix(rows, comparisons):
     assert [label.get_text() for label in axes.get_xticklabels()] == ["plain (baseline)", "fpd"]
     places = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axes.texts}
     assert places == {
-        (block.shown.index(label), block.methods.index(method)): attacked.cell(
-            row, clear=(label, method) in block.changes and attacked.is_clear(block.changes[label, method])
+        (block.shown.index(label), block.methods.index(method)): attack_suites.cell(
+            row, clear=(label, method) in block.changes and attack_suites.is_clear(block.changes[label, method])
         )
         for (label, method), row in block.rates.items()
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from heirloom.evaluation.attention_choice import Sheet, attends_to_object, attends_to_trigger, choose
-from heirloom.evaluation.looking import OBJECT, TRIGGER, Looked, Region
+from heirloom.evaluation.maps import OBJECT, TRIGGER, Looked, Region
 from heirloom.models.conditions import CLEAN, StudentName
 
 LABELS = np.array([1, 1, 0, 2, 1])

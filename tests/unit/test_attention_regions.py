@@ -12,7 +12,7 @@ from heirloom.data.listing import Sample
 from heirloom.data.pictures import prepare
 from heirloom.data.store import Part, index_table
 from heirloom.defects.show import evaluation_regions, evaluation_trigger
-from heirloom.defects.triggers.patch.picture import PastedPicture
+from heirloom.defects.triggers.patch.paste import PastedPicture
 from heirloom.evaluation.regions import box_masks, object_boxes, object_name
 
 PLACEMENTS = ("bottom-right", "random", "corners")

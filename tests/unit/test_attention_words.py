@@ -11,7 +11,7 @@ from heirloom.evaluation.panels import Panel
 from heirloom.reporting.attention import choice_caption, explanation, paragraphs
 from heirloom.reporting.comparisons import Judged
 from heirloom.reporting.figures.attention import Block, _colours, draw_attention_figure, overlaid
-from heirloom.reporting.measured import measured_rows
+from heirloom.reporting.measure_rows import measured_rows
 from heirloom.reporting.summary import summary_rows
 
 SAMPLES = tuple(f"{place:02d}" for place in range(30))

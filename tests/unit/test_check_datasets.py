@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from heirloom.data.check import DATA_CHECK
+from heirloom.data.inventory import DATA_CHECK
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import read_table, table_metadata
 from heirloom.stages import check_datasets

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from heirloom.config import attacking, paths, repairs
+from heirloom.config import attack_experiments, paths, repairs
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_catalogue, load_study
 from heirloom.config.models import Dataset, Files, Preparation, RemoteFile
@@ -55,7 +55,7 @@ def refusal(content):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_study_that_ships_is_valid(path):
     grid = open_grid(yaml.safe_load(path.read_text()), config_files=[path], project=PROJECT)
-    assert grid.students or repairs.judged(grid) or attacking.attacked(grid)
+    assert grid.students or repairs.judged(grid) or attack_experiments.attacked(grid)
 
 
 def test_a_misspelt_key_is_answered_with_the_nearest_one(content):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from heirloom.config import attacking, robust_models
+from heirloom.config import attack_experiments, robust_models
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
 from heirloom.config.records import Attacked, Evaluation, Robust
@@ -77,14 +77,14 @@ def grid_of(tmp_path):
 
 def test_every_model_meets_its_suites_and_a_substitute_is_for_the_others(grid_of, content):
     grid = grid_of(content)
-    jobs = Counter((each.box, each.model, each.suite) for each in attacking.attacked(grid))
+    jobs = Counter((each.box, each.model, each.suite) for each in attack_experiments.attacked(grid))
     assert set(jobs.values()) == {2}
     assert set(jobs) == {
         *((OWN, name, suite) for name in ("fpd", "later") for suite in ("strong", "weak")),
         (OWN, "plain", "weak"),
         (OTHERS, "plain", "weak"),
     }
-    assert attacking.targets_of(grid, Attacked(OTHERS, "plain", "weak", 1)) == ["fpd"]
+    assert attack_experiments.targets_of(grid, Attacked(OTHERS, "plain", "weak", 1)) == ["fpd"]
 
 
 def test_an_attack_of_two_suites_is_run_by_the_first_in_the_catalogue_and_clean_images_once(grid_of, content):
@@ -92,7 +92,7 @@ def test_an_attack_of_two_suites_is_run_by_the_first_in_the_catalogue_and_clean_
 
     def run(name, suite):
         each = Attacked(OWN, name, suite, 1)
-        return list(attacking.attacks_of(grid, each)), attacking.judges_clean(grid, each)
+        return list(attack_experiments.attacks_of(grid, each)), attack_experiments.judges_clean(grid, each)
 
     assert run("fpd", "weak") == (["pgd", "pgd-10"], True)
     assert run("fpd", "strong") == (["pgd-20"], False)
@@ -102,10 +102,10 @@ def test_an_attack_of_two_suites_is_run_by_the_first_in_the_catalogue_and_clean_
 
 def test_a_suite_whose_attacks_all_ran_has_no_job(grid_of, content):
     grid = grid_of(content, suites={"again": {"attacks": ["pgd-20"]}})
-    assert not [each for each in attacking.attacked(grid) if each.suite == "again"]
+    assert not [each for each in attack_experiments.attacked(grid) if each.suite == "again"]
     content["attack_experiments"]["first"]["suites"].append("again")
     grid = grid_of(content, suites={"again": {"attacks": ["pgd-20"]}})
-    assert not [each for each in attacking.attacked(grid) if each.suite == "again"]
+    assert not [each for each in attack_experiments.attacked(grid) if each.suite == "again"]
     assert "pgd-20" in evaluated(grid, plan_of(grid).of).descriptions[0]["experiments"]["first"]["attacks"]
 
 
@@ -129,9 +129,9 @@ def test_the_tables_set_all_models_of_a_data_set_side_by_side(grid_of, content):
     assert (second["baseline"], second["conditions"]) == (None, ["", "from-plain"])
     assert first["measures"] == second["measures"] == ["reconstruction_error"]
     assert {facts["kind"] for facts in description["attacks"].values()} == {"white-box"}
-    assert len(found.predictions) == len(attacking.attacked(grid)) == 12
+    assert len(found.predictions) == len(attack_experiments.attacked(grid)) == 12
     assert {path.split("/")[4] for path in found.measures} == {"fpd", "plain"}  # the substitute's job has fpd's
-    assert attacking.evaluations(grid) == [Evaluation("none", "none", "digits")]
+    assert attack_experiments.evaluations(grid) == [Evaluation("none", "none", "digits")]
 
 
 def test_every_attack_job_is_estimated_and_a_substitute_costs_its_targets_a_look(grid_of, content):
@@ -140,7 +140,7 @@ def test_every_attack_job_is_estimated_and_a_substitute_costs_its_targets_a_look
     counted = Counter(job.rule for job in plan.of())
     assert counted == {"render_dataset": 1, "prepare_dataset": 1, "train_robust": 6, "attack_model": 12}
     todo = [(job.place, takes) for job, takes in estimate(plan, arrival=lambda *_: Arrival(0, 0)).todo]
-    folders = [each.folder("attacked") for each in attacking.attacked(grid)]
+    folders = [each.folder("attacked") for each in attack_experiments.attacked(grid)]
     assert [job.place for job in plan.of("attack_model")] == folders
     (job,) = [job for job in plan.of("attack_model") if "/black-box/" in job.place and "seed1" in job.place]
     assert {path.split("/")[3] for path in job.files if "/robust/" in path} == {"plain", "fpd"}
@@ -152,10 +152,10 @@ def test_every_attack_job_is_estimated_and_a_substitute_costs_its_targets_a_look
 def test_pictures_are_of_the_first_seed_and_of_the_attacks_that_a_job_runs(grid_of, content):
     content["attack_experiments"]["first"] |= {"pictures": ["pgd-20"], "shown": 4}
     grid = grid_of(content)
-    assert attacking.pictured(grid, Attacked(OWN, "fpd", "strong", 2)) == {"pgd-20": 4}
-    assert attacking.pictured(grid, Attacked(OWN, "fpd", "weak", 2)) == {}
-    assert [(each.model, each.seed) for each in attacking.with_pictures(grid)] == [("later", 1), ("fpd", 1)]
-    assert attacking.figures(grid) == ("robustness", "restored")
+    assert attack_experiments.pictured(grid, Attacked(OWN, "fpd", "strong", 2)) == {"pgd-20": 4}
+    assert attack_experiments.pictured(grid, Attacked(OWN, "fpd", "weak", 2)) == {}
+    assert [(each.model, each.seed) for each in attack_experiments.with_pictures(grid)] == [("later", 1), ("fpd", 1)]
+    assert attack_experiments.figures(grid) == ("robustness", "restored")
 
 
 def test_the_digest_follows_suites_and_starts(grid_of, content):
@@ -254,9 +254,9 @@ def test_one_name_for_two_experiments_is_refused(grid_of, content):
 def test_fpd_is_judged_by_more_than_its_published_budgets():
     content = yaml.safe_load((PROJECT / "config/studies/fpd.yaml").read_text())
     grid = Grid(*load_study(content, project=PROJECT, where="fpd.yaml"), "fpd.yaml")
-    for model in {each.model for each in attacking.attacked(grid) if each.box == "white-box"}:
-        jobs = [each for each in attacking.attacked(grid) if (each.box, each.model) == ("white-box", model)]
-        attacks = [entry for each in jobs for entry in attacking.attacks_of(grid, each).values()]
+    for model in {each.model for each in attack_experiments.attacked(grid) if each.box == "white-box"}:
+        jobs = [each for each in attack_experiments.attacked(grid) if (each.box, each.model) == ("white-box", model)]
+        attacks = [entry for each in jobs for entry in attack_experiments.attacks_of(grid, each).values()]
         steps = {entry.steps * entry.restarts for entry in attacks if entry.kind == "pgd"}
         assert max(steps) >= 500, model  # published: 40 steps from one start
         assert "autoattack" in {entry.kind for entry in attacks}, model

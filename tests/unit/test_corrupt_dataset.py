@@ -12,7 +12,7 @@ from PIL import Image
 from heirloom.config.robust import CorruptionSuite
 from heirloom.data.augment import centre
 from heirloom.data.distortion.corrupt import corrupt_pixels
-from heirloom.data.distortion.stored import CorruptedImages, open_corrupted
+from heirloom.data.distortion.files import CorruptedImages, open_corrupted
 from heirloom.data.store import PreparedData, index_table, write_part
 from heirloom.runtime.errors import ConfigError, DamagedFileError, DataError
 from heirloom.runtime.files import read_card, sha256_of, write_card

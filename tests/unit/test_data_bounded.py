@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from heirloom.config.kinds import LAYOUTS
-from heirloom.data import bounded, matlab
-from heirloom.data.bounded import read_whole
+from heirloom.data import limits, matlab
 from heirloom.data.layouts import gtsrb
+from heirloom.data.limits import read_whole
 from heirloom.runtime.errors import DataError
 from tests.unit.data_samples import (
     write_cifar,
@@ -45,14 +45,14 @@ def test_what_is_no_file_is_missing(tmp_path: Path, name: str) -> None:
 FILES: list[tuple[str, Callable[[Path], object], str, int]] = [
     ("gtsrb", write_gtsrb, "GT-00003.csv", gtsrb.LONGEST),
     ("gtsrb", write_gtsrb, "GT-final_test.csv", gtsrb.LONGEST),
-    ("tiny-imagenet", write_tiny_imagenet, "words.txt", bounded.LIST),
-    ("cub200", write_cub200, "images.txt", bounded.LIST),
-    ("mit67", write_mit67, "TrainImages.txt", bounded.LIST),
-    ("stanford40", write_stanford40, "actions.txt", bounded.LIST),
-    ("vggface2", write_people, "identity_meta.csv", bounded.LIST),
+    ("tiny-imagenet", write_tiny_imagenet, "words.txt", limits.LIST),
+    ("cub200", write_cub200, "images.txt", limits.LIST),
+    ("mit67", write_mit67, "TrainImages.txt", limits.LIST),
+    ("stanford40", write_stanford40, "actions.txt", limits.LIST),
+    ("vggface2", write_people, "identity_meta.csv", limits.LIST),
     ("flowers102", write_flowers102, "setid.mat", matlab.MOST_BYTES),
-    ("svhn", write_svhn, "train_32x32.mat", bounded.ARRAY),
-    ("cifar10", lambda root: write_cifar(root, binary=True), "data_batch_1.bin", bounded.ARRAY),
+    ("svhn", write_svhn, "train_32x32.mat", limits.ARRAY),
+    ("cifar10", lambda root: write_cifar(root, binary=True), "data_batch_1.bin", limits.ARRAY),
 ]
 
 

@@ -21,7 +21,7 @@ from heirloom.config.study import Catalogue, Trigger
 from heirloom.defects.show import LoadedTrigger, load_triggers
 from heirloom.defects.triggers.patch import Patch
 from heirloom.defences.findings import Findings
-from heirloom.defences.reversed import Reversed, write_reversed
+from heirloom.defences.reversal import Reversed, write_reversed
 from heirloom.runtime.digest import SCRIPTS, code_digest
 from heirloom.runtime.errors import ConfigError
 

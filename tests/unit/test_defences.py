@@ -21,7 +21,7 @@ from heirloom.defences.adam import Adam
 from heirloom.defences.anomaly import anomaly_indices
 from heirloom.defences.detectors.neural_cleanse import NeuralCleanse, detect, search
 from heirloom.defences.detectors.neural_cleanse.search import Balance, drawn, reverse_triggers
-from heirloom.defences.reversed import Reversed, blended, read_reversed, write_reversed
+from heirloom.defences.reversal import Reversed, blended, read_reversed, write_reversed
 from heirloom.evaluation.measures import read_measures
 from heirloom.models.classifier import state_copy
 from heirloom.models.predictions import accuracy

@@ -12,8 +12,8 @@ from heirloom.config.models import Body
 from heirloom.doctor import announce as announcing
 from heirloom.doctor import environment, hardware, run
 from heirloom.doctor.disk import ability_findings, space_finding
-from heirloom.doctor.measure import Trial, fitted, noise, step_seconds
 from heirloom.doctor.report import WIDTH, Finding, Group, has_problem, rendered
+from heirloom.doctor.speed import Trial, fitted, noise, step_seconds
 from heirloom.doctor.wording import size, span
 from heirloom.plan.plan import plan_of
 from heirloom.plan.rates import FILE, Rate, Rates, write_rates
@@ -39,7 +39,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "workflow_scripts/heirloom").symlink_to(Path(environment.heirloom.__file__).parent)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
-    monkeypatch.setattr("heirloom.doctor.measure.measure", lambda: RATES)
+    monkeypatch.setattr("heirloom.doctor.speed.measure", lambda: RATES)
     monkeypatch.setattr("heirloom.doctor.hardware.gradient_finding", lambda: Finding("ok", "gradients", "right"))
     return tmp_path
 
@@ -124,7 +124,7 @@ def test_a_speed_that_cannot_be_measured_leaves_times_unknown(project, monkeypat
     def fail():
         raise RuntimeError("no such device")
 
-    monkeypatch.setattr("heirloom.doctor.measure.measure", fail)
+    monkeypatch.setattr("heirloom.doctor.speed.measure", fail)
     status, text = report(project)
     assert status == 0
     assert "no such device" in text

@@ -18,7 +18,7 @@ from heirloom.attacks.flags import Warned, flags, warnings
 from heirloom.attacks.subjects import subjects
 from heirloom.data.resident import Images
 from heirloom.evaluation import bench
-from heirloom.evaluation.corrupted import open_suite
+from heirloom.evaluation.corruption_suite import open_suite
 from heirloom.evaluation.measures import read_measures
 from heirloom.evaluation.metrics import UNJUDGED, outcomes, read_predictions
 from heirloom.models.conditions import StudentName, judged

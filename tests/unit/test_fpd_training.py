@@ -23,8 +23,8 @@ from heirloom.runtime.devices import Compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import read_card, read_table
 from heirloom.stages import train_robust
+from heirloom.training.attacker import Attacker, Both, robust_plan
 from heirloom.training.checkpoints import NAME
-from heirloom.training.crafting import Attacker, Both, robust_plan
 from heirloom.training.loop import CLEAN, Lesson
 from heirloom.training.phases import StepHook
 from heirloom.training.session import lesson_of

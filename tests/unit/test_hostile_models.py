@@ -31,7 +31,7 @@ from heirloom.config.load import load_catalogue, read_yaml
 from heirloom.config.models import RemoteFile
 from heirloom.data.checksums import recorded
 from heirloom.data.fetch import obtain
-from heirloom.models import pickled, weights
+from heirloom.models import torch_files, weights
 from heirloom.models.bodies.pyramid import network as pyramid
 from heirloom.models.bodies.vggface2 import network as vggface2
 from heirloom.models.weights import load_state, read_foreign, written_for
@@ -128,7 +128,7 @@ def _old(pickled_content: bytes) -> bytes:
 def test_a_weight_file_that_keeps_its_reader_busy_for_ever_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr(pickled, "CPU_SECONDS", 1.0)
+    monkeypatch.setattr(torch_files, "CPU_SECONDS", 1.0)
     path = tmp_path / "a.pth"
     path.write_bytes(form(ENDLESS))
     with pytest.raises(WeightsError, match="more than 1 s of processor time") as told:
@@ -149,7 +149,7 @@ def test_a_weight_file_that_asks_for_more_memory_than_there_is_is_refused(
 
 
 def test_a_reader_that_waits_for_its_disk_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickled, "WALL_SECONDS", 0.01)
+    monkeypatch.setattr(torch_files, "WALL_SECONDS", 0.01)
     (tmp_path / "a.pth").write_bytes(FILES["a.pth"])
     with pytest.raises(WeightsError, match="run again") as told:
         read_foreign(tmp_path / "a.pth")
@@ -174,7 +174,7 @@ def test_the_reader_of_a_killed_job_goes_with_it(tmp_path: Path) -> None:
         while child.rlimit(psutil.RLIMIT_CPU)[0] == psutil.RLIM_INFINITY:
             time.sleep(0.05)
         job.kill()
-    child.wait(timeout=pickled.CPU_SECONDS - 5)  # it would go on for as long as its bound lets it
+    child.wait(timeout=torch_files.CPU_SECONDS - 5)  # it would go on for as long as its bound lets it
 
 
 def _reader_of(job: psutil.Process) -> psutil.Process:
@@ -182,7 +182,7 @@ def _reader_of(job: psutil.Process) -> psutil.Process:
     while True:
         for child in job.children():
             with suppress(psutil.Error):
-                if "heirloom.models.pickled" in child.cmdline():
+                if "heirloom.models.torch_files" in child.cmdline():
                     return child
         time.sleep(0.05)
 

@@ -9,8 +9,7 @@ from heirloom.attacks.inner import perturbed
 from heirloom.config.robust import Judge
 from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
-from heirloom.evaluation import judging
-from heirloom.evaluation.judging import Rates, chosen_rows, judge_rates
+from heirloom.evaluation.judge import Rates, chosen_rows, judge_rates
 from heirloom.models.predictions import accuracy
 from tests.unit import attacked, toy
 
@@ -145,7 +144,7 @@ def test_an_image_that_is_wrong_when_clean_counts_as_wrong_and_is_not_attacked(n
         sizes.append(len(images))
         return images
 
-    monkeypatch.setattr(judging, "perturbed", spy)
+    monkeypatch.setattr("heirloom.evaluation.judge.perturbed", spy)
     lost = copy.deepcopy(model)
     torch.nn.init.zeros_(lost.head.weight)
     with torch.no_grad():  # it calls everything class 0, whatever it is shown
@@ -162,7 +161,7 @@ def test_a_judge_attacks_its_own_choice_with_the_same_start_for_every_model(net,
         met.append((images, draw))
         return images
 
-    monkeypatch.setattr(judging, "perturbed", spy)
+    monkeypatch.setattr("heirloom.evaluation.judge.perturbed", spy)
     judge = Judge(attack=ATTACK, images=20, seed=3)
     for _ in range(2):
         # nothing is attacked, so all that is chosen withstands

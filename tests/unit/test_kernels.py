@@ -10,7 +10,7 @@ from torch import nn
 
 from heirloom.config.kinds import BODIES
 from heirloom.config.models import Body, Normalisation
-from heirloom.doctor.gradients import gradient_finding
+from heirloom.doctor.gradient_check import gradient_finding
 from heirloom.models.classifier import build_classifier
 from heirloom.models.kernels import avoid_faulty_kernels, check_gradients
 from heirloom.runtime.errors import TrainingError

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from heirloom.data.resident import Images
 from heirloom.defects.injections.latent_backdoor import Latent
-from heirloom.defects.injections.latent_backdoor.features import (
+from heirloom.defects.injections.latent_backdoor.pull import (
     ClassMean,
     TriggeredCopies,
     class_images,

@@ -10,8 +10,8 @@ from heirloom.evaluation.measures import Quantity, Values, measures_of, read_mea
 from heirloom.evaluation.metrics import CLEAN, Evaluation, Predictions, Scope, Setting
 from heirloom.evaluation.statistics import holm
 from heirloom.reporting.comparisons import Judged
+from heirloom.reporting.measure_rows import baseline_rows, measured_rows
 from heirloom.reporting.measure_table import compared_cells, measure_cells
-from heirloom.reporting.measured import baseline_rows, measured_rows
 from heirloom.reporting.summary import summary_rows
 from heirloom.reporting.views import shown
 from heirloom.runtime.errors import ConfigError, DataError

@@ -8,7 +8,7 @@ from PIL import Image
 
 from heirloom.data.resident import Images
 from heirloom.defects.triggers.patch import Patch
-from heirloom.defects.triggers.patch.picture import PastedPicture
+from heirloom.defects.triggers.patch.paste import PastedPicture
 from heirloom.models.conditions import StudentName
 from heirloom.models.predictions import accuracy, predict
 from heirloom.models.weights import architecture_facts, load_classifier, save_classifier

@@ -10,7 +10,7 @@ import pytest
 
 from heirloom.runtime.files import write_card, write_table
 from heirloom.runtime.receipts import FOLDER, named_by, write_receipt
-from heirloom.runtime.repair import Faults, bring_to_present, find_faults, missing_files, remove_damaged
+from heirloom.runtime.recovery import Faults, bring_to_present, find_faults, missing_files, remove_damaged
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from heirloom.data.check import DATA_CHECK
+from heirloom.data.inventory import DATA_CHECK
 from heirloom.defects.injections.backdoor import Backdoor
 from heirloom.reporting.figures.contact_sheet import ContactSheet
 from heirloom.reporting.report.content import PNG

@@ -13,7 +13,7 @@ from torch import nn
 
 from heirloom.config.robust import Judge, Modules
 from heirloom.config.robust_training import SteppedTraining
-from heirloom.evaluation.judging import Rates
+from heirloom.evaluation.judge import Rates
 from heirloom.models.bodies.small_resnet.network import SmallResNet
 from heirloom.models.classifier import state_copy
 from heirloom.models.conditions import load_model

@@ -11,7 +11,7 @@ from heirloom.config.models import Body, Normalisation, RemoteFile
 from heirloom.config.robust import Judge
 from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
-from heirloom.evaluation.judging import judge_rates
+from heirloom.evaluation.judge import judge_rates
 from heirloom.models.classifier import build_classifier
 from heirloom.models.conditions import load_model
 from heirloom.runtime.digest import code_digest

@@ -19,11 +19,11 @@ from torch.nn import functional
 from heirloom.config.kinds import OBJECTIVES
 from heirloom.config.robust import RobustObjective
 from heirloom.config.robust_training import InnerAttack
-from heirloom.evaluation.judging import Rates
+from heirloom.evaluation.judge import Rates
 from heirloom.models.classifier import state_copy
 from heirloom.runtime.devices import Compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
-from heirloom.training.crafting import Attacker, Beside, InPlace, divergence, robust_plan
+from heirloom.training.attacker import Attacker, Beside, InPlace, divergence, robust_plan
 from heirloom.training.loop import ROBUST, Lesson, kept_row
 from heirloom.training.losses import UNLABELLED, Objective, Step
 from heirloom.training.objectives.awp.weights import WorstWeights

@@ -24,7 +24,7 @@ from heirloom.transfer import walk
 from heirloom.transfer.methods.pruning import Score
 from heirloom.transfer.plan import Assignment, from_teacher, plan_student
 from heirloom.transfer.scores.coverage.channels import active, coverage_scores, profile
-from heirloom.transfer.slicing import prune, scored
+from heirloom.transfer.slices import prune, scored
 from tests.unit import toy
 
 TRIALS = ("change", "relative-change", "scaled-change")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from heirloom.config.robust_training import SteppedTraining
-from heirloom.evaluation.judging import Rates
+from heirloom.evaluation.judge import Rates
 from heirloom.models.classifier import state_copy
 from heirloom.runtime.errors import ConfigError
 from heirloom.training import loop

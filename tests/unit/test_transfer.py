@@ -16,7 +16,7 @@ from heirloom.runtime.files import read_card, read_table, sha256_of
 from heirloom.stages import fetch_teacher, pretrain_teacher, train_student
 from heirloom.training.optimiser import SGD
 from heirloom.transfer.plan import plan_student
-from heirloom.transfer.slicing import prune
+from heirloom.transfer.slices import prune
 from tests.unit import toy
 
 pytestmark = pytest.mark.usefixtures("quick_reader")

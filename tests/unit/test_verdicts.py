@@ -18,7 +18,7 @@ from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
 from heirloom.defects.triggers.patch import Patch
 from heirloom.defences.detectors.neural_cleanse import NeuralCleanse
-from heirloom.evaluation.judging import judge_rates
+from heirloom.evaluation.judge import judge_rates
 from heirloom.models.classifier import Classifier
 from heirloom.models.conditions import StudentName
 from heirloom.models.verdicts import decided, named, try_out

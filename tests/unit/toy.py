@@ -21,8 +21,8 @@ from heirloom.data.store import Box, Part, index_table, open_part, write_part
 from heirloom.models.classifier import Classifier, build_classifier
 from heirloom.runtime.devices import compute
 from heirloom.runtime.files import write_card
+from heirloom.training.attacker import RobustPlan
 from heirloom.training.checkpoints import Checkpoint
-from heirloom.training.crafting import RobustPlan
 from heirloom.training.loop import Lesson, Row, fit
 from heirloom.training.phases import Phase, StepHook
 from heirloom.training.session import DevelopmentFiles, ModelFiles, Origin, lesson_of, open_session

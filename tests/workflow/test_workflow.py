@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 import yaml
 
-from heirloom.config import attacking, repairs
+from heirloom.config import attack_experiments, repairs
 from heirloom.config.grid import FIGURES
 from heirloom.config.workflow import open_grid
 from heirloom.runtime.files import read_card, read_table
@@ -120,7 +120,13 @@ def test_snakemakes_own_report_holds_the_figures_with_captions_and_categories(fi
 def test_every_caption_belongs_to_an_output():
     rules = (SOURCE / "rules/report.smk").read_text()
     captions = {path.stem for path in SOURCE.glob("rules/captions/*.rst")}
-    drawn = {*FIGURES, *repairs.SUMMARY_FIGURES, *repairs.WAYS, attacking.STRENGTH, attacking.PICTURES}
+    drawn = {
+        *FIGURES,
+        *repairs.SUMMARY_FIGURES,
+        *repairs.WAYS,
+        attack_experiments.STRENGTH,
+        attack_experiments.PICTURES,
+    }
     assert drawn <= captions
     assert not [name for name in captions - drawn if f'"{name}"' not in rules]
 

@@ -23,7 +23,7 @@ from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.files import storage_error
 from heirloom.runtime.guardian import is_snakemake
 from heirloom.runtime.locks import exclusive
-from heirloom.runtime.repair import Faults, bring_to_present, find_faults, remove_damaged
+from heirloom.runtime.recovery import Faults, bring_to_present, find_faults, remove_damaged
 
 MARKER = Path(paths.RESULTS) / ".locks" / "run.started"
 RUN_LOCK = Path(paths.RESULTS) / ".locks" / "run.lock"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heirloom.attacks.compat import art
-from heirloom.attacks.crafting import Batch
+from heirloom.attacks.search import Batch
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.seeds import derive_seed
 

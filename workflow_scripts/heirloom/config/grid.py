@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from heirloom.config import attacking, attention, paths, repairs, robust_models
+from heirloom.config import attack_experiments, attention, paths, repairs, robust_models
 from heirloom.config.attacks import AttackControl, AttackSettings, OnModel, OnTeacher
 from heirloom.config.checks import check_names
 from heirloom.config.models import (
@@ -56,7 +56,7 @@ class Grid:
         """Check every name, once."""
         robust_models.check(self)
         repairs.check(self)
-        attacking.check(self)
+        attack_experiments.check(self)
         check_names(self)
         for evaluation in self.evaluations:
             self.targets_of(evaluation)
@@ -140,7 +140,7 @@ class Grid:
     def attack_names(self) -> list[str]:
         """Attacks of the study, the noises they are compared with included."""
         of_students = {name for experiment in self.study.experiments for name in self._attack_names(experiment)}
-        return sorted(of_students | repairs.attack_names(self) | attacking.attack_names(self))
+        return sorted(of_students | repairs.attack_names(self) | attack_experiments.attack_names(self))
 
     @property
     def injection_names(self) -> list[str]:
@@ -548,7 +548,7 @@ class Grid:
             "detectors": {each.detector: canonical(self.detector(each.detector)) for each in self.detections},
             **robust_models.recipes(self),
             **repairs.recipes(self),
-            **attacking.recipes(self),
+            **attack_experiments.recipes(self),
             "triggers": {
                 name: canonical(each) for name, each in self.catalogue.triggers.items() if name in self._shown
             },
@@ -623,12 +623,15 @@ class Grid:
     @property
     def summary_figures(self) -> list[str]:
         """Names of the figures that are drawn from the summary."""
-        return [*FIGURES, *(name for name in (attacking.RATES, attacking.STRENGTH) if name in self.model_figures)]
+        return [
+            *FIGURES,
+            *(name for name in (attack_experiments.RATES, attack_experiments.STRENGTH) if name in self.model_figures),
+        ]
 
     @property
     def model_figures(self) -> list[str]:
         """Names of the figures of repaired and attacked models."""
-        return list(dict.fromkeys((*repairs.figures(self), *attacking.figures(self))))
+        return list(dict.fromkeys((*repairs.figures(self), *attack_experiments.figures(self))))
 
     @property
     def contact_sheets(self) -> list[str]:

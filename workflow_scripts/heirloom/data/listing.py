@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.data.bounded import read_whole
+from heirloom.data.limits import read_whole
 from heirloom.runtime.errors import DataError, plain
 
 Box = tuple[float, float, float, float]

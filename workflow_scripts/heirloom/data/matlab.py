@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.data.bounded import LIST, read_whole
+from heirloom.data.limits import LIST, read_whole
 from heirloom.runtime.errors import DataError
 
 MEND = "download or unpack the data set's MATLAB files again"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.defences.reversed import Reversed
+from heirloom.defences.reversal import Reversed
 
 
 @dataclass(frozen=True, eq=False)

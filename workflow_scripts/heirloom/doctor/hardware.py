@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 
-from heirloom.doctor.gradients import gradient_finding
+from heirloom.doctor.gradient_check import gradient_finding
 from heirloom.doctor.report import Finding
 from heirloom.doctor.wording import size
 from heirloom.runtime.machine import cpu_abilities, cpu_model, has_fast_bf16, memory_limit, usable_cores

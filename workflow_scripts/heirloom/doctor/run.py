@@ -82,7 +82,7 @@ def _sources(grids: Mapping[Path, Grid], chosen: Grid) -> tuple[Finding, ...]:
 
 def _measured(tell: Callable[[str], None]) -> Rates | None:
     """Measure this machine; where that fails, use what was measured before."""
-    from heirloom.doctor.measure import measure
+    from heirloom.doctor.speed import measure
 
     tell("measuring this machine's speed (about ten seconds on an idle one) ...\n")
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.evaluation.looking import OBJECT, TRIGGER, Looked, Region
+from heirloom.evaluation.maps import OBJECT, TRIGGER, Looked, Region
 from heirloom.models.conditions import CLEAN, StudentName
 
 Booleans = NDArray[np.bool_]

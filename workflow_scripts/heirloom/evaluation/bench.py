@@ -18,7 +18,7 @@ from heirloom.config.attacks import OnModel
 from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.evaluation.answers import Answers, Series
-from heirloom.evaluation.restoring import looked
+from heirloom.evaluation.restoration import looked
 from heirloom.models.classifier import Classifier
 from heirloom.models.conditions import Condition, StudentName, table_of
 from heirloom.models.modes import evaluating

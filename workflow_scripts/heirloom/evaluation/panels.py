@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from heirloom.evaluation.attention import overlap, stride_of
 from heirloom.evaluation.attention_choice import Answers, Choice, Sheet, attends_to_trigger
-from heirloom.evaluation.looking import OBJECT, Looked, Subject
+from heirloom.evaluation.maps import OBJECT, Looked, Subject
 from heirloom.evaluation.regions import object_name
 from heirloom.models.classifier import Classifier
 from heirloom.models.conditions import CLEAN, Condition, StudentName

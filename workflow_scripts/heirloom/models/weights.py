@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from heirloom.config.models import Body, Normalisation
 from heirloom.models.classifier import Classifier
-from heirloom.models.pickled import MEND_DAMAGED, check_plain, read_state
+from heirloom.models.torch_files import MEND_DAMAGED, check_plain, read_state
 from heirloom.runtime.errors import DamagedFileError, WeightsError, some
 from heirloom.runtime.files import atomic_path, regular_file, verify_card
 

@@ -17,7 +17,7 @@ from heirloom.config.resources import NEEDS
 from heirloom.plan.job import Job
 from heirloom.plan.plan import Plan
 from heirloom.plan.takes import Accountant, ArrivalOf, Takes
-from heirloom.runtime.repair import missing_files
+from heirloom.runtime.recovery import missing_files
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from heirloom.config import attacking, paths, repairs, robust_models
+from heirloom.config import attack_experiments, paths, repairs, robust_models
 from heirloom.config.grid import Grid
 from heirloom.config.kinds import BODIES, OBJECTIVES
 from heirloom.config.names import BLACK_BOX, OWN_BOX, UNREPAIRED
@@ -25,7 +25,7 @@ def robust_jobs(grid: Grid) -> Iterator[Job]:
         yield _finetune(grid, model)
         yield _interpolate(grid, model)
     yield from (_evaluate(grid, model) for model in repairs.judged(grid))
-    yield from (_attack(grid, each) for each in attacking.attacked(grid))
+    yield from (_attack(grid, each) for each in attack_experiments.attacked(grid))
 
 
 def _data(grid: Grid, model: str) -> str:
@@ -190,7 +190,7 @@ def _evaluate(grid: Grid, each: Repaired) -> Job:
 def _attack(grid: Grid, each: Attacked) -> Job:
     """Attack a model with a suite and show what comes out to those who are judged by it: itself, or others."""
     study, folder = grid.study, each.folder(grid.study.name)
-    attacks, targets = attacking.attacks_of(grid, each), attacking.targets_of(grid, each)
+    attacks, targets = attack_experiments.attacks_of(grid, each), attack_experiments.targets_of(grid, each)
     others = [] if each.box == OWN_BOX else targets
     folders = [robust_models.weights_of(grid, name, each.seed).folder for name in others]
     bodies = {module for name in (each.model, *targets) for module in _code(grid, name)}
@@ -207,8 +207,8 @@ def _attack(grid: Grid, each: Attacked) -> Job:
         settings={
             "attacks": {name: grid.attack_recipe(name) for name in attacks},
             "targets": targets,
-            "clean": attacking.judges_clean(grid, each),
-            "shown": attacking.pictured(grid, each),
+            "clean": attack_experiments.judges_clean(grid, each),
+            "shown": attack_experiments.pictured(grid, each),
             "batch_size": study.evaluation_batch,
             "attack_batch_size": study.attack_batch,
             "threads": study.evaluation_threads,
@@ -217,7 +217,7 @@ def _attack(grid: Grid, each: Attacked) -> Job:
         libraries=libraries_of(attacks.values()),
         # costs have no column of suites: a suite stands where an attack would
         names={
-            **vars(attacking.evaluation_of(grid, each.model)),
+            **vars(attack_experiments.evaluation_of(grid, each.model)),
             "method": each.model,
             "seed": each.seed,
             "attack": each.suite,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from heirloom.config import attacking, attention, paths, repairs
+from heirloom.config import attack_experiments, attention, paths, repairs
 from heirloom.config.grid import FIGURES, Grid
 from heirloom.config.names import CLEAN, TEACHER
 from heirloom.config.published import published_for
@@ -43,7 +43,7 @@ class Evaluated:
 
 def evaluated(grid: Grid, of: JobsOf) -> Evaluated:
     """Return what the tables of a study are made of: students first, then repaired models, then attacked ones."""
-    repaired, attacked = repairs.evaluations(grid), attacking.evaluations(grid)
+    repaired, attacked = repairs.evaluations(grid), attack_experiments.evaluations(grid)
     places = {evaluation: place for place, evaluation in enumerate([*grid.evaluations, *repaired, *attacked])}
     judging = of("evaluate_students", "attack_student", "evaluate_robust", "attack_model")
     measuring = [job for job in of("detect_backdoor", "map_attention") if job.experiments]
@@ -54,7 +54,7 @@ def evaluated(grid: Grid, of: JobsOf) -> Evaluated:
         descriptions=[
             *(grid.description_of(each) for each in grid.evaluations),
             *(repairs.description_of(grid, each.teacher) for each in repaired),
-            *(attacking.description_of(grid, each) for each in attacked),
+            *(attack_experiments.description_of(grid, each) for each in attacked),
         ],
         predictions=[job.output for job in judging],
         files=[places[_evaluation(job)] for job in judging],
@@ -64,7 +64,7 @@ def evaluated(grid: Grid, of: JobsOf) -> Evaluated:
 
 
 def _restorers(grid: Grid) -> Callable[[str], bool]:
-    return lambda name: attacking.restores(grid, name)
+    return lambda name: attack_experiments.restores(grid, name)
 
 
 def _evaluation(job: Job) -> Evaluation:
@@ -162,13 +162,13 @@ def _figure_jobs(grid: Grid, of: JobsOf) -> Iterator[Job]:
         settings={
             "trainings": list(histories.values()),
             "controls": grid.controls,
-            "ladders": attacking.ladders(grid),
+            "ladders": attack_experiments.ladders(grid),
         },
     )
     yield from (_attention_figure(grid, name) for name in sorted(attention.figures(grid)))
     if grid.study.repair_experiments:
         yield _rift_figures(grid, place)
-    if attacking.with_pictures(grid):
+    if attack_experiments.with_pictures(grid):
         yield _restored_figure(grid, place)
     if grid.contact_sheets:
         yield _contact_sheets(grid, place)
@@ -209,13 +209,13 @@ def _rift_figures(grid: Grid, place: str) -> Job:
 
 
 def _restored_figure(grid: Grid, place: str) -> Job:
-    pictured = attacking.with_pictures(grid)
+    pictured = attack_experiments.with_pictures(grid)
     folders = [each.folder(grid.study.name) for each in pictured]
     return Job(
         "draw_restored",
         place,
-        paths.figure(grid.study.name, f"{attacking.PICTURES}.png"),
-        beside=_pictures(grid, attacking.PICTURES),
+        paths.figure(grid.study.name, f"{attack_experiments.PICTURES}.png"),
+        beside=_pictures(grid, attack_experiments.PICTURES),
         inputs={"cards": cards(folders), "pictures": carried(folders, "pictures.safetensors")},
         settings={"models": [each.model for each in pictured]},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from heirloom.evaluation.metrics import CLEAN, TEACHER
-from heirloom.reporting import attacked, attention, detection, repairs, robustness
+from heirloom.reporting import attack_suites, attention, detection, repairs, robustness
 from heirloom.reporting.injections import injection_paragraphs
 from heirloom.reporting.tables import KIND, Row, is_measured
 from heirloom.reporting.views import TRIGGER, by_effect, by_subject, shown, subject
@@ -81,10 +81,10 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
     else accuracy. Then, for each attack that only wants students wrong, what `robustness.paragraphs` says, how
     injections differ from the baseline injection, and what detectors found (`detection.paragraphs`) and where models
     look (`attention.paragraphs`). Of robust models what `repairs.paragraphs` says, alone, of attacked ones what
-    `attacked.paragraphs` says.
+    `attack_suites.paragraphs` says.
     """
-    if attacked.asked(rows):
-        return "\n".join(attacked.paragraphs(rows, comparisons)) or "Nothing was measured."
+    if attack_suites.asked(rows):
+        return "\n".join(attack_suites.paragraphs(rows, comparisons)) or "Nothing was measured."
     if repairs.asked(rows):
         return "\n".join(repairs.paragraphs(rows, comparisons)) or "Nothing was measured."
     chosen = _chosen(rows)
@@ -104,8 +104,8 @@ def short_answer(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
 
     Worded by the same tests as `answer`. Students without a control are counted as such, no more.
     """
-    if attacked.asked(rows):
-        return _sentence(attacked.short_parts(rows, comparisons)) or "Nothing was measured."
+    if attack_suites.asked(rows):
+        return _sentence(attack_suites.short_parts(rows, comparisons)) or "Nothing was measured."
     if repairs.asked(rows):
         return _sentence(repairs.short_parts(rows, comparisons)) or "Nothing was measured."
     chosen = _chosen(rows)

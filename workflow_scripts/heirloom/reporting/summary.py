@@ -23,7 +23,7 @@ from heirloom.reporting.comparisons import (
     paired,
     place_of,
 )
-from heirloom.reporting.measured import compared_with_controls
+from heirloom.reporting.measure_rows import compared_with_controls
 from heirloom.reporting.tables import (
     COUNTS,
     MEAN,

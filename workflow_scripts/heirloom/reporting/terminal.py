@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from heirloom.evaluation.metrics import CLEAN
-from heirloom.reporting import attacked, repairs
+from heirloom.reporting import attack_suites, repairs
 from heirloom.reporting.measure_table import measure_cells
 from heirloom.reporting.sentences import answers, of_experiment
 from heirloom.reporting.tables import COUNTS, Row, read_comparisons, read_summary
@@ -65,18 +65,18 @@ def print_summary(summary: Path, comparisons: Path, questions: Mapping[str, str]
 
 def _lines(rows: Sequence[Row], comparisons: Sequence[Row]) -> Iterator[str]:
     """Yield the lines of one experiment's tables, whatever its models are."""
-    if attacked.asked(rows):
+    if attack_suites.asked(rows):
         return _attacked(rows, comparisons)
     return _robust(rows, comparisons) if repairs.asked(rows) else _table(rows)
 
 
 def _attacked(rows: Sequence[Row], comparisons: Sequence[Row]) -> Iterator[str]:
     """Yield the lines of the matrices of attacked models, and of what they restore."""
-    for dataset, (names, numbers) in attacked.matrices(rows, comparisons, columns=MODELS):
+    for dataset, (names, numbers) in attack_suites.matrices(rows, comparisons, columns=MODELS):
         yield ""
         yield f"data set {dataset}, right under attack, %"
         yield from _aligned(names, numbers)
-    yield from attacked.LEGEND
+    yield from attack_suites.LEGEND
     yield from _measures(rows)
 
 

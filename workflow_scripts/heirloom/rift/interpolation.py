@@ -16,7 +16,7 @@ from typing import NamedTuple
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from heirloom.evaluation.judging import Rates
+from heirloom.evaluation.judge import Rates
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import atomic_path
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from heirloom.attacks.crafting import on_substitute
 from heirloom.attacks.flags import warnings
+from heirloom.attacks.search import on_substitute
 from heirloom.attacks.subjects import Subject, attacked_rows, chosen_rows, subjects
 from heirloom.config.names import BLACK_BOX, shown_from
 from heirloom.config.study import WhiteBox
@@ -21,7 +21,7 @@ from heirloom.data.store import Part, open_part
 from heirloom.evaluation.answers import Answers
 from heirloom.evaluation.bench import Bench, Seen
 from heirloom.evaluation.measures import write_measures
-from heirloom.evaluation.restoring import MEASURED, METRIC, sample_of
+from heirloom.evaluation.restoration import MEASURED, METRIC, sample_of
 from heirloom.evaluation.samples import Sample, write_samples
 from heirloom.models.classifier import Classifier, placed
 from heirloom.models.conditions import CLEAN, Condition, StudentName, load_model, write_predictions

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from heirloom.data.check import DATA_CHECK, SHARED, Row, Survey, rows, survey
+from heirloom.data.inventory import DATA_CHECK, SHARED, Row, Survey, rows, survey
 from heirloom.data.store import Part, open_part
 from heirloom.reporting.tables import write_rows
 from heirloom.runtime.files import read_card

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from heirloom.evaluation.measures import measures_of
 from heirloom.evaluation.metrics import Evaluation, predictions_of
-from heirloom.reporting.measured import measured_rows
+from heirloom.reporting.measure_rows import measured_rows
 from heirloom.reporting.tables import KEYS, MEASUREMENTS, Row, measurement_rows, ordered, write_rows
 from heirloom.runtime.progress import Progress
 

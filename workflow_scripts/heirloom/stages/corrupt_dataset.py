@@ -14,7 +14,7 @@ from heirloom.config.kinds import CORRUPTED_LAYOUTS
 from heirloom.config.robust import CorruptedFiles, CorruptionSuite
 from heirloom.data.augment import centre
 from heirloom.data.distortion.corrupt import corrupt_pixels
-from heirloom.data.distortion.stored import COMPUTED, condition
+from heirloom.data.distortion.files import COMPUTED, condition
 from heirloom.data.store import REGION, Part, open_part, write_images
 from heirloom.runtime.devices import cpu_threads
 from heirloom.runtime.errors import DataError

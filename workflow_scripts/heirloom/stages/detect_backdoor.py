@@ -12,7 +12,7 @@ from heirloom.config.kinds import DETECTORS
 from heirloom.config.study import Detector
 from heirloom.data.store import open_part
 from heirloom.defences.findings import Findings
-from heirloom.defences.reversed import write_reversed
+from heirloom.defences.reversal import write_reversed
 from heirloom.evaluation.measures import write_measures
 from heirloom.evaluation.metrics import TEACHER
 from heirloom.models.classifier import placed

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heirloom.evaluation.samples import Sample, read_samples
-from heirloom.reporting.figures.restored import draw_restored
+from heirloom.reporting.figures.restoration import draw_restored
 from heirloom.reporting.figures.style import save
 
 

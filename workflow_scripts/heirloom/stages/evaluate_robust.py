@@ -16,7 +16,7 @@ from heirloom.config.study import WhiteBox
 from heirloom.data.store import Part, open_part
 from heirloom.evaluation.answers import Answers
 from heirloom.evaluation.bench import Bench
-from heirloom.evaluation.corrupted import Suite, open_suite
+from heirloom.evaluation.corruption_suite import Suite, open_suite
 from heirloom.evaluation.measures import ALL, write_measures
 from heirloom.evaluation.metrics import CORRUPTION
 from heirloom.models.classifier import placed

@@ -13,7 +13,7 @@ from torch import Tensor
 from heirloom.config.robust import Judge
 from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
-from heirloom.evaluation.judging import Rates, judge_rates
+from heirloom.evaluation.judge import Rates, judge_rates
 from heirloom.models.classifier import Classifier, placed, state_copy
 from heirloom.models.conditions import load_model
 from heirloom.models.verdicts import named

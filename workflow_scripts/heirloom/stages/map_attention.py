@@ -18,7 +18,7 @@ from heirloom.data.store import Part, open_part
 from heirloom.evaluation.attention import overlap
 from heirloom.evaluation.attention_choice import Answers, Sheet, choose
 from heirloom.evaluation.files import EvaluationFiles
-from heirloom.evaluation.looking import TRIGGER, Looked, Region, Subject, clean_first, measured_rows
+from heirloom.evaluation.maps import TRIGGER, Looked, Region, Subject, clean_first, measured_rows
 from heirloom.evaluation.measures import write_measures
 from heirloom.evaluation.panels import Gatherer, Panel, write_panels
 from heirloom.evaluation.regions import object_name

@@ -9,7 +9,7 @@ from heirloom.evaluation.measures import measures_of
 from heirloom.evaluation.metrics import Evaluation, predictions_of
 from heirloom.reporting.comparisons import Judged, comparison_rows, in_order
 from heirloom.reporting.formats import html, latex
-from heirloom.reporting.measured import baseline_rows
+from heirloom.reporting.measure_rows import baseline_rows
 from heirloom.reporting.summary import PublishedNumber, check_controls, summary_rows
 from heirloom.reporting.tables import MEASUREMENTS, SUMMARY, read_rows, write_comparisons, write_csv, write_summary
 from heirloom.runtime.files import atomic_path, table_metadata

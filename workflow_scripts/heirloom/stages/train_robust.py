@@ -10,12 +10,12 @@ from heirloom.config.models import Augmentation, Body, Normalisation
 from heirloom.config.robust import Judge, RobustObjective
 from heirloom.config.robust_training import SteppedTraining
 from heirloom.data.store import Part, open_part
-from heirloom.evaluation.judging import judge_rates
+from heirloom.evaluation.judge import judge_rates
 from heirloom.models.classifier import Classifier, build_classifier
 from heirloom.models.conditions import load_model
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.files import sha256_of
-from heirloom.training.crafting import Attacker, robust_plan
+from heirloom.training.attacker import Attacker, robust_plan
 from heirloom.training.session import (
     DevelopmentFiles,
     ModelFiles,

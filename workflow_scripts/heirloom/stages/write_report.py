@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 
-from heirloom.data.check import DATA_CHECK
+from heirloom.data.inventory import DATA_CHECK
 from heirloom.reporting.figures.contact_sheet import ContactSheet
 from heirloom.reporting.report.content import (
     Picture,

@@ -39,7 +39,7 @@ from heirloom.training.phases import Phase, unmoved_statistics
 from heirloom.training.schedules import Watch, schedule_of
 
 if TYPE_CHECKING:
-    from heirloom.evaluation.judging import Rates  # a training that nobody judges depends on no attack's code
+    from heirloom.evaluation.judge import Rates  # a training that nobody judges depends on no attack's code
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from heirloom.runtime.seeds import derive_seed
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.crafting import Batch
+    from heirloom.attacks.search import Batch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -73,7 +73,7 @@ def queries(_facts: Mapping[str, Any]) -> float:
 
 def attack(name: str, settings: AutoAttack, part: Part) -> Condition:
     """Attack each image with the whole ensemble: shown as the first attack that fools the model left it, or clean."""
-    from heirloom.attacks.crafting import condition
+    from heirloom.attacks.search import condition
 
     suite = suite_for(len(part.classes))
     search = partial(_ensemble, settings=settings, suite=suite)

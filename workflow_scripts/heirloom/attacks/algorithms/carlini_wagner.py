@@ -13,7 +13,7 @@ from heirloom.config.models import Count, Steps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.crafting import Batch
+    from heirloom.attacks.search import Batch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -53,7 +53,7 @@ class CarliniWagner(SmallestChange):
 def attack(name: str, settings: CarliniWagner, part: Part) -> Condition:
     """Drive the margin of the logits: with the smallest change (L2), or within epsilon (Linf)."""
     from heirloom.attacks.budget import OWN
-    from heirloom.attacks.crafting import condition
+    from heirloom.attacks.search import condition
 
     search, library = (_smallest, LIBRARY) if settings.norm == "L2" else (_boxed, OWN)
     return condition(name, settings, part, partial(search, settings=settings), library=library)
@@ -62,7 +62,7 @@ def attack(name: str, settings: CarliniWagner, part: Part) -> Condition:
 def _smallest(source: Classifier, batch: Batch, *, settings: CarliniWagner) -> Tensor:
     """Search for the smallest change. It draws nothing at random."""
     from heirloom.attacks.compat import advertorch_attacks
-    from heirloom.attacks.crafting import near
+    from heirloom.attacks.search import near
 
     adversary = advertorch_attacks().CarliniWagnerL2Attack(
         source,

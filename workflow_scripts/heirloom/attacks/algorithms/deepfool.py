@@ -13,7 +13,7 @@ from heirloom.config.models import Count, Steps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.crafting import Batch
+    from heirloom.attacks.search import Batch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -37,7 +37,7 @@ class DeepFool(SmallestChange):
 
 def attack(name: str, settings: DeepFool, part: Part) -> Condition:
     """Step to the nearest linearised boundary. It draws nothing at random."""
-    from heirloom.attacks.crafting import condition
+    from heirloom.attacks.search import condition
 
     return condition(name, settings, part, partial(_nearest, settings=settings), library=LIBRARY)
 
@@ -46,7 +46,7 @@ def _nearest(source: Classifier, batch: Batch, *, settings: DeepFool) -> Tensor:
     import torch
 
     from heirloom.attacks.compat import art
-    from heirloom.attacks.crafting import near
+    from heirloom.attacks.search import near
     from heirloom.attacks.toolbox import array_of, estimator, like, pieces
 
     method = art("attacks.evasion").DeepFool(

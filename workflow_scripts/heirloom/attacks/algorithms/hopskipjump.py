@@ -15,7 +15,7 @@ from heirloom.config.models import Count, Steps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.crafting import Batch
+    from heirloom.attacks.search import Batch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -53,7 +53,7 @@ def queries(facts: Mapping[str, Any]) -> float:
 
 def attack(name: str, settings: HopSkipJump, part: Part) -> Condition:
     """Walk along the boundary from a random image that the model answers otherwise."""
-    from heirloom.attacks.crafting import condition
+    from heirloom.attacks.search import condition
 
     return condition(name, settings, part, partial(_walked, settings=settings), library=LIBRARY)
 
@@ -62,7 +62,7 @@ def _walked(source: Classifier, batch: Batch, *, settings: HopSkipJump) -> Tenso
     import numpy as np
 
     from heirloom.attacks.compat import art
-    from heirloom.attacks.crafting import near
+    from heirloom.attacks.search import near
     from heirloom.attacks.toolbox import array_of, each_of, estimator, like
 
     method = art("attacks.evasion").HopSkipJump(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from heirloom.attacks.crafting import Batch
+    from heirloom.attacks.search import Batch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -44,14 +44,14 @@ def attack(name: str, settings: SaliencyMap, part: Part) -> Condition:
 
     ART ranks values by the gradient of that class alone, where the paper weighs it against the other classes'.
     """
-    from heirloom.attacks.crafting import condition
+    from heirloom.attacks.search import condition
 
     return condition(name, settings, part, partial(_raised, settings=settings), library=LIBRARY)
 
 
 def _raised(source: Classifier, batch: Batch, *, settings: SaliencyMap) -> Tensor:
     from heirloom.attacks.compat import art
-    from heirloom.attacks.crafting import near
+    from heirloom.attacks.search import near
     from heirloom.attacks.toolbox import array_of, estimator, like
 
     method = art("attacks.evasion").SaliencyMapMethod(

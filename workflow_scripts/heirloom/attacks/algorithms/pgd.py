@@ -18,7 +18,7 @@ from heirloom.runtime.seeds import derive_seed
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.crafting import Batch
+    from heirloom.attacks.search import Batch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -73,7 +73,7 @@ class PGDAttack(OnModel, BoundedSearch):
 
 def attack(name: str, settings: PGDAttack, part: Part) -> Condition:
     """Ascend from random starts, the next one where the last failed, or once from the image."""
-    from heirloom.attacks.crafting import condition
+    from heirloom.attacks.search import condition
 
     return condition(name, settings, part, partial(_climb, settings=settings), starts=settings.restarts)
 

@@ -15,7 +15,7 @@ from heirloom.runtime.seeds import derive_seed
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.crafting import Batch
+    from heirloom.attacks.search import Batch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -44,7 +44,7 @@ def queries(facts: Mapping[str, Any]) -> float:
 
 def attack(name: str, settings: SquareAttack, part: Part) -> Condition:
     """Try squares of random signs, of falling size. The library draws for a whole batch at once."""
-    from heirloom.attacks.crafting import condition
+    from heirloom.attacks.search import condition
 
     return condition(name, settings, part, partial(_squares, settings=settings), library=LIBRARY)
 

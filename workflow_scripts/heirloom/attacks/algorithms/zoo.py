@@ -14,7 +14,7 @@ from heirloom.config.models import Count, Steps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.crafting import Batch
+    from heirloom.attacks.search import Batch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -51,14 +51,14 @@ def attack(name: str, settings: ZOO, part: Part) -> Condition:
 
     ART clips the change itself to [0, 1], so that it only ever raises values.
     """
-    from heirloom.attacks.crafting import condition
+    from heirloom.attacks.search import condition
 
     return condition(name, settings, part, partial(_estimated, settings=settings), library=LIBRARY)
 
 
 def _estimated(source: Classifier, batch: Batch, *, settings: ZOO) -> Tensor:
     from heirloom.attacks.compat import art
-    from heirloom.attacks.crafting import near
+    from heirloom.attacks.search import near
     from heirloom.attacks.toolbox import array_of, each_of, estimator, like
 
     found = batch.images.clone()

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heirloom.data.bounded import ARRAY, read_whole
+from heirloom.data.limits import ARRAY, read_whole
 from heirloom.data.listing import Listing, Sample, levels, lines, listing
 from heirloom.runtime.errors import DataError
 from heirloom.runtime.pickles import read_values

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from heirloom.data.bounded import read_whole
+from heirloom.data.limits import read_whole
 from heirloom.data.listing import (
     Listing,
     Sample,

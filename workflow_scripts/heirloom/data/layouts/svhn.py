@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from heirloom.data import matlab
-from heirloom.data.bounded import ARRAY
+from heirloom.data.limits import ARRAY
 from heirloom.data.listing import Listing, Sample, find_folder, listing
 from heirloom.runtime.errors import DataError
 

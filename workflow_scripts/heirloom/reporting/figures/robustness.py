@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from heirloom.config.names import CLEAN, UNREPAIRED, shown_from
 from heirloom.reporting import repairs
-from heirloom.reporting.attacked import DOUBT
+from heirloom.reporting.attack_suites import DOUBT
 from heirloom.reporting.figures import matrix
 from heirloom.reporting.figures.attack_success import CHARACTER, NARROW, TICKS, Dot, draw_dot, scale_of
 from heirloom.reporting.figures.style import (

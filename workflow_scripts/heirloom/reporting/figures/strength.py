@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from heirloom.evaluation.metrics import CLEAN
-from heirloom.reporting.attacked import ROBUST, bound_of, facts_of
+from heirloom.reporting.attack_suites import ROBUST, bound_of, facts_of
 from heirloom.reporting.figures.style import (
     GRID,
     LEGEND_LINE,

@@ -14,7 +14,7 @@ from heirloom.config.robust_training import AttackedObjective
 
 if TYPE_CHECKING:
     from heirloom.config.robust_training import SteppedTraining
-    from heirloom.training.crafting import Attacker, RobustPlan
+    from heirloom.training.attacker import Attacker, RobustPlan
 
 
 class AdversarialTraining(AttackedObjective):
@@ -30,7 +30,7 @@ class AdversarialTraining(AttackedObjective):
 
 def plan(_settings: AdversarialTraining, training: SteppedTraining, attacker: Attacker) -> RobustPlan:
     """Return the plan of adversarial training; the history's train_accuracy is that of attacked images."""
-    from heirloom.training.crafting import PHASE, InPlace, RobustPlan
+    from heirloom.training.attacker import PHASE, InPlace, RobustPlan
     from heirloom.training.phases import supervised_phase
 
     return RobustPlan(InPlace(attacker), supervised_phase(training, name=PHASE))

@@ -14,7 +14,7 @@ from heirloom.config.robust_training import SupervisedObjective
 
 if TYPE_CHECKING:
     from heirloom.config.robust_training import SteppedTraining
-    from heirloom.training.crafting import Attacker, RobustPlan
+    from heirloom.training.attacker import Attacker, RobustPlan
 
 
 class CrossEntropy(SupervisedObjective):
@@ -25,7 +25,7 @@ class CrossEntropy(SupervisedObjective):
 
 def plan(_settings: CrossEntropy, training: SteppedTraining, attacker: Attacker) -> RobustPlan:
     """Return the plan of a plain network; the history's train_accuracy is that of all images shown."""
-    from heirloom.training.crafting import PHASE, Both, RobustPlan
+    from heirloom.training.attacker import PHASE, Both, RobustPlan
     from heirloom.training.losses import supervised_terms
     from heirloom.training.phases import Phase
 

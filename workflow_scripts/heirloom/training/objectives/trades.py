@@ -18,7 +18,7 @@ from heirloom.config.robust_training import AttackedObjective
 
 if TYPE_CHECKING:
     from heirloom.config.robust_training import SteppedTraining
-    from heirloom.training.crafting import Attacker, RobustPlan
+    from heirloom.training.attacker import Attacker, RobustPlan
 
 
 class Trades(AttackedObjective):
@@ -30,7 +30,7 @@ class Trades(AttackedObjective):
 
 def plan(settings: Trades, training: SteppedTraining, attacker: Attacker) -> RobustPlan:
     """Return the plan of TRADES; the history's train_accuracy is that of clean images."""
-    from heirloom.training.crafting import Beside, RobustPlan, divergence, mean_divergence, paired_phase
+    from heirloom.training.attacker import Beside, RobustPlan, divergence, mean_divergence, paired_phase
     from heirloom.training.losses import Term, supervised_terms
 
     term = Term("trades-divergence", mean_divergence, weight=settings.beta)

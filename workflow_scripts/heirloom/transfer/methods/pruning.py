@@ -62,7 +62,7 @@ def plan(teacher: Classifier, settings: Pruning, assignment: Assignment) -> Plan
     from heirloom.training.constraints import FrozenWeights
     from heirloom.training.phases import supervised_phase
     from heirloom.transfer.plan import Plan, from_teacher
-    from heirloom.transfer.slicing import prune, scored
+    from heirloom.transfer.slices import prune, scored
 
     student, scores = scored(from_teacher(teacher, assignment), settings.score, assignment)
     kept = prune(student, scores, settings.ratio, end=settings.prune)

@@ -11,7 +11,7 @@ from heirloom.config.models import TrialSettings
 if TYPE_CHECKING:
     from heirloom.models.classifier import Classifier
     from heirloom.transfer.plan import Assignment
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
 
 class Change(TrialSettings):
@@ -22,7 +22,7 @@ class Change(TrialSettings):
 
 def score(student: Classifier, settings: Change, assignment: Assignment) -> Scored:
     """Return |w_trial - w_0|."""
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
     from heirloom.transfer.trial import moved, start, tried
 
     model = tried(student, settings, assignment)

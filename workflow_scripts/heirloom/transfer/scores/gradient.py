@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from heirloom.config.work import Load
     from heirloom.models.classifier import Classifier
     from heirloom.transfer.plan import Assignment
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
 
 class AccumulatedGradient(ScoreSettings):
@@ -31,7 +31,7 @@ class AccumulatedGradient(ScoreSettings):
 
 def score(student: Classifier, settings: AccumulatedGradient, assignment: Assignment) -> Scored:  # noqa: ARG001
     """Return the sum over batches of |g|, g the gradient of a batch's mean loss."""
-    from heirloom.transfer.gradients import total_gradients
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
+    from heirloom.transfer.task_gradient import total_gradients
 
     return Scored(student, total_gradients(student, assignment, lambda gradient, _: gradient.abs()))

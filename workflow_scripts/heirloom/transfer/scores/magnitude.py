@@ -11,7 +11,7 @@ from heirloom.config.models import ScoreSettings
 if TYPE_CHECKING:
     from heirloom.models.classifier import Classifier
     from heirloom.transfer.plan import Assignment
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
 
 class Magnitude(ScoreSettings):
@@ -25,6 +25,6 @@ class Magnitude(ScoreSettings):
 def score(student: Classifier, settings: Magnitude, assignment: Assignment) -> Scored:  # noqa: ARG001 - as all scores
     """Return the absolute values of all conv weights."""
     from heirloom.models.classifier import conv_weights
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
     return Scored(student, {name: weight.detach().abs() for name, weight in conv_weights(student).items()})

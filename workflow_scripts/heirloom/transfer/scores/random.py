@@ -12,7 +12,7 @@ from heirloom.runtime.seeds import derive_seed
 if TYPE_CHECKING:
     from heirloom.models.classifier import Classifier
     from heirloom.transfer.plan import Assignment
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
 
 class RandomScore(ScoreSettings):
@@ -26,7 +26,7 @@ def score(student: Classifier, settings: RandomScore, assignment: Assignment) ->
     import torch
 
     from heirloom.models.classifier import conv_weights
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
     generator = torch.Generator().manual_seed(derive_seed(assignment.seed, "random-score"))
     shapes = {name: weight.shape for name, weight in conv_weights(student).items()}

@@ -11,7 +11,7 @@ from heirloom.config.models import TrialSettings
 if TYPE_CHECKING:
     from heirloom.models.classifier import Classifier
     from heirloom.transfer.plan import Assignment
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
 
 class RelativeChange(TrialSettings):
@@ -29,7 +29,7 @@ def score(student: Classifier, settings: RelativeChange, assignment: Assignment)
     """
     import torch
 
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
     from heirloom.transfer.trial import moved, sizes, start, tried
 
     model = tried(student, settings, assignment)

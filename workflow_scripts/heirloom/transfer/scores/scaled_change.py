@@ -11,7 +11,7 @@ from heirloom.config.models import TrialSettings
 if TYPE_CHECKING:
     from heirloom.models.classifier import Classifier
     from heirloom.transfer.plan import Assignment
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
 
 class ScaledChange(TrialSettings):
@@ -22,7 +22,7 @@ class ScaledChange(TrialSettings):
 
 def score(student: Classifier, settings: ScaledChange, assignment: Assignment) -> Scored:
     """Return |w_trial - w_0| * |w_0|, mulmag."""
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
     from heirloom.transfer.trial import moved, sizes, start, tried
 
     model = tried(student, settings, assignment)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from heirloom.config.work import Load
     from heirloom.models.classifier import Classifier
     from heirloom.transfer.plan import Assignment
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
 
 class Snip(ScoreSettings):
@@ -31,7 +31,7 @@ class Snip(ScoreSettings):
 
 def score(student: Classifier, settings: Snip, assignment: Assignment) -> Scored:  # noqa: ARG001 - as all scores
     """Return |g w| with the gradient g of the whole set's mean loss (Lee et al., ICLR 2019, who take one batch's)."""
-    from heirloom.transfer.gradients import saliences
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
+    from heirloom.transfer.task_gradient import saliences
 
     return Scored(student, {name: salience.abs() for name, salience in saliences(student, assignment).items()})

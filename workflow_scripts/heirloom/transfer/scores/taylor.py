@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from heirloom.config.work import Load
     from heirloom.models.classifier import Classifier
     from heirloom.transfer.plan import Assignment
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
 
 class Taylor(ScoreSettings):
@@ -36,8 +36,8 @@ def score(student: Classifier, settings: Taylor, assignment: Assignment) -> Scor
     source takes the absolute value image by image, and which it scales in each layer.
     """
     from heirloom.models.classifier import conv_weights
-    from heirloom.transfer.gradients import saliences
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
+    from heirloom.transfer.task_gradient import saliences
 
     sums = {name: filters.sum((1, 2, 3), keepdim=True) for name, filters in saliences(student, assignment).items()}
     weights = conv_weights(student)

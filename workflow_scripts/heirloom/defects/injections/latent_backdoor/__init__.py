@@ -68,7 +68,7 @@ def choose(settings: LatentBackdoor, labels: NDArray[np.integer], classes: int) 
 
 def plant(settings: LatentBackdoor, ground: Ground) -> Planting:
     """Show triggered copies of the chosen images, and pull their features to the target class's."""
-    from heirloom.defects.injections.latent_backdoor.features import ClassMean, TriggeredCopies, class_images, pull
+    from heirloom.defects.injections.latent_backdoor.pull import ClassMean, TriggeredCopies, class_images, pull
     from heirloom.defects.plant import Planting
 
     choice = choose(settings, ground.train.labels, len(ground.train.classes))

@@ -29,7 +29,7 @@ class Patch(TriggerSettings):
 
 def load(settings: Patch, files: Sequence[Path]) -> LoadedTrigger:
     """Read the picture. Raises DataError when it cannot be read."""
-    from heirloom.defects.triggers.patch.picture import PastedPicture, read_picture
+    from heirloom.defects.triggers.patch.paste import PastedPicture, read_picture
 
     (image,) = files
     return PastedPicture(read_picture(image), settings.placement, settings.side)

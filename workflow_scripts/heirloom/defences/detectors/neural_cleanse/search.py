@@ -26,7 +26,7 @@ from heirloom.data.resident import Images
 from heirloom.data.store import Part
 from heirloom.defences.adam import Adam
 from heirloom.defences.detectors.neural_cleanse import NeuralCleanse
-from heirloom.defences.reversed import Reversed, blended
+from heirloom.defences.reversal import Reversed, blended
 from heirloom.models.classifier import Classifier
 from heirloom.models.verdicts import decided
 from heirloom.runtime.errors import DataError

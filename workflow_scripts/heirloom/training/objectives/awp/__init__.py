@@ -21,7 +21,7 @@ from heirloom.config.robust_training import AttackedObjective
 
 if TYPE_CHECKING:
     from heirloom.config.robust_training import SteppedTraining
-    from heirloom.training.crafting import Attacker, RobustPlan
+    from heirloom.training.attacker import Attacker, RobustPlan
 
 
 class WeightPerturbation(AttackedObjective):
@@ -34,7 +34,7 @@ class WeightPerturbation(AttackedObjective):
 
 def plan(settings: WeightPerturbation, training: SteppedTraining, attacker: Attacker) -> RobustPlan:
     """Return the plan of adversarial training with AWP; the history's train_accuracy is that of attacked images."""
-    from heirloom.training.crafting import PHASE, InPlace, RobustPlan
+    from heirloom.training.attacker import PHASE, InPlace, RobustPlan
     from heirloom.training.objectives.awp.weights import WorstWeights
     from heirloom.training.phases import supervised_phase
 

@@ -31,7 +31,7 @@ from heirloom.config.robust_training import SupervisedObjective
 
 if TYPE_CHECKING:
     from heirloom.config.robust_training import SteppedTraining
-    from heirloom.training.crafting import Attacker, RobustPlan
+    from heirloom.training.attacker import Attacker, RobustPlan
 
 
 class FeaturePyramid(SupervisedObjective):
@@ -80,7 +80,7 @@ def plan(settings: FeaturePyramid, training: SteppedTraining, attacker: Attacker
     A body whose restoration was left out (the paper's FPD_R) is trained by cross-entropy alone, with the noise. Raises
     ConfigError for a body that is no FPD.
     """
-    from heirloom.training.crafting import PHASE, Both, RobustPlan
+    from heirloom.training.attacker import PHASE, Both, RobustPlan
     from heirloom.training.losses import supervised_terms
     from heirloom.training.objectives.fpd.restoration import restores, two_phases
     from heirloom.training.phases import Phase

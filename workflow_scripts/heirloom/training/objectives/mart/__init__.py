@@ -19,7 +19,7 @@ from heirloom.config.robust_training import AttackedObjective
 
 if TYPE_CHECKING:
     from heirloom.config.robust_training import SteppedTraining
-    from heirloom.training.crafting import Attacker, RobustPlan
+    from heirloom.training.attacker import Attacker, RobustPlan
 
 
 class Mart(AttackedObjective):
@@ -34,7 +34,7 @@ def plan(settings: Mart, training: SteppedTraining, attacker: Attacker) -> Robus
 
     Raises ConfigError for label smoothing.
     """
-    from heirloom.training.crafting import Beside, RobustPlan, paired_phase, unsmoothed
+    from heirloom.training.attacker import Beside, RobustPlan, paired_phase, unsmoothed
     from heirloom.training.losses import Term, penalty_terms
     from heirloom.training.objectives.mart.terms import boosted_cross_entropy, weighted_divergence
 

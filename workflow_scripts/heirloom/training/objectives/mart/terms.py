@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from heirloom.training.crafting import clean_labels, divergence, halves
+from heirloom.training.attacker import clean_labels, divergence, halves
 from heirloom.training.losses import Step
 
 MARGIN = 1.0001

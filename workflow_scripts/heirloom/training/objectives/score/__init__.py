@@ -18,7 +18,7 @@ from heirloom.config.robust_training import AttackedObjective
 
 if TYPE_CHECKING:
     from heirloom.config.robust_training import SteppedTraining
-    from heirloom.training.crafting import Attacker, RobustPlan
+    from heirloom.training.attacker import Attacker, RobustPlan
 
 
 class SquaredErrors(AttackedObjective):
@@ -30,7 +30,7 @@ class SquaredErrors(AttackedObjective):
 
 def plan(settings: SquaredErrors, training: SteppedTraining, attacker: Attacker) -> RobustPlan:
     """Return the plan of SCORE; the history's train_accuracy is that of clean images."""
-    from heirloom.training.crafting import Beside, RobustPlan, paired_phase
+    from heirloom.training.attacker import Beside, RobustPlan, paired_phase
     from heirloom.training.losses import Term, penalty_terms
     from heirloom.training.objectives.score.terms import mean_distance, mean_error, squared_distance
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from heirloom.training.crafting import clean_labels, halves
+from heirloom.training.attacker import clean_labels, halves
 from heirloom.training.losses import Step
 
 

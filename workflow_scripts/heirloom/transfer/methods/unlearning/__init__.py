@@ -48,7 +48,7 @@ def plan(teacher: Classifier, settings: Unlearning, assignment: Assignment) -> P
     Raises WeightsError for a head of other classes, ConfigError without a detection or images, DamagedFileError and
     DataError (`read_reversed`).
     """
-    from heirloom.defences.reversed import read_reversed
+    from heirloom.defences.reversal import read_reversed
     from heirloom.training.phases import supervised_phase
     from heirloom.transfer.methods.unlearning.lesson import taught
     from heirloom.transfer.plan import Plan, with_own_head

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heirloom.data.poison import choose
-from heirloom.defences.reversed import blended
+from heirloom.defences.reversal import blended
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.seeds import derive_seed
 from heirloom.training.loop import Lesson

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from heirloom.config.work import Load
     from heirloom.models.classifier import Classifier
     from heirloom.transfer.plan import Assignment
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
 
 class Coverage(ScoreSettings):
@@ -39,6 +39,6 @@ class Coverage(ScoreSettings):
 def score(student: Classifier, settings: Coverage, assignment: Assignment) -> Scored:
     """Profile the student's weights on its training images and return the difference of the two ranks."""
     from heirloom.transfer.scores.coverage.channels import coverage_scores, profile
-    from heirloom.transfer.slicing import Scored
+    from heirloom.transfer.slices import Scored
 
     return Scored(student, coverage_scores(student, profile(student, settings.threshold, assignment)))

@@ -15,7 +15,7 @@ NAME = "gradients"
 # the narrowest network of the tests, and one with all kinds of layers of published ones
 BODIES = (Body(name="resnet8-small", options={"width": 4}), Body(name="mobilenet_v2"))
 THREADS = (1, 2)  # what recipes ask for
-CHILD = (sys.executable, "-m", "heirloom.doctor.gradients")
+CHILD = (sys.executable, "-m", "heirloom.doctor.gradient_check")
 
 
 def gradient_finding(child: Sequence[str] = CHILD) -> Finding:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from heirloom.data.distortion.stored import COMPUTED, CorruptedImages, open_corrupted
+from heirloom.data.distortion.files import COMPUTED, CorruptedImages, open_corrupted
 from heirloom.data.store import Part
 from heirloom.models.conditions import CLEAN, Condition
 from heirloom.runtime.errors import DataError
