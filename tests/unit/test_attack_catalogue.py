@@ -17,7 +17,7 @@ from torch.nn import functional
 from heirloom.attacks.compat import advertorch_attacks
 from heirloom.attacks.losses import cross_entropy, margin
 from heirloom.attacks.pgd import GEOMETRIES
-from heirloom.attacks.search import Batch, Crafting, near, sizes
+from heirloom.attacks.search import Crafting, SearchBatch, near, sizes
 from heirloom.config.attacks import OnModel
 from heirloom.config.kinds import ATTACKS
 from heirloom.config.load import load_catalogue, parse, read_yaml
@@ -269,7 +269,7 @@ def test_carlini_wagner_in_linf_finds_the_corner_from_black_and_white_pixels_whe
 
     found = ATTACKS.load("carlini-wagner").attack("cw", attack, toy_part(labels)).shown_to(toy.classifier())
     assert isinstance(found, Crafting)
-    attacked_images = found.search(source, Batch(images, labels, np.arange(4)))
+    attacked_images = found.search(source, SearchBatch(images, labels, np.arange(4)))
     uphill = (weights[:, 1] - weights[:, 0]).sign().view(3, 8, 8)
     best = (images + 0.2 * uphill).clamp(0, 1)
     reached, clean, most = (margin(source(each), labels) for each in (attacked_images, images, best))

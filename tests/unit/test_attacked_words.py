@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Scope
+from heirloom.evaluation.metrics import CLEAN, Attack, EvaluationFacts, Scope
 from heirloom.reporting import attack_suites
 from heirloom.reporting.figures.robustness import blocks, draw_robustness
 from heirloom.reporting.figures.strength import draw_strength, panels
@@ -40,7 +40,7 @@ RATES = {
     "fpd": {CLEAN: 0.97, "fgsm": 0.9, "pgd": 0.85, "raw": 0.05, "square": 0.3, "auto": 0.1, "cw": 0.5},
 }
 LADDERS = {"defended": {"steps": ["fgsm", "pgd", "raw"]}}
-EVALUATION = Evaluation(
+EVALUATION = EvaluationFacts(
     CLEAN,
     CLEAN,
     "mnist",

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from heirloom.attacks import pgd
 from heirloom.attacks.algorithms import noise
-from heirloom.attacks.algorithms.autoattack import Suite, suite_for
+from heirloom.attacks.algorithms.autoattack import Ensemble, suite_for
 from heirloom.attacks.algorithms.feature import craft, feature_objective
 from heirloom.attacks.draws import uniform
 from heirloom.attacks.perturbations import Perturbations, crafted, quantised
@@ -394,11 +394,11 @@ def test_autoattack_leaves_no_more_right_than_pgd_within_the_same_ball(net):
 @pytest.mark.parametrize(
     ("classes", "suite"),
     [
-        (2, Suite(("apgd-ce", "fab-t", "square"), 1)),
-        (3, Suite(("apgd-ce", "apgd-dlr", "fab-t", "square"), 2)),
-        (4, Suite(("apgd-ce", "apgd-t", "fab-t", "square"), 3)),
-        (10, Suite(("apgd-ce", "apgd-t", "fab-t", "square"), 9)),
-        (200, Suite(("apgd-ce", "apgd-t", "fab-t", "square"), 9)),
+        (2, Ensemble(("apgd-ce", "fab-t", "square"), 1)),
+        (3, Ensemble(("apgd-ce", "apgd-dlr", "fab-t", "square"), 2)),
+        (4, Ensemble(("apgd-ce", "apgd-t", "fab-t", "square"), 3)),
+        (10, Ensemble(("apgd-ce", "apgd-t", "fab-t", "square"), 9)),
+        (200, Ensemble(("apgd-ce", "apgd-t", "fab-t", "square"), 9)),
     ],
 )
 def test_few_classes_leave_autoattack_what_they_allow(classes, suite):

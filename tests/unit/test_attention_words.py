@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from heirloom.evaluation.measures import Quantity, Values
-from heirloom.evaluation.metrics import Attack, Evaluation, Scope, Setting
+from heirloom.evaluation.metrics import Attack, EvaluationFacts, Scope, Setting
 from heirloom.evaluation.panels import Panel
 from heirloom.reporting.attention import choice_caption, explanation, paragraphs
 from heirloom.reporting.comparisons import Judged
-from heirloom.reporting.figures.attention import Block, _colours, draw_attention_figure, overlaid
+from heirloom.reporting.figures.attention import MapBlock, _colours, draw_attention_figure, overlaid
 from heirloom.reporting.measure_rows import measured_rows
 from heirloom.reporting.summary import summary_rows
 
@@ -112,7 +112,7 @@ def test_maps_without_contrast_are_told_where_there_are_any():
 def test_every_word_stays_on_the_page(changed):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure = draw_attention_figure("experiment", [Block("signs, teacher net, injection ill", panel(**changed))] * 2)
+    figure = draw_attention_figure("experiment", [MapBlock("signs, teacher net, injection ill", panel(**changed))] * 2)
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     boxes = [text.get_window_extent(renderer) for text in figure.texts]
@@ -121,7 +121,7 @@ def test_every_word_stays_on_the_page(changed):
 
 
 def test_the_figure_tells_what_each_model_says_and_how_dense_its_map_is():
-    figure = draw_attention_figure("experiment", [Block("signs", panel())])
+    figure = draw_attention_figure("experiment", [MapBlock("signs", panel())])
     words = [text.get_text() for text in figure.texts]
     for expected in ("clean", "trigger dot", "stop\ntest image 17", "says stop", "sign 1.50, trigger 0.40"):
         assert expected in words, expected
@@ -160,7 +160,7 @@ def test_a_map_without_contrast_leaves_the_picture_grey_and_says_so():
     assert (mixed == mixed[:, :, :1]).all()
     flat = panel()
     flat.arrays["maps"][0, 1, 0, 0] = 1.0
-    figure = draw_attention_figure("experiment", [Block("signs", flat)])
+    figure = draw_attention_figure("experiment", [MapBlock("signs", flat)])
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no contrast"]
 
 
@@ -179,8 +179,8 @@ def summary(dense):
     """Densities of a student of an infected and of a clean teacher, the infected one `dense` on the trigger."""
     scope = Scope(measures=["attention_density"])
     trigger = {"dot": Attack("trigger", 0)}
-    ill = Evaluation("net", "ill", "signs", {"main": scope}, trigger, "well")
-    well = Evaluation("net", "well", "signs", {"main": scope}, trigger)
+    ill = EvaluationFacts("net", "ill", "signs", {"main": scope}, trigger, "well")
+    well = EvaluationFacts("net", "well", "signs", {"main": scope}, trigger)
     shared = {quantity("none", "trigger"): values(0.4, 1), quantity("dot", "sign"): values(1.3, 2)}
     found = [
         (ill, {quantity("dot", "trigger"): values(dense, 3), **shared}),

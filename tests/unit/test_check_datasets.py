@@ -29,7 +29,7 @@ def _check(path: Path, *folders: Path) -> Rows:
     }
     inputs = check_datasets.Inputs([folder / "card.json" for folder in folders], **files)
     outputs = check_datasets.Outputs(path)
-    origins = [check_datasets.Origin(folder.name, licence="none") for folder in folders]
+    origins = [check_datasets.CatalogueFacts(folder.name, licence="none") for folder in folders]
     check_datasets.run(inputs=inputs, outputs=outputs, origins=origins)
     rows: Rows = read_table(path).to_pylist()
     return rows

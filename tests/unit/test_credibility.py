@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from heirloom.evaluation.credibility import all_credible, credible
-from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Predictions, Scope, Setting
+from heirloom.evaluation.metrics import CLEAN, Attack, EvaluationFacts, PredictionTable, Scope, Setting
 from heirloom.evaluation.statistics import wilson
 from heirloom.reporting.comparisons import Judged
 from heirloom.reporting.summary import summary_rows
@@ -36,7 +36,7 @@ def checked(shown, *, seed=1, **kinds):
     for name, (means, epsilon, predicted) in shown.items():
         budget = json.dumps({"norm": "Linf", "units": "pixel", "epsilon": epsilon, **means})
         settings[Setting("m", seed, name, budget, "")] = predicted
-    predictions = Predictions(tuple(f"{place:03d}" for place in range(IMAGES)), LABELS, settings)
+    predictions = PredictionTable(tuple(f"{place:03d}" for place in range(IMAGES)), LABELS, settings)
     attacks = {name: Attack(kinds.get(name, "white-box")) for name in shown}
     return {setting.attack: found for setting, found in credible(predictions, attacks).items()}
 
@@ -104,7 +104,7 @@ def test_other_models_say_nothing():
     pgd = json.dumps({"norm": "Linf", "units": "pixel", "epsilon": 0.03, **PGD_10})
     settings = {Setting("m", 1, "pgd", pgd, ""): judged(100), Setting("m", 2, "auto", budget, ""): judged(0),
                 Setting("n", 1, "auto", budget, ""): judged(0)}  # fmt: skip
-    predictions = Predictions(tuple(map(str, range(IMAGES))), LABELS, settings)
+    predictions = PredictionTable(tuple(map(str, range(IMAGES))), LABELS, settings)
     attacks = {"pgd": Attack("white-box"), "auto": Attack("white-box")}
     assert credible(predictions, attacks)[Setting("m", 1, "pgd", pgd, "")] is None
 
@@ -128,8 +128,10 @@ def test_the_tables_say_it_of_robust_accuracy_alone_and_of_all_seeds():
         settings[Setting("m", seed, CLEAN, "{}", "")] = judged(150)
         settings[Setting("m", seed, "auto", budgets["auto"], "")] = judged(left)
         settings[Setting("m", seed, "pgd", budgets["pgd"], "")] = judged(100)
-    predictions = Predictions(tuple(f"{place:03d}" for place in range(IMAGES)), LABELS, dict(sorted(settings.items())))
-    evaluation = Evaluation("net", "none", "d", {"e": Scope()}, dict.fromkeys(budgets, Attack("white-box")))
+    predictions = PredictionTable(
+        tuple(f"{place:03d}" for place in range(IMAGES)), LABELS, dict(sorted(settings.items()))
+    )
+    evaluation = EvaluationFacts("net", "none", "d", {"e": Scope()}, dict.fromkeys(budgets, Attack("white-box")))
     rows = measurement_rows(evaluation, predictions, study="s", config_digest="c")
     told = {(row["seed"], row["attack"], row["metric"]): row["credible"] for row in rows}
     assert (told[1, "pgd", "robust_accuracy"], told[2, "pgd", "robust_accuracy"]) == (True, False)
@@ -191,7 +193,7 @@ def test_images_of_a_substitute_undercut_but_claim_and_vouch_for_nothing():
             Setting("m", 1, "pgd-10", weak, ""): judged(100),
             Setting("m", 1, "pgd-20", budget, "from-other"): judged(left),
         }
-        predictions = Predictions(tuple(f"{place:03d}" for place in range(IMAGES)), LABELS, settings)
+        predictions = PredictionTable(tuple(f"{place:03d}" for place in range(IMAGES)), LABELS, settings)
         kinds = {name: Attack("white-box") for name in ("pgd-10", "pgd-20")}
         return {(each.attack, each.condition): said for each, said in credible(predictions, kinds).items()}
 

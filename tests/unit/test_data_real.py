@@ -87,10 +87,10 @@ def test_real_tiny_imagenet_is_listed(objects: Path) -> None:
 
 
 def test_real_jpegs_decode(objects: Path) -> None:
-    from heirloom.data.pictures import Decoder
+    from heirloom.data.pictures import PictureDecoder
 
     samples = [replace(sample) for sample in tiny_imagenet.read(objects.parent / "files").samples[::200]]
-    decoder = Decoder(64, "crop")
+    decoder = PictureDecoder(64, "crop")
     images = list(decoder.decode(samples))
     assert decoder.problems == []
     for image, sample in zip(images, samples, strict=True):

@@ -35,7 +35,7 @@ from heirloom.models.body import build_body
 from heirloom.plan.counts import counts_of, stored_images
 from heirloom.plan.estimate import estimate, missing
 from heirloom.plan.job import Job
-from heirloom.plan.plan import Plan, plan_of
+from heirloom.plan.plan import StudyPlan, plan_of
 from heirloom.plan.rates import Rate, Rates, read_rates, wall_seconds, write_rates
 from heirloom.plan.takes import Arrival, Takes
 from heirloom.runtime.errors import ConfigError
@@ -278,7 +278,7 @@ def made(output, *inputs, rule="a"):
     return Job(rule, output, output, inputs={"files": inputs}, names=names)
 
 
-CHAIN = Plan(
+CHAIN = StudyPlan(
     None,
     (
         made("raw"),

@@ -13,7 +13,7 @@ import torch
 
 from heirloom.attacks import flags as flags_module
 from heirloom.attacks.algorithms import autoattack as autoattack_module
-from heirloom.attacks.algorithms.autoattack import Suite
+from heirloom.attacks.algorithms.autoattack import Ensemble
 from heirloom.attacks.flags import Warned, flags, warnings
 from heirloom.attacks.subjects import subjects
 from heirloom.data.resident import Images
@@ -70,7 +70,7 @@ def hasty(monkeypatch):
     from pyautoattack.autopgd_base import APGDAttack
     from pyautoattack.square import SquareAttack
 
-    monkeypatch.setattr(autoattack_module, "suite_for", lambda _classes: Suite(("apgd-ce", "square"), 1))
+    monkeypatch.setattr(autoattack_module, "suite_for", lambda _classes: Ensemble(("apgd-ce", "square"), 1))
     for part, steps, hurried in ((APGDAttack, "n_iter", 4), (SquareAttack, "n_queries", 8)):
 
         def perturb(self, *images, plain=part.perturb, steps=steps, hurried=hurried):
@@ -244,7 +244,7 @@ def test_flags_count_batches_and_add_up_the_images_of_each():
 
 @pytest.mark.usefixtures("hasty")
 def test_a_model_without_gradients_is_flagged(tmp_path, monkeypatch):
-    monkeypatch.setattr(autoattack_module, "suite_for", lambda _classes: Suite(("apgd-dlr",), 1))
+    monkeypatch.setattr(autoattack_module, "suite_for", lambda _classes: Ensemble(("apgd-dlr",), 1))
     part = toy.opened(toy.write_data(tmp_path / "data", classes=4), "test").take(np.arange(0, 8, 4))
     model = toy.classifier(classes=4).eval()
     with torch.no_grad():

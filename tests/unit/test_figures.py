@@ -13,7 +13,7 @@ from heirloom.reporting.figures.style import Palette, save
 from heirloom.reporting.figures.trade_off import LETTERS, SHAPES, draw_trade_off, panels, shapes
 from heirloom.reporting.figures.training_curves import (
     History,
-    Training,
+    TrainingCurve,
     draw_training_curves,
     mean_curve,
     read_history,
@@ -194,7 +194,7 @@ def history(path: Path, phases=(("transfer", 4),), **columns) -> Path:
 def draw(folder: Path, rows) -> dict[str, bytes]:
     write_summary(folder / "summary.parquet", rows, study="s")
     histories = [history(folder / f"{name}.parquet") for name in ("infected", "twin")]
-    trainings = [Training("net", name, "signs", "probe", 1) for name in ("infected", "twin")]
+    trainings = [TrainingCurve("net", name, "signs", "probe", 1) for name in ("infected", "twin")]
     names = [field.name for field in fields(draw_figures.Outputs)]
     outputs = {name: folder / "figures" / f"{name}.{'pdf' if name.endswith('_pdf') else 'png'}" for name in names}
     inputs = draw_figures.Inputs(folder / "summary.parquet", histories)
@@ -489,16 +489,16 @@ def test_numbers_that_were_only_published_are_drawn_nowhere():
 
 def test_iterations_count_on_from_phase_to_phase(tmp_path):
     path = history(tmp_path / "h.parquet", phases=(("warm-up", 2), ("transfer", 3)))
-    found = read_history(path, Training("net", "infected", "signs", "probe", 1))
+    found = read_history(path, TrainingCurve("net", "infected", "signs", "probe", 1))
     assert [step for step, _ in found.curves["loss"]] == [1, 2, 3, 4, 5]
 
 
 def test_what_was_not_validated_has_no_point(tmp_path):
     path = history(tmp_path / "h.parquet", validation_accuracy=pa.array([None, 0.5, None, 0.75], pa.float64()))
-    found = read_history(path, Training("net", "infected", "signs", "probe", 1))
+    found = read_history(path, TrainingCurve("net", "infected", "signs", "probe", 1))
     assert found.curves["validation_accuracy"] == ((2, 0.5), (4, 0.75))
     path = history(tmp_path / "none.parquet", validation_accuracy=pa.array([None] * 4, pa.float64()))
-    only_loss = read_history(path, Training("net", "infected", "signs", "probe", 1))
+    only_loss = read_history(path, TrainingCurve("net", "infected", "signs", "probe", 1))
     assert list(only_loss.curves) == ["loss"]
     assert "not measured" in texts(draw_training_curves([only_loss], Palette.of(["infected"], [])))
 
@@ -510,7 +510,7 @@ def test_the_mean_over_seeds_is_taken_where_all_have_a_value():
 
 def curves_of(datasets=("signs",), methods=("teacher", "probe"), seeds=(1, 2, 3)):
     return [
-        History(Training("net", injection, dataset, method, seed), {"loss": ((1, 1.0), (2, seed / 4))})
+        History(TrainingCurve("net", injection, dataset, method, seed), {"loss": ((1, 1.0), (2, seed / 4))})
         for dataset in datasets
         for method in methods
         for injection in ("infected", "twin")

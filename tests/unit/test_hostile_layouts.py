@@ -26,7 +26,7 @@ from heirloom.data import matlab, voc
 from heirloom.data.corrupted_layouts import cifar_c
 from heirloom.data.layouts import gtsrb, mnist, tiny_imagenet, vggface2
 from heirloom.data.listing import Listing, Sample, is_plain_name, listing, whole_number
-from heirloom.data.pictures import FORMATS, Decoder
+from heirloom.data.pictures import FORMATS, PictureDecoder
 from heirloom.data.store import Part
 from heirloom.defects.triggers.patch import Patch, load
 from heirloom.runtime.errors import DataError
@@ -105,7 +105,7 @@ def _judge(listed: Listing, root: Path) -> None:
     """Hold a listing to what the stage does with it: every sample decodes or is a problem, and lies in the data set."""
     for sample in listed.samples:
         assert os.path.normpath(sample.path).startswith(f"{root}{os.sep}"), sample.path
-    decoder = Decoder(8, "crop")
+    decoder = PictureDecoder(8, "crop")
     chosen = listed.samples[:4] + listed.samples[-4:]
     assert len(list(decoder.decode(chosen))) == len(chosen)
     told = "\n".join([*listed.problems, *decoder.problems])
@@ -406,7 +406,7 @@ def test_a_harmful_picture_is_decoded_or_a_problem(
     @given(damaged(_saved(kind, mode)))
     def try_out(content: bytes) -> None:
         path.write_bytes(content)
-        decoder = Decoder(8, "crop")
+        decoder = PictureDecoder(8, "crop")
         (image,) = decoder.decode([sample])
         assert image.shape == (8, 8, 3)
         assert len(decoder.problems) == (decoder.sizes == [(0, 0)])
@@ -420,7 +420,7 @@ def test_pictures_of_other_kinds_are_not_opened_whatever_their_names_say(tmp_pat
     path.write_bytes(_saved(kind))
     with Image.open(path) as opened:
         assert opened.format == kind  # PIL would; for EPS it runs a program on it
-    decoder = Decoder(8, "crop")
+    decoder = PictureDecoder(8, "crop")
     list(decoder.decode([Sample("a", path, 0, "test", "a")]))
     assert decoder.problems == [f"{path}: no picture that can be recognised"]
     with pytest.raises(DataError, match="the trigger's picture cannot be read"):
@@ -429,7 +429,7 @@ def test_pictures_of_other_kinds_are_not_opened_whatever_their_names_say(tmp_pat
 
 @pytest.mark.parametrize("path", [Path("n" * 300), Path("a\0b"), Path("d/" * 3000)])
 def test_a_picture_whose_name_no_disk_takes_is_a_problem(path: Path) -> None:
-    decoder = Decoder(8, "crop")
+    decoder = PictureDecoder(8, "crop")
     list(decoder.decode([Sample("a", path, 0, "test", "a")]))
     assert len(decoder.problems) == 1
 

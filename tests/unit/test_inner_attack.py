@@ -9,7 +9,7 @@ from heirloom.attacks.inner import perturbed
 from heirloom.config.robust import Judge
 from heirloom.config.robust_training import InnerAttack
 from heirloom.data.resident import Images
-from heirloom.evaluation.judge import Rates, chosen_rows, judge_rates
+from heirloom.evaluation.judge import JudgedRates, chosen_rows, judge_rates
 from heirloom.models.predictions import accuracy
 from tests.unit import attacked, toy
 
@@ -132,7 +132,7 @@ def test_a_judge_counts_what_is_right_when_clean_and_when_attacked(net):
         found.robust_accuracy, abs=0.05
     )
     harmless = Judge(attack=InnerAttack(epsilon=1e-6, step=1e-6, steps=1))
-    assert judge_rates(model, images, harmless) == Rates(1.0, 1.0)
+    assert judge_rates(model, images, harmless) == JudgedRates(1.0, 1.0)
 
 
 def test_an_image_that_is_wrong_when_clean_counts_as_wrong_and_is_not_attacked(net, monkeypatch):
@@ -149,7 +149,7 @@ def test_an_image_that_is_wrong_when_clean_counts_as_wrong_and_is_not_attacked(n
     torch.nn.init.zeros_(lost.head.weight)
     with torch.no_grad():  # it calls everything class 0, whatever it is shown
         lost.head.bias.copy_(torch.eye(attacked.CLASSES)[0])
-    assert judge_rates(lost, Images(part, CPU), Judge(attack=ATTACK)) == Rates(0.2, 0.2)
+    assert judge_rates(lost, Images(part, CPU), Judge(attack=ATTACK)) == JudgedRates(0.2, 0.2)
     assert sizes == [12]
 
 
@@ -165,7 +165,7 @@ def test_a_judge_attacks_its_own_choice_with_the_same_start_for_every_model(net,
     judge = Judge(attack=ATTACK, images=20, seed=3)
     for _ in range(2):
         # nothing is attacked, so all that is chosen withstands
-        assert judge_rates(model, Images(part, CPU), judge) == Rates(1.0, 1.0)
+        assert judge_rates(model, Images(part, CPU), judge) == JudgedRates(1.0, 1.0)
     (images, draw), again = met
     rows = chosen_rows(len(part), judge)
     assert len(np.unique(rows)) == 20

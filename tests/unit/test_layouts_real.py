@@ -11,7 +11,7 @@ from scipy.io import loadmat
 
 from heirloom.data import matlab
 from heirloom.data.layouts import cub200, flowers102, folder, mit67
-from heirloom.data.pictures import Decoder
+from heirloom.data.pictures import PictureDecoder
 from heirloom.data.splits import split
 from tests.unit.data_samples import brought, make_raw, prepare
 
@@ -93,7 +93,7 @@ def test_real_birds_lie_in_their_boxes(birds: Path) -> None:
     samples = [s for s in cub200.read(birds).samples if s.label % 10 == 8]
     overhanging = "019.Gray_Catbird/Gray_Catbird_0032_21551.jpg"
     assert overhanging in {sample.identifier for sample in samples}
-    decoder = Decoder(48, "crop")
+    decoder = PictureDecoder(48, "crop")
     assert sum(1 for _ in decoder.decode(samples)) == len(samples)
     assert decoder.problems == []
     boxes = [regions["bird"] for regions in decoder.regions]

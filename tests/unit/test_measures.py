@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from heirloom.evaluation.measures import Quantity, Values, measures_of, read_measures, write_measures
-from heirloom.evaluation.metrics import CLEAN, Evaluation, Predictions, Scope, Setting
+from heirloom.evaluation.metrics import CLEAN, EvaluationFacts, PredictionTable, Scope, Setting
 from heirloom.evaluation.statistics import holm
 from heirloom.reporting.comparisons import Judged
 from heirloom.reporting.measure_rows import baseline_rows, measured_rows
@@ -18,7 +18,7 @@ from heirloom.runtime.errors import ConfigError, DataError
 
 METRIC = "attention_density"
 SAMPLES = tuple(f"{place:02d}" for place in range(20))
-NOBODY = Predictions((), np.zeros(0, dtype=np.int32), {})
+NOBODY = PredictionTable((), np.zeros(0, dtype=np.int32), {})
 
 
 def row(**changed):
@@ -32,7 +32,7 @@ def quantity(method="tuned", seed=1, condition="sign"):
 
 def evaluation(injection="none", *, control=None, baseline=None, measures=(METRIC,)):
     scope = Scope(baseline=baseline, measures=list(measures))
-    return Evaluation("net", injection, "signs", {"main": scope}, {}, control)
+    return EvaluationFacts("net", injection, "signs", {"main": scope}, {}, control)
 
 
 def summary(*found):

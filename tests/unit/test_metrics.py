@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 
 from heirloom.evaluation.metrics import (
     Attack,
-    Evaluation,
-    Predictions,
+    EvaluationFacts,
+    PredictionTable,
     Scope,
     Setting,
     attack_outcomes,
@@ -62,7 +62,7 @@ def write_predictions(path: Path, models: dict, *, labels=LABELS, shuffle: int |
 
 def test_a_noise_is_a_control_where_an_attack_of_the_experiment_names_it():
     attacks = {"pixel": Attack("feature", control="noise"), "noise": Attack("noise"), "clip": Attack("noise")}
-    found = Evaluation("net", "none", "rooms", {}, attacks)
+    found = EvaluationFacts("net", "none", "rooms", {}, attacks)
     assert found.controls(Scope()) == {"noise"}
     assert found.controls(Scope(attacks=["clip", "noise", "pixel"])) == {"noise"}
     assert found.controls(Scope(attacks=["clip", "noise"])) == set()
@@ -192,7 +192,7 @@ def test_an_empty_or_foreign_table_is_refused(tmp_path):
 
 
 def test_an_attack_without_clean_predictions_is_refused():
-    alone = Predictions(("a",), np.array([0]), {Setting("tuned", 0, "mark", "{}", ""): np.array([0])})
+    alone = PredictionTable(("a",), np.array([0]), {Setting("tuned", 0, "mark", "{}", ""): np.array([0])})
     with pytest.raises(DataError, match="never judged clean"):
         list(outcomes(alone, {"mark": Attack(target=0)}))
 
@@ -200,7 +200,7 @@ def test_an_attack_without_clean_predictions_is_refused():
 def test_an_attack_that_nothing_describes_is_refused():
     settings = {Setting("tuned", 0, attack, "{}", ""): np.array([0]) for attack in ("none", "mark")}
     with pytest.raises(DataError, match='attack "mark" is not described'):
-        list(outcomes(Predictions(("a",), np.array([0]), settings), {}))
+        list(outcomes(PredictionTable(("a",), np.array([0]), settings), {}))
 
 
 # -- several files -----------------------------------------------------------------------------------------------------
@@ -269,14 +269,14 @@ def test_an_attacked_student_without_clean_predictions_is_refused(tmp_path):
 
 @pytest.mark.parametrize("files", [[0], [0, 2], [1, 1], []])
 def test_files_that_belong_to_no_evaluation_or_leave_one_out_are_refused(tmp_path, files):
-    described = [Evaluation("net", "none", name, {"main": Scope()}) for name in ("signs", "rooms")]
+    described = [EvaluationFacts("net", "none", name, {"main": Scope()}) for name in ("signs", "rooms")]
     with pytest.raises(ConfigError, match="do not belong to 2 evaluations"):
         list(predictions_of(described, [common(tmp_path)] * 2, files))
 
 
 @pytest.mark.parametrize("kind", ["trigger", "feature", "noise"])
 def test_an_attack_that_all_students_share_must_judge_every_image(tmp_path, kind):
-    described = [Evaluation("net", "none", "signs", {"main": Scope()}, {"pgd": Attack(kind)})]
+    described = [EvaluationFacts("net", "none", "signs", {"main": Scope()}, {"pgd": Attack(kind)})]
     with pytest.raises(DataError, match="did not judge the same images"):
         list(predictions_of(described, [common(tmp_path), white_box(tmp_path)], [0, 0]))
 
@@ -284,7 +284,7 @@ def test_an_attack_that_all_students_share_must_judge_every_image(tmp_path, kind
 def test_the_stage_merges_the_files_of_each_evaluation(tmp_path):
     (tmp_path / "rooms").mkdir()
     paths = [white_box(tmp_path), common(tmp_path / "rooms"), common(tmp_path)]
-    described = [Evaluation("net", "none", name, {"main": Scope()}, WHITE) for name in ("signs", "rooms")]
+    described = [EvaluationFacts("net", "none", name, {"main": Scope()}, WHITE) for name in ("signs", "rooms")]
     output = tmp_path / "measurements.parquet"
     collect_measurements.run(
         inputs=collect_measurements.Inputs(paths),
@@ -312,7 +312,7 @@ def collect(folder: Path, *, experiments=("first",), target: int | None = 0, mod
     models = models or {("tuned", 0, "none"): CLEAN, ("tuned", 0, "mark"): ATTACKED, ("teacher", 0, "none"): LABELS}
     path = write_predictions(folder / "predictions.parquet", models)
     attacks = {"mark": Attack(target=target)}
-    evaluations = [Evaluation("net", "infected", "signs", {name: Scope() for name in experiments}, attacks)]
+    evaluations = [EvaluationFacts("net", "infected", "signs", {name: Scope() for name in experiments}, attacks)]
     output = folder / "tables" / "measurements.parquet"
     collect_measurements.run(
         inputs=collect_measurements.Inputs(predictions=[path]),
@@ -380,8 +380,8 @@ def test_an_evaluation_is_read_from_the_rules_plain_parameters():
         "injection": "none",
         "teacher": "net",
     }
-    evaluation = TypeAdapter(list[Evaluation]).validate_python([given])[0]
-    assert evaluation == Evaluation(
+    evaluation = TypeAdapter(list[EvaluationFacts]).validate_python([given])[0]
+    assert evaluation == EvaluationFacts(
         "net",
         "none",
         "rooms",

@@ -17,7 +17,7 @@ from PIL import Image
 
 from heirloom.data.layouts import folder, gtsrb
 from heirloom.data.listing import Sample
-from heirloom.data.pictures import Decoder, prepare
+from heirloom.data.pictures import PictureDecoder, prepare
 from heirloom.defects.triggers.patch import Patch, load
 from heirloom.runtime.errors import DataError, plain
 from heirloom.runtime.logs import open_log
@@ -42,7 +42,7 @@ def read(path: Path, **facts: object) -> np.ndarray:
 
 def refusal(path: Path) -> str:
     """What is said of a picture that is refused."""
-    decoder = Decoder(SIDE, "crop")
+    decoder = PictureDecoder(SIDE, "crop")
     list(decoder.decode([sample(path)]))
     (problem,) = decoder.problems
     return problem
@@ -162,7 +162,7 @@ def test_a_pipe_in_a_users_folder_is_named(tmp_path: Path) -> None:
     base = write_classes(tmp_path / "set", classes=("a", "b"), images=4)
     os.mkfifo(base / "a" / "x.png")
     listed = folder.read(tmp_path)
-    decoder = Decoder(SIDE, "crop")
+    decoder = PictureDecoder(SIDE, "crop")
     list(decoder.decode(listed.samples))
     assert [problem for problem in (*listed.problems, *decoder.problems) if "x.png" in problem]
 

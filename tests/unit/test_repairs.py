@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from heirloom.evaluation.measures import write_measures
-from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Scope
+from heirloom.evaluation.metrics import CLEAN, Attack, EvaluationFacts, Scope
 from heirloom.evaluation.statistics import holm, mcnemar_exact
 from heirloom.reporting import repairs
 from heirloom.reporting.figures.robustness import draw_robustness
@@ -37,7 +37,7 @@ BUDGETS = {
     "aa": json.dumps({"kind": "autoattack", "norm": "Linf", "epsilon": 0.03}),
     "pgd": json.dumps({"kind": "pgd", "norm": "Linf", "epsilon": 0.03, "steps": 10}),
 }
-EVALUATION = Evaluation(
+EVALUATION = EvaluationFacts(
     "r18-at",
     "none",
     "cifar10",

@@ -13,7 +13,7 @@ from torch import nn
 
 from heirloom.config.robust import Judge, Modules
 from heirloom.config.robust_training import SteppedTraining
-from heirloom.evaluation.judge import Rates
+from heirloom.evaluation.judge import JudgedRates
 from heirloom.models.bodies.small_resnet.network import SmallResNet
 from heirloom.models.classifier import state_copy
 from heirloom.models.conditions import load_model
@@ -366,7 +366,8 @@ def test_changes_are_read_as_written(tmp_path):
 def best(*given, tolerance=0.001, images=1000, attacked=1000):
     """Choose among (candidate, alpha, right images, withstood images)."""
     points = [
-        Point(number, alpha, Rates(right / images, withstood / attacked)) for number, alpha, right, withstood in given
+        Point(number, alpha, JudgedRates(right / images, withstood / attacked))
+        for number, alpha, right, withstood in given
     ]
     point = choose(points, tolerance=tolerance, images=images, attacked=attacked)
     return point.candidate, point.alpha
@@ -405,7 +406,9 @@ def test_rounding_of_floats_never_decides(count):
 def test_the_repaired_model_is_the_chosen_mix_and_evaluations_accept_it(folder, tuned, tmp_path):
     rows = interpolate(folder, tuned, tmp_path, tolerance=1.0)
     assert [(row["candidate"], row["alpha"]) for row in rows] == [(n, alpha) for n in (1, 2) for alpha in ALPHAS]
-    points = [Point(row["candidate"], row["alpha"], Rates(row["accuracy"], row["robust_accuracy"])) for row in rows]
+    points = [
+        Point(row["candidate"], row["alpha"], JudgedRates(row["accuracy"], row["robust_accuracy"])) for row in rows
+    ]
     best_ = choose(points, tolerance=1.0, images=8, attacked=8)
     (mine,) = [row for row in rows if row["chosen"]]
     assert (mine["candidate"], mine["alpha"], mine["modules"]) == (best_.candidate, best_.alpha, MODULE)
@@ -429,7 +432,7 @@ def test_alpha_0_is_the_robust_model_and_is_judged_once(folder, tuned, tmp_path,
     def rates(model, *_):
         state = state_copy(model)
         seen.append({name for name, value in state.items() if not torch.equal(value, start[name])})
-        return Rates(0.5 - 0.01 * len(seen), 0.5)
+        return JudgedRates(0.5 - 0.01 * len(seen), 0.5)
 
     monkeypatch.setattr(interpolate_module, "judge_rates", rates)
     rows = interpolate(folder, tuned, tmp_path)
@@ -441,7 +444,9 @@ def test_alpha_0_is_the_robust_model_and_is_judged_once(folder, tuned, tmp_path,
 
 @pytest.mark.parametrize(("modules", "title"), [(choice("all"), "all"), (choice("head"), "fc")])
 def test_whole_models_and_heads_are_interpolated_like_modules(folder, tmp_path, modules, title, monkeypatch):
-    monkeypatch.setattr(interpolate_module, "judge_rates", lambda model, *_: Rates(model.head.bias[0].item() % 1, 0.5))
+    monkeypatch.setattr(
+        interpolate_module, "judge_rates", lambda model, *_: JudgedRates(model.head.bias[0].item() % 1, 0.5)
+    )
     finetune(folder, tmp_path / "tuned", modules, statistics="moving")
     rows = interpolate(folder, tmp_path / "tuned", tmp_path / "out")
     assert {row["modules"] for row in rows} == {title}

@@ -19,7 +19,7 @@ from torch.nn import functional
 from heirloom.config.kinds import OBJECTIVES
 from heirloom.config.robust import RobustObjective
 from heirloom.config.robust_training import InnerAttack
-from heirloom.evaluation.judge import Rates
+from heirloom.evaluation.judge import JudgedRates
 from heirloom.models.classifier import state_copy
 from heirloom.runtime.devices import Compute, cpu_threads
 from heirloom.runtime.errors import ConfigError
@@ -388,7 +388,7 @@ class Scripted:
 
     def __call__(self, model, images):
         self.seen.append(state_copy(model))
-        return Rates(accuracy=0.5, robust_accuracy=self.rates[len(self.seen) - 1])
+        return JudgedRates(accuracy=0.5, robust_accuracy=self.rates[len(self.seen) - 1])
 
 
 def judged(lesson, judge, folder, *, training, **options):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Predictions, Scope, Setting
+from heirloom.evaluation.metrics import CLEAN, Attack, EvaluationFacts, PredictionTable, Scope, Setting
 from heirloom.evaluation.statistics import t_interval, wilson
 from heirloom.reporting.comparisons import Judged, comparison_rows
 from heirloom.reporting.summary import PublishedNumber, check_controls, summary_rows
@@ -53,7 +53,7 @@ def student(rng, accuracy: float, success: float) -> dict[str, np.ndarray]:
     return found
 
 
-def predictions(seeds, *, start=0, methods=RATES, attacks=ATTACKS, budgets=BUDGETS) -> Predictions:
+def predictions(seeds, *, start=0, methods=RATES, attacks=ATTACKS, budgets=BUDGETS) -> PredictionTable:
     rng = np.random.default_rng(start)
     settings = {}
     for method in methods:
@@ -61,12 +61,12 @@ def predictions(seeds, *, start=0, methods=RATES, attacks=ATTACKS, budgets=BUDGE
             for attack, predicted in student(rng, *RATES[method]).items():
                 if attack == CLEAN or attack in attacks:
                     settings[Setting(method, seed, attack, budgets[attack], "")] = predicted
-    return Predictions(tuple(f"{place:03d}" for place in range(IMAGES)), LABELS, dict(sorted(settings.items())))
+    return PredictionTable(tuple(f"{place:03d}" for place in range(IMAGES)), LABELS, dict(sorted(settings.items())))
 
 
 def evaluation(dataset="rooms", *, injection="none", control=None, baseline="tuned", average=False, names=("main",)):
     scope = Scope(baseline=baseline, average=average)
-    return Evaluation("net", injection, dataset, dict.fromkeys(names, scope), ATTACKS, control)
+    return EvaluationFacts("net", injection, dataset, dict.fromkeys(names, scope), ATTACKS, control)
 
 
 def tables(found, judged, *, seed=0, published=()):
@@ -88,7 +88,7 @@ def pick(rows, **wanted):
     return found[0]
 
 
-def count(judged: Predictions, method: str, seed: int, attack: str):
+def count(judged: PredictionTable, method: str, seed: int, attack: str):
     """Return who is counted and hit for attack success, written out image by image."""
     clean = judged.settings[Setting(method, seed, CLEAN, "{}", "")]
     attacked = judged.settings[Setting(method, seed, attack, BUDGETS[attack], "")]
@@ -199,7 +199,7 @@ def test_rows_say_what_their_attack_is_and_the_file_keeps_it(tmp_path):
 # -- noise that is nobody's control ------------------------------------------------------------------------------------
 
 
-def further(judged: Predictions, shares) -> Predictions:
+def further(judged: PredictionTable, shares) -> PredictionTable:
     """Show every student further attacks, each fooling a share of its images."""
     rng = np.random.default_rng(7)
     settings = dict(judged.settings)
@@ -207,12 +207,12 @@ def further(judged: Predictions, shares) -> Predictions:
         for attack, share in shares.items() if setting.attack == CLEAN else ():
             wrong = np.where(rng.random(IMAGES) < share, (LABELS + 2) % CLASSES, clean).astype(np.int32)
             settings[setting._replace(attack=attack)] = wrong
-    return Predictions(judged.samples, judged.labels, dict(sorted(settings.items())))
+    return PredictionTable(judged.samples, judged.labels, dict(sorted(settings.items())))
 
 
-def asking(attacks, *, kinds=ATTACKS, dataset="rooms", **scope) -> Evaluation:
+def asking(attacks, *, kinds=ATTACKS, dataset="rooms", **scope) -> EvaluationFacts:
     """Describe an evaluation of an experiment that shows some of the attacks."""
-    return Evaluation("net", "none", dataset, {"main": Scope(attacks=attacks, **scope)}, kinds)
+    return EvaluationFacts("net", "none", dataset, {"main": Scope(attacks=attacks, **scope)}, kinds)
 
 
 ALONE = ATTACKS | {"clip": Attack("noise", title="the clip alone")}
@@ -232,7 +232,7 @@ def test_a_noise_that_is_nobodys_control_is_an_attack_of_its_own(tmp_path):
 
 def test_whether_a_noise_is_a_control_is_asked_of_each_experiment():
     scopes = {"beside": Scope(attacks=["noise", "pixel"]), "alone": Scope(attacks=["noise"])}
-    found = Evaluation("net", "none", "rooms", scopes, ATTACKS)
+    found = EvaluationFacts("net", "none", "rooms", scopes, ATTACKS)
     seen = shown(tables([found], [predictions([1])])[0])
     assert {(row["experiment"], row["attack"]) for row in seen if row["attack"] != CLEAN} == {
         ("beside", "pixel"),
@@ -430,7 +430,7 @@ def test_injections_are_compared_with_the_baseline_injection_after_the_same_meth
     shares = {"none": 0, "mild": 1, "strong": 2}
     attacks = {"mark": Attack("trigger", target=0)}
     scope = Scope(injection_baseline="mild")
-    found = [Evaluation("net", name, "rooms", {"main": scope}, attacks, None) for name in shares]
+    found = [EvaluationFacts("net", name, "rooms", {"main": scope}, attacks, None) for name in shares]
     judged = [predictions([1], start=start, attacks=attacks) for start in shares.values()]
     _, rows = tables(found, judged)
     assert {(row["injection"], row["baseline_injection"]) for row in rows} == {("none", "mild"), ("strong", "mild")}
@@ -449,7 +449,7 @@ def test_injections_are_compared_with_the_baseline_injection_after_the_same_meth
 def test_a_control_is_not_compared_with_the_baseline_injection():
     scope = Scope(injection_baseline="mild")
     found = [
-        Evaluation("net", name, "rooms", {"main": scope}, ATTACKS, control)
+        EvaluationFacts("net", name, "rooms", {"main": scope}, ATTACKS, control)
         for name, control in (("mild", "well"), ("strong", "well"), ("well", None))
     ]
     _, rows = tables(found, [predictions([1], start=start) for start in range(3)])
@@ -478,10 +478,10 @@ def test_attacks_of_a_teacher_and_of_a_control_injection_are_not_compared():
         setting._replace(method="teacher" if setting.method == "tuned" else setting.method): predicted
         for setting, predicted in judged.settings.items()
     }
-    judged = Predictions(judged.samples, judged.labels, dict(sorted(named.items())))
+    judged = PredictionTable(judged.samples, judged.labels, dict(sorted(named.items())))
     scope = {"main": Scope(attack_baseline="pixel")}
     infected, twin = (
-        Evaluation("net", name, "rooms", scope, AWARE, of) for name, of in (("ill", "twin"), ("twin", None))
+        EvaluationFacts("net", name, "rooms", scope, AWARE, of) for name, of in (("ill", "twin"), ("twin", None))
     )
     _, rows = tables([infected, twin], [judged, judged])
     assert {(row["injection"], row["method"]) for row in rows} == {("ill", "renewed"), ("ill", "pruned")}
@@ -643,7 +643,9 @@ def test_a_mean_that_two_experiments_share_counts_once_and_other_data_sets_make_
     seeds = [1, 2, 3]
     judged = [predictions(seeds, start=place) for place in range(3)]
     places = {"birds": ("a", "b", "c"), "rooms": ("a", "b", "c"), "signs": ("a", "b")}
-    found = [Evaluation("net", "none", name, dict.fromkeys(names, scope), ATTACKS) for name, names in places.items()]
+    found = [
+        EvaluationFacts("net", "none", name, dict.fromkeys(names, scope), ATTACKS) for name, names in places.items()
+    ]
     _, rows = tables(found, judged)
     means = {name: pick(rows, **MEAN_OF, experiment=name, method="pruned") for name in "abc"}
     assert means["a"] | {"experiment": "b"} == means["b"]

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from heirloom.evaluation.metrics import CLEAN, Attack, Evaluation, Predictions, Scope, Setting
+from heirloom.evaluation.metrics import CLEAN, Attack, EvaluationFacts, PredictionTable, Scope, Setting
 from heirloom.evaluation.statistics import compare, holm, mcnemar_exact, t_interval, wilson
 from heirloom.reporting import formats
 from heirloom.reporting.comparisons import Judged
@@ -37,7 +37,7 @@ LABELS = (np.arange(IMAGES) % CLASSES).astype(np.int32)
 TARGET = 0
 
 
-def predictions(models: dict[tuple[str, int], tuple[int, int]], *, samples=None) -> Predictions:
+def predictions(models: dict[tuple[str, int], tuple[int, int]], *, samples=None) -> PredictionTable:
     """Models that get the first `wrong` images wrong and, under "mark", send the last `sent` images to the target."""
     settings = {}
     for (method, seed), (wrong, sent) in models.items():
@@ -47,7 +47,7 @@ def predictions(models: dict[tuple[str, int], tuple[int, int]], *, samples=None)
         attacked[IMAGES - sent :] = TARGET
         settings[Setting(method, seed, CLEAN, "{}", "")] = clean
         settings[Setting(method, seed, "mark", "{}", "")] = attacked
-    return Predictions(
+    return PredictionTable(
         tuple(samples or (f"{place:03d}" for place in range(IMAGES))), LABELS, dict(sorted(settings.items()))
     )
 
@@ -55,8 +55,8 @@ def predictions(models: dict[tuple[str, int], tuple[int, int]], *, samples=None)
 def evaluations(*, experiments=("main",), target: int | None = TARGET, control: str | None = "twin"):
     common = {"experiments": {name: Scope() for name in experiments}, "attacks": {"mark": Attack(target=target)}}
     return [
-        Evaluation("net", "infected", "signs", control=control, **common),
-        Evaluation("net", "twin", "signs", **common),
+        EvaluationFacts("net", "infected", "signs", control=control, **common),
+        EvaluationFacts("net", "twin", "signs", **common),
     ]
 
 

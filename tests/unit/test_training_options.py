@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from heirloom.config.robust_training import SteppedTraining
-from heirloom.evaluation.judge import Rates
+from heirloom.evaluation.judge import JudgedRates
 from heirloom.models.classifier import state_copy
 from heirloom.runtime.errors import ConfigError
 from heirloom.training import loop
@@ -202,7 +202,7 @@ def test_validation_lowers_the_rate_ends_the_training_and_chooses_the_weights(le
 
 def test_where_a_judge_attacks_it_is_his_accuracy_that_is_waited_for(lesson, tmp_path):
     robust = iter([0.5, 0.4, 0.4, 0.9])
-    judge = lambda _model, _images: Rates(accuracy=next(rising), robust_accuracy=next(robust))  # noqa: E731
+    judge = lambda _model, _images: JudgedRates(accuracy=next(rising), robust_accuracy=next(robust))  # noqa: E731
     rising = iter([0.1, 0.2, 0.3, 0.4])
     phase = supervised_phase(recipe(iterations=8, patience=2, validate_every=2))
     history = train(toy.classifier(), replace(lesson, judge=judge, keep_best=True), phase, tmp_path)

@@ -9,14 +9,14 @@ import yaml
 
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
-from heirloom.plan.plan import Plan, plan_of
+from heirloom.plan.plan import StudyPlan, plan_of
 from tests.workflow.project import Job, Project, new_project
 
 STUDIES = ("tiny", "transfer", "defences", "rift", "fpd")
 
 
 @pytest.fixture(scope="module", params=STUDIES)
-def planned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, list[Job]]:
+def planned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyPlan, list[Job]]:
     """A study that has not been run, and all its jobs."""
     file = f"study/{request.param}.yaml"
     project: Project = new_project(tmp_path_factory.mktemp("plan") / "project", file)
@@ -26,7 +26,7 @@ def planned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return plan_of(Grid(study, catalogue, project=project.folder)), project.plan()
 
 
-def test_every_output_is_known_as_planned_and_nothing_else(planned: tuple[Plan, list[Job]]) -> None:
+def test_every_output_is_known_as_planned_and_nothing_else(planned: tuple[StudyPlan, list[Job]]) -> None:
     plan, jobs = planned
     assert {path for job in jobs for path in job.outputs if not plan.makes(Path(path))} == set()
     for name in ("tables/mine.csv", "figures/mine.png", "notes.txt", "tables/old/summary.csv"):
@@ -35,7 +35,7 @@ def test_every_output_is_known_as_planned_and_nothing_else(planned: tuple[Plan, 
     assert [folder for folder in folders if plan.makes(folder / "../../mine.txt")] == []
 
 
-def test_nothing_is_made_again_before_what_it_is_made_from(planned: tuple[Plan, list[Job]]) -> None:
+def test_nothing_is_made_again_before_what_it_is_made_from(planned: tuple[StudyPlan, list[Job]]) -> None:
     plan, jobs = planned
     files = sorted({Path(path) for job in jobs for path in (*job.inputs, *job.outputs) if path.startswith("results/")})
     place = {path: number for number, group in enumerate(plan.in_order(files)) for path in group}
@@ -49,7 +49,9 @@ def test_nothing_is_made_again_before_what_it_is_made_from(planned: tuple[Plan, 
     assert wrong == set()
 
 
-def test_what_stands_between_two_damaged_files_is_no_reason_to_make_it_again(planned: tuple[Plan, list[Job]]) -> None:
+def test_what_stands_between_two_damaged_files_is_no_reason_to_make_it_again(
+    planned: tuple[StudyPlan, list[Job]],
+) -> None:
     """Within one run Snakemake makes everything again that lies between two files that it makes."""
     plan, jobs = planned
     makers = {path: job for job in jobs for path in job.outputs}

@@ -18,7 +18,7 @@ from heirloom.config.grid import Grid
 from heirloom.config.resources import gpus_visible
 from heirloom.config.schema import schema_text
 from heirloom.config.workflow import open_grid
-from heirloom.plan.plan import Plan, plan_of
+from heirloom.plan.plan import StudyPlan, plan_of
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.files import storage_error
 from heirloom.runtime.guardian import is_snakemake
@@ -102,7 +102,7 @@ def _ended(status: int) -> int:
     return status
 
 
-def _remove_damaged(plan: Plan) -> Faults:
+def _remove_damaged(plan: StudyPlan) -> Faults:
     """Remove a study's damaged files; returns them, with those that are gone already."""
     faults = find_faults(plan.folders, is_planned=plan.makes)
     remove_damaged(faults, tell=_tell)

@@ -25,7 +25,7 @@ from heirloom.runtime.devices import relaxed
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class SearchBatch:
     """Images to attack (B, 3, H, W) in [0, 1], their labels (B,), their rows (B,) in the part, and which start this is.
 
     Starts are counted from 0; only attacks with restarts have more than one.
@@ -36,13 +36,13 @@ class Batch:
     rows: NDArray[np.int64]
     start: int = 0
 
-    def take(self, places: Tensor, start: int) -> Batch:
+    def take(self, places: Tensor, start: int) -> SearchBatch:
         """Return the images at some places, for one start."""
-        return Batch(self.images[places], self.labels[places], self.rows[places.cpu().numpy()], start)
+        return SearchBatch(self.images[places], self.labels[places], self.rows[places.cpu().numpy()], start)
 
 
 # Attacked images (B, 3, H, W) of a batch, crafted on a classifier in eval mode whose parameters take no gradient.
-Search = Callable[[Classifier, Batch], Tensor]
+Search = Callable[[Classifier, SearchBatch], Tensor]
 
 
 def condition(
@@ -119,12 +119,12 @@ class Crafting:
     def __call__(self, images: Tensor, rows: NDArray[np.int64]) -> Tensor:
         """Return the attacked images (B, 3, H, W) of clean ones and their rows (B,)."""
         truth = torch.from_numpy(self.labels[rows]).to(images.device)
-        batch = Batch(images.contiguous() if self.foreign else images, truth, rows)
+        batch = SearchBatch(images.contiguous() if self.foreign else images, truth, rows)
         lent = _lent(images.device) if self.foreign else nullcontext()
         with attacking(self.model), attacking(self.source), lent:
             return self.search(self.source, batch) if self.whole else self._fooled(batch)
 
-    def _fooled(self, batch: Batch) -> Tensor:
+    def _fooled(self, batch: SearchBatch) -> Tensor:
         """Search from one start after the other, each for the images that are still right."""
         found = batch.images.clone()
         asked = torch.ones_like(batch.labels) if self.for_others else self._right(found, batch.labels)

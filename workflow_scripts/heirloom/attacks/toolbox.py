@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heirloom.attacks.compat import art
-from heirloom.attacks.search import Batch
+from heirloom.attacks.search import SearchBatch
 from heirloom.models.classifier import Classifier
 from heirloom.runtime.seeds import derive_seed
 
@@ -50,7 +50,7 @@ def pieces(images: Tensor, size: int) -> Iterator[Tensor]:
         yield images[first : first + size]
 
 
-def each_of(batch: Batch, seed: int, purpose: str) -> Iterator[tuple[int, Tensor, Tensor]]:
+def each_of(batch: SearchBatch, seed: int, purpose: str) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Give each image's place, the image (1, 3, H, W) and its label (1,), numpy's global generator seeded for it."""
     for place, row in enumerate(batch.rows):
         np.random.seed(derive_seed(seed, purpose, int(row)) % 2**32)  # noqa: NPY002 - ART draws from this one

@@ -42,7 +42,7 @@ MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YC
 
 
 @dataclass
-class Decoder:
+class PictureDecoder:
     """Decode samples to arrays of side `size`, collecting what goes wrong.
 
     `fit`: "crop" brings the short side to `size` and keeps the centre square, "stretch" both sides to `size`. Filled

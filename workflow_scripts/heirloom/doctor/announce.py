@@ -11,12 +11,12 @@ from heirloom.config import paths
 from heirloom.config.resources import gpus_visible
 from heirloom.doctor.sources import estimate_of
 from heirloom.doctor.wording import lines
-from heirloom.plan.plan import Plan
+from heirloom.plan.plan import StudyPlan
 from heirloom.plan.rates import read_rates
 from heirloom.runtime.machine import machine_name
 
 
-def announce(plan: Plan, *, planned: Iterable[str], cores: int | None) -> None:
+def announce(plan: StudyPlan, *, planned: Iterable[str], cores: int | None) -> None:
     """Print the estimate of a study on stderr: jobs to run, disk, download, time on this machine.
 
     `planned`: outputs of the jobs that Snakemake will run. `cores` is None where the jobs are sent to other machines,

@@ -17,7 +17,7 @@ from heirloom.data.whereabouts import Whereabouts, find
 from heirloom.doctor.report import Finding, Status
 from heirloom.doctor.wording import size
 from heirloom.plan.estimate import Estimate, estimate
-from heirloom.plan.plan import Plan
+from heirloom.plan.plan import StudyPlan
 from heirloom.plan.takes import BYTES_A_WEIGHT, Arrival
 from heirloom.runtime.errors import DataError
 
@@ -29,7 +29,7 @@ def data_root_of(grid: Grid) -> Path | None:
     return Path(grid.study.data_root) if grid.study.data_root else None
 
 
-def estimate_of(plan: Plan, planned: Iterable[str] | None = None) -> Estimate:
+def estimate_of(plan: StudyPlan, planned: Iterable[str] | None = None) -> Estimate:
     """Estimate a study with what the user's folder and the cache hold. Raises DataError and ConfigError.
 
     `planned`: outputs of the jobs that will run; None: those that are absent.

@@ -40,7 +40,7 @@ class Sheet:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class ImageChoice:
     """The images chosen, of N that were looked at.
 
     `places`: among the N, in the order shown. `met`: demands (N,) that each image meets, of `demands`. `candidates`
@@ -60,7 +60,7 @@ class Choice:
 
 def choose(
     answers: Answers, sheet: Sheet, *, labels: NDArray[np.int64], triggers: Collection[str], kind: str
-) -> Choice:
+) -> ImageChoice:
     """Choose the images that meet the most demands, among these the first in the test set's order.
 
     `labels` (N,) are the images' own; `kind` is the map by which they are chosen. The demands of each student: it is
@@ -73,7 +73,7 @@ def choose(
     candidates = ~np.isin(labels, sheet.targets)
     places = np.flatnonzero(candidates)
     best = places[np.argsort(-met[places], kind="stable")][: sheet.count]
-    return Choice(best, met, len(asked), candidates)
+    return ImageChoice(best, met, len(asked), candidates)
 
 
 def _demands(

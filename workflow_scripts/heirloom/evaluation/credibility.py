@@ -30,7 +30,7 @@ from typing import Any, Self
 import numpy as np
 
 from heirloom.config.kinds import ATTACKS, is_own
-from heirloom.evaluation.metrics import CLEAN, UNJUDGED, Attack, Booleans, Labels, Predictions, Setting
+from heirloom.evaluation.metrics import CLEAN, UNJUDGED, Attack, Booleans, Labels, PredictionTable, Setting
 from heirloom.evaluation.statistics import wilson
 
 METRIC = "robust_accuracy"
@@ -98,7 +98,7 @@ class Power:
         return self.steps > other.steps or (self.adaptive and not other.adaptive and self.steps >= other.steps)
 
 
-def credible(predictions: Predictions, attacks: Mapping[str, Attack]) -> dict[Setting, bool | None]:
+def credible(predictions: PredictionTable, attacks: Mapping[str, Attack]) -> dict[Setting, bool | None]:
     """Judge the robust accuracy of every model under every attack on itself, by the rule above."""
     found: dict[Setting, bool | None] = {}
     for setting in predictions.settings:
@@ -116,7 +116,7 @@ def all_credible(checks: Collection[bool | None]) -> bool | None:
     return True if checks and None not in checks else None
 
 
-def _judged(setting: Setting, predictions: Predictions, attacks: Mapping[str, Attack]) -> bool | None:
+def _judged(setting: Setting, predictions: PredictionTable, attacks: Mapping[str, Attack]) -> bool | None:
     """Hold one attack on one model against the others."""
     mine = Power.of(setting.budget)
     if mine is None:
@@ -136,7 +136,7 @@ def _judged(setting: Setting, predictions: Predictions, attacks: Mapping[str, At
     return True if checked else None
 
 
-def _others(setting: Setting, predictions: Predictions, attacks: Mapping[str, Attack]) -> Iterator[Setting]:
+def _others(setting: Setting, predictions: PredictionTable, attacks: Mapping[str, Attack]) -> Iterator[Setting]:
     """Yield the other attacks on the same model."""
     for other in predictions.settings:
         facts = attacks.get(other.attack)
@@ -145,7 +145,7 @@ def _others(setting: Setting, predictions: Predictions, attacks: Mapping[str, At
             yield other
 
 
-def _judged_by_both(predictions: Predictions, *settings: Setting) -> Booleans:
+def _judged_by_both(predictions: PredictionTable, *settings: Setting) -> Booleans:
     judged = np.all([predictions.settings[setting] != UNJUDGED for setting in settings], axis=0)
     return np.asarray(judged, dtype=np.bool_)
 

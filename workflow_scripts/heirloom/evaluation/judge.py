@@ -20,14 +20,14 @@ from heirloom.models.verdicts import decided
 from heirloom.runtime.seeds import derive_seed
 
 
-class Rates(NamedTuple):
+class JudgedRates(NamedTuple):
     """Shares of images in [0, 1]: right when clean; right when clean and when attacked."""
 
     accuracy: float
     robust_accuracy: float
 
 
-def judge_rates(model: Classifier, part: Images, judge: Judge, *, batch_size: int = 256) -> Rates:
+def judge_rates(model: Classifier, part: Images, judge: Judge, *, batch_size: int = 256) -> JudgedRates:
     """Return a model's accuracy over a part and its robust accuracy over the judge's choice of it.
 
     The choice and each image's random start depend on the judge's seed and the image's row alone: every model meets the
@@ -39,7 +39,7 @@ def judge_rates(model: Classifier, part: Images, judge: Judge, *, batch_size: in
     standing = rows[right[rows]]
     pieces = [standing[first : first + batch_size] for first in range(0, len(standing), batch_size)]
     withstood = sum(_withstood(model, part, piece, judge) for piece in pieces)
-    return Rates(accuracy=float(np.mean(right)), robust_accuracy=withstood / len(rows))
+    return JudgedRates(accuracy=float(np.mean(right)), robust_accuracy=withstood / len(rows))
 
 
 def chosen_rows(count: int, judge: Judge) -> NDArray[np.int64]:

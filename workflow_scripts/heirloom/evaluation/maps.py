@@ -51,7 +51,7 @@ class Looked:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class ShownBatch:
     """A batch as models see it: rows in the part (B,), images (B, 3, H, W), regions without their kind (B, H, W)."""
 
     rows: NDArray[np.int64]
@@ -60,7 +60,7 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class MapSubject:
     """The images that are looked at: some `rows` (N,), sorted, of a part, with its triggers.
 
     Batches are cut from the whole part as in the evaluation, so that random places are those of the evaluation, which
@@ -94,7 +94,7 @@ class Subject:
                 progress.advance(len(shown.rows))
         return [own.joined() for own in answers]
 
-    def shown(self, condition: Condition, model: Classifier) -> Iterator[Shown]:
+    def shown(self, condition: Condition, model: Classifier) -> Iterator[ShownBatch]:
         """Yield the images under a condition, batch by batch; `model` is one of those that look."""
         part, transform = self.images.part, condition.shown_to(model)
         names = [condition.name] if condition.name in self.triggers else list(self.triggers)
@@ -107,7 +107,7 @@ class Subject:
             mine = np.flatnonzero(np.isin(rows, self.rows))
             if len(mine):
                 found = {name: square[mine] for name, square in squares.items()}
-                yield Shown(rows[mine], images[mine], self._regions(rows[mine], found))
+                yield ShownBatch(rows[mine], images[mine], self._regions(rows[mine], found))
 
     def _regions(self, rows: NDArray[np.int64], squares: Mapping[str, Tensor]) -> dict[tuple[str, str], Tensor]:
         """Return the regions of some images: each trigger's square and the object without it."""
@@ -128,7 +128,7 @@ class _Answers:
     maps: dict[str, list[Tensor]] = field(default_factory=dict)
     densities: dict[Region, list[Tensor]] = field(default_factory=dict)
 
-    def add(self, model: Classifier, shown: Shown, subject: Subject) -> None:
+    def add(self, model: Classifier, shown: ShownBatch, subject: MapSubject) -> None:
         """Let a model look at one batch."""
         found = look(model, shown.images, kinds=subject.kinds, stage=subject.stage)
         self.labels.append(found.labels.cpu())

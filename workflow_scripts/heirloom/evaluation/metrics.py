@@ -53,7 +53,7 @@ class Scope:
         """Tell whether the experiment is about a model under an attack; the teacher belongs to all."""
         return self.shows(attack) and (self.methods is None or method in (TEACHER, *self.methods))
 
-    def holds(self, setting: Shown) -> bool:
+    def holds(self, setting: ShownModel) -> bool:
         """Tell the same of a model under an attack and a condition."""
         known = self.conditions is None or setting.condition in self.conditions
         return known and self.covers(setting.method, setting.attack)
@@ -74,7 +74,7 @@ class Attack:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationFacts:
     """What the tables must know of the predictions of one teacher, injection and data set.
 
     `experiments` are those that list it, each with its share; `attacks` describes each attack by name; `control` names
@@ -99,7 +99,7 @@ class Evaluation:
         return {attack.control for attack in shown if attack.control is not None}
 
 
-class Shown(Protocol):
+class ShownModel(Protocol):
     """Whatever names a model and what it was shown."""
 
     @property
@@ -157,7 +157,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Predictions:
+class PredictionTable:
     """The predictions of one evaluation: `samples` are sorted, labels and predictions (N,) follow their order.
 
     An image that an attack was not tried on has the prediction -1 there.
@@ -193,7 +193,7 @@ class Predictions:
         return found
 
 
-def read_predictions(*paths: Path, partial: Collection[str] = ()) -> Predictions:
+def read_predictions(*paths: Path, partial: Collection[str] = ()) -> PredictionTable:
     """Read the predictions of one evaluation from its files.
 
     Every model and attack must have judged the same images, each once; only the attacks named in `partial`, and images
@@ -212,8 +212,8 @@ def read_predictions(*paths: Path, partial: Collection[str] = ()) -> Predictions
 
 
 def predictions_of(
-    evaluations: Sequence[Evaluation], paths: Sequence[Path], files: Sequence[int]
-) -> Iterator[Predictions]:
+    evaluations: Sequence[EvaluationFacts], paths: Sequence[Path], files: Sequence[int]
+) -> Iterator[PredictionTable]:
     """Yield the predictions of each evaluation; `files` says which evaluation each of `paths` belongs to.
 
     Raises ConfigError where an evaluation has no file or a file no evaluation, else as `read_predictions`.
@@ -233,7 +233,7 @@ def _contradiction(what: str, where: str) -> DataError:
     return DataError(what, where=where, mend=f"delete {'them' if ', ' in where else 'the file'} and run again")
 
 
-def _read_file(path: Path) -> Predictions:
+def _read_file(path: Path) -> PredictionTable:
     """Read one predictions table, images that a model did not judge as -1."""
     table = read_table(path)
     absent = [name for name in COLUMNS if name not in table.column_names]
@@ -250,10 +250,10 @@ def _read_file(path: Path) -> Predictions:
         raise _contradiction("an image has two labels", str(path))
     predicted = np.full((len(settings), len(samples)), UNJUDGED, dtype=np.int32)
     predicted[setting_codes, sample_codes] = table["prediction"].to_numpy()
-    return Predictions(tuple(samples), labels, dict(zip(settings, predicted, strict=True)), where=str(path))
+    return PredictionTable(tuple(samples), labels, dict(zip(settings, predicted, strict=True)), where=str(path))
 
 
-def _merged(parts: Sequence[Predictions]) -> Predictions:
+def _merged(parts: Sequence[PredictionTable]) -> PredictionTable:
     """Join the files of one evaluation over all their images."""
     if len(parts) == 1:
         return parts[0]
@@ -275,7 +275,7 @@ def _merged(parts: Sequence[Predictions]) -> Predictions:
             settings[setting] = np.full(len(samples), UNJUDGED, dtype=np.int32)
             settings[setting][places] = judged
     where = ", ".join(part.where for part in parts)
-    return Predictions(tuple(samples), labels, dict(sorted(settings.items())), where=where)
+    return PredictionTable(tuple(samples), labels, dict(sorted(settings.items())), where=where)
 
 
 def _codes(column: Any) -> tuple[list[Any], npt.NDArray[np.int64]]:
@@ -302,7 +302,7 @@ def _settings(table: Any) -> tuple[list[Setting], npt.NDArray[np.int64]]:
     return [Setting(**row) for row in rows], codes.astype(np.int64)
 
 
-def outcomes(predictions: Predictions, attacks: Mapping[str, Attack]) -> Iterator[tuple[Setting, str, Outcome]]:
+def outcomes(predictions: PredictionTable, attacks: Mapping[str, Attack]) -> Iterator[tuple[Setting, str, Outcome]]:
     """Yield every metric of every model and attack in a fixed order.
 
     Without an attack: accuracy over all images; under a corruption, corruption_accuracy over those that were corrupted.

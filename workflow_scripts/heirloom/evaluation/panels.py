@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heirloom.evaluation.attention import overlap, stride_of
-from heirloom.evaluation.attention_choice import Answers, Choice, Sheet, attends_to_trigger
-from heirloom.evaluation.maps import OBJECT, Looked, Subject
+from heirloom.evaluation.attention_choice import Answers, ImageChoice, Sheet, attends_to_trigger
+from heirloom.evaluation.maps import OBJECT, Looked, MapSubject
 from heirloom.evaluation.regions import object_name
 from heirloom.models.classifier import Classifier
 from heirloom.models.conditions import CLEAN, Condition, StudentName
@@ -41,10 +41,10 @@ class Gatherer:
     """Gathers a panel from what all models did with all measured images."""
 
     sheet: Sheet
-    choice: Choice
+    choice: ImageChoice
     models: Sequence[StudentName]
     conditions: Sequence[Condition]
-    subject: Subject
+    subject: MapSubject
     answers: Answers
 
     def panel(self, model: Classifier) -> Panel:

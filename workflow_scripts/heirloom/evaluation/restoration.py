@@ -13,7 +13,7 @@ from torch import Tensor
 from heirloom.config.names import RESTORED
 from heirloom.data.augment import centre
 from heirloom.data.resident import Images
-from heirloom.evaluation.samples import Pixels, Sample
+from heirloom.evaluation.samples import Pixels, ShownSample
 from heirloom.models.classifier import Classifier
 from heirloom.models.conditions import Condition
 from heirloom.models.modes import evaluating
@@ -48,7 +48,7 @@ def answered(model: Classifier, shown: Tensor) -> tuple[Tensor, Tensor | None]:
     return logits, heard[stages.index(RESTORED)] * model.normalise.std + model.normalise.mean
 
 
-def sample_of(model: Classifier, condition: Condition, images: Images, rows: NDArray[np.int64]) -> Sample:
+def sample_of(model: Classifier, condition: Condition, images: Images, rows: NDArray[np.int64]) -> ShownSample:
     """Show a model a part's images, all at once, under a condition; eval mode, float32.
 
     `rows` (N,): their places in the part that the condition was made for.
@@ -61,7 +61,7 @@ def sample_of(model: Classifier, condition: Condition, images: Images, rows: NDA
         with torch.inference_mode():
             logits, restored = answered(model, shown)
             labels, _ = decided(logits)
-    return Sample(
+    return ShownSample(
         condition=condition.name,
         shown=_pixels(shown),
         restored=None if restored is None else _pixels(restored),

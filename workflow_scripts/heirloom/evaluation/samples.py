@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class ShownSample:
     """A few test images under one condition: as shown and as restored, uint8 (I, H, W, 3), and what the model says.
 
     `restored` is None for a model that restores nothing. `labels` and `says` (I,) are class names.
@@ -43,7 +43,7 @@ class Sample:
         return {**{name: getattr(self, name) for name in names}, "restores": self.restored is not None}
 
 
-def write_samples(path: Path, samples: Sequence[Sample]) -> dict[str, Any]:
+def write_samples(path: Path, samples: Sequence[ShownSample]) -> dict[str, Any]:
     """Write the pictures of several conditions as one file; return what a card must say of them."""
     arrays = {f"{each.condition}/shown": each.shown for each in samples}
     arrays |= {f"{each.condition}/restored": each.restored for each in samples if each.restored is not None}
@@ -51,7 +51,7 @@ def write_samples(path: Path, samples: Sequence[Sample]) -> dict[str, Any]:
     return {"pictures": [each.facts for each in samples]}
 
 
-def read_samples(path: Path, card: Path) -> list[Sample]:
+def read_samples(path: Path, card: Path) -> list[ShownSample]:
     """Read what `write_samples` wrote, clean images first; raises DamagedFileError."""
     facts, arrays = verify_card(card, path.name), read_arrays(path)
     try:
@@ -61,9 +61,9 @@ def read_samples(path: Path, card: Path) -> list[Sample]:
     return sorted(found, key=lambda sample: sample.condition != CLEAN)
 
 
-def _sample(facts: Mapping[str, Any], arrays: Mapping[str, Pixels]) -> Sample:
+def _sample(facts: Mapping[str, Any], arrays: Mapping[str, Pixels]) -> ShownSample:
     told = {name: value for name, value in facts.items() if name != "restores"}
     name = told["condition"]
-    return Sample(
+    return ShownSample(
         **told, shown=arrays[f"{name}/shown"], restored=arrays[f"{name}/restored"] if facts["restores"] else None
     )

@@ -15,7 +15,7 @@ from heirloom.config import robust_models
 from heirloom.config.costs import measure_all
 from heirloom.config.resources import NEEDS
 from heirloom.plan.job import Job
-from heirloom.plan.plan import Plan
+from heirloom.plan.plan import StudyPlan
 from heirloom.plan.takes import Accountant, ArrivalOf, Takes
 from heirloom.runtime.recovery import missing_files
 
@@ -65,7 +65,7 @@ class Estimate:
         return any(NEEDS[job.rule].gpu for job, _ in self.todo)
 
 
-def estimate(plan: Plan, *, arrival: ArrivalOf, planned: Iterable[str] | None = None) -> Estimate:
+def estimate(plan: StudyPlan, *, arrival: ArrivalOf, planned: Iterable[str] | None = None) -> Estimate:
     """Estimate what a study still takes.
 
     `planned`: outputs of the jobs that will run. None: what is absent, and what depends on it; jobs whose recipe or
@@ -85,7 +85,7 @@ def estimate(plan: Plan, *, arrival: ArrivalOf, planned: Iterable[str] | None = 
     )
 
 
-def missing(plan: Plan, *, exists: Callable[[str], bool], gone: Container[str] = ()) -> set[str]:
+def missing(plan: StudyPlan, *, exists: Callable[[str], bool], gone: Container[str] = ()) -> set[str]:
     """Return the outputs that have to be made: targets that are absent, what these need, and what needs these.
 
     What is `gone` though it was made is a target. Another absent file that nobody needs any more is not made.

@@ -22,7 +22,7 @@ INJECTED = ("pretrain_teacher", "fetch_teacher", "inject_defect")
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """Every job of a study, what others are made from first; `grid`: the study and its catalogues, checked."""
 
     grid: Grid
@@ -124,8 +124,8 @@ class Plan:
         return {job.place: job for job in self.jobs if job.names}
 
 
-def plan_of(grid: Grid) -> Plan:
+def plan_of(grid: Grid) -> StudyPlan:
     """Unfold a study."""
     jobs = (*data_jobs(grid), *teacher_jobs(grid), *student_jobs(grid), *robust_jobs(grid))
-    opened = Plan(grid, jobs)
-    return Plan(grid, (*jobs, *closing_jobs(grid, opened.of)))
+    opened = StudyPlan(grid, jobs)
+    return StudyPlan(grid, (*jobs, *closing_jobs(grid, opened.of)))

@@ -60,7 +60,7 @@ ArrivalOf = Callable[[str, str], Arrival]
 
 
 @dataclass(frozen=True)
-class Seen:
+class ImageCost:
     """What an image costs a body, at the side that the model sees, and how many images it is shown."""
 
     cost: Cost
@@ -95,24 +95,24 @@ class Accountant:
 
     # -- sizes -------------------------------------------------------------------------------------------------------
 
-    def _look(self, model: str, dataset: str, preparation: str) -> Seen:
+    def _look(self, model: str, dataset: str, preparation: str) -> ImageCost:
         """Count for a teacher or robust model, and the data that it is shown."""
         sizes, counts = self._sizes(dataset, preparation), self._counts(dataset)
         cost = cost_of(self._grid.body(model)).at(sizes.crop)
         if counts is None:
-            return Seen(cost, 0, 0, 0, 0)
+            return ImageCost(cost, 0, 0, 0, 0)
         validation = validation_images(counts, sizes)
         training = stored_images(counts, sizes) - validation - counts.test
-        return Seen(cost, training, validation, counts.test, counts.classes)
+        return ImageCost(cost, training, validation, counts.test, counts.classes)
 
     def _sizes(self, dataset: str, preparation: str) -> Preparation:
         return self._grid.dataset(dataset).preparations[preparation]
 
-    def _for_student(self, job: Job) -> Seen:
+    def _for_student(self, job: Job) -> ImageCost:
         dataset = job.names["dataset"]
         return self._seen(job.names["teacher"], dataset, self._grid.study.preparations[dataset])
 
-    def _for_robust(self, model: str) -> Seen:
+    def _for_robust(self, model: str) -> ImageCost:
         entry = self._grid.catalogue.robust[model]
         return self._seen(model, entry.dataset, entry.preparation)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heirloom.evaluation.measures import Measured
-from heirloom.evaluation.metrics import TEACHER, Evaluation, Outcome, Predictions, outcomes
+from heirloom.evaluation.metrics import TEACHER, EvaluationFacts, Outcome, PredictionTable, outcomes
 from heirloom.evaluation.statistics import Comparison, Pair, average, compare, holm
 from heirloom.reporting.tables import MEAN, SPLIT, Row, of_methods
 from heirloom.runtime.seeds import derive_seed
@@ -21,7 +21,7 @@ Place = tuple[str, str, str]
 ROBUSTNESS = ("attack_success", "robust_accuracy")
 
 
-class Rate(NamedTuple):
+class MetricRate(NamedTuple):
     """One metric of one method under one attack, over all its seeds."""
 
     method: str
@@ -44,7 +44,7 @@ class Compared(NamedTuple):
     baseline_injection: str
     baseline: str
     baseline_attack: str
-    rate: Rate
+    rate: MetricRate
     averaged: tuple[str, ...] = ()
 
 
@@ -52,37 +52,37 @@ class Compared(NamedTuple):
 class Judged:
     """An evaluation with its measures and the outcomes of each rate by seed, those without a counted image left out."""
 
-    evaluation: Evaluation
-    outcomes: Mapping[Rate, Mapping[int, Outcome]]
+    evaluation: EvaluationFacts
+    outcomes: Mapping[MetricRate, Mapping[int, Outcome]]
     measured: Measured = field(default_factory=dict)
 
     @classmethod
-    def of(cls, evaluation: Evaluation, predictions: Predictions, measured: Measured | None = None) -> Judged:
+    def of(cls, evaluation: EvaluationFacts, predictions: PredictionTable, measured: Measured | None = None) -> Judged:
         """Judge the predictions of an evaluation."""
-        found: dict[Rate, dict[int, Outcome]] = {}
+        found: dict[MetricRate, dict[int, Outcome]] = {}
         for setting, metric, outcome in outcomes(predictions, evaluation.attacks):
-            rate = Rate(setting.method, setting.attack, setting.budget, setting.condition, metric)
+            rate = MetricRate(setting.method, setting.attack, setting.budget, setting.condition, metric)
             seeds = found.setdefault(rate, {})
             if outcome.count:
                 seeds[setting.seed] = outcome
         return cls(evaluation, found, measured or {})
 
-    def of_seeds(self, rate: Rate) -> Mapping[int, Outcome]:
+    def of_seeds(self, rate: MetricRate) -> Mapping[int, Outcome]:
         """Return the outcomes of a rate by seed."""
         return self.outcomes.get(rate, {})
 
-    def under(self, attack: str, rate: Rate) -> Mapping[int, Outcome]:
+    def under(self, attack: str, rate: MetricRate) -> Mapping[int, Outcome]:
         """Return the outcomes of the same rate under another attack, whatever that one's budget."""
         same = rate._replace(attack=attack, budget="")
         return next((seeds for found, seeds in self.outcomes.items() if found._replace(budget="") == same), {})
 
 
-def place_of(evaluation: Evaluation) -> Place:
+def place_of(evaluation: EvaluationFacts) -> Place:
     """Name an evaluation."""
     return evaluation.teacher, evaluation.injection, evaluation.dataset
 
 
-def control_place(evaluation: Evaluation) -> Place | None:
+def control_place(evaluation: EvaluationFacts) -> Place | None:
     """Name the evaluation of the control injection; None where there is none."""
     if evaluation.control is None:
         return None
@@ -229,7 +229,7 @@ def _planned(judged: Sequence[Judged]) -> Iterator[Planned]:
                 yield from _with_attack(entry, name, scope.attack_baseline, asked)
 
 
-def _with_method(entry: Judged, experiment: str, baseline: str, rates: Sequence[Rate]) -> Iterator[Planned]:
+def _with_method(entry: Judged, experiment: str, baseline: str, rates: Sequence[MetricRate]) -> Iterator[Planned]:
     """Set each rate beside that of the baseline method."""
     for rate in rates:
         if rate.method != baseline:
@@ -237,7 +237,7 @@ def _with_method(entry: Judged, experiment: str, baseline: str, rates: Sequence[
             yield Planned(experiment, key, entry.of_seeds(rate), entry.of_seeds(rate._replace(method=baseline)))
 
 
-def _with_injection(entry: Judged, experiment: str, other: Judged, rates: Sequence[Rate]) -> Iterator[Planned]:
+def _with_injection(entry: Judged, experiment: str, other: Judged, rates: Sequence[MetricRate]) -> Iterator[Planned]:
     """Set each rate beside that of the same method, or of the teacher itself, after the baseline injection."""
     baseline = other.evaluation.injection
     for rate in rates:
@@ -245,7 +245,7 @@ def _with_injection(entry: Judged, experiment: str, other: Judged, rates: Sequen
         yield Planned(experiment, key, entry.of_seeds(rate), other.of_seeds(rate))
 
 
-def _with_attack(entry: Judged, experiment: str, baseline: str, rates: Sequence[Rate]) -> Iterator[Planned]:
+def _with_attack(entry: Judged, experiment: str, baseline: str, rates: Sequence[MetricRate]) -> Iterator[Planned]:
     """Set each rate of an attack that wants a student wrong beside that of the baseline attack."""
     for rate in rates:
         if rate.metric in ROBUSTNESS and rate.attack != baseline:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from heirloom.evaluation.measures import Measured, Quantity, Values
-from heirloom.evaluation.metrics import TEACHER, Evaluation, Scope, Setting
+from heirloom.evaluation.metrics import TEACHER, EvaluationFacts, Scope, Setting
 from heirloom.evaluation.statistics import Comparison, compare_values
 from heirloom.reporting.comparisons import (
     Compared,
     Judged,
+    MetricRate,
     Place,
-    Rate,
     adjusted,
     comparison_row,
     control_place,
@@ -26,7 +26,7 @@ from heirloom.runtime.errors import DataError
 
 
 @dataclass(frozen=True)
-class Finding:
+class MeasureComparison:
     """A comparison of `mean`, over its seeds, with something else."""
 
     comparison: Comparison
@@ -34,7 +34,7 @@ class Finding:
     mean: float
 
 
-def measured_rows(evaluation: Evaluation, measured: Measured, *, study: str, config_digest: str) -> list[Row]:
+def measured_rows(evaluation: EvaluationFacts, measured: Measured, *, study: str, config_digest: str) -> list[Row]:
     """Return one row per model, quantity and experiment that asks for it: the mean over samples, Student's interval.
 
     `count` is the number of samples; the interval is null where there is but one. `credible` is null.
@@ -78,7 +78,7 @@ def baseline_rows(judged: Sequence[Judged], *, study: str) -> list[Row]:
     Columns: `tables.COMPARISONS`. The p-value is Holm-adjusted over all of the study's rows of the metric, each once.
     """
     controls = {control_place(entry.evaluation) for entry in judged}
-    planned: dict[tuple[str, Compared], Finding] = {}
+    planned: dict[tuple[str, Compared], MeasureComparison] = {}
     for entry in judged:
         if place_of(entry.evaluation) in controls:
             continue
@@ -95,7 +95,7 @@ def baseline_rows(judged: Sequence[Judged], *, study: str) -> list[Row]:
     return in_order(rows)
 
 
-def _with_method(entry: Judged, asked: Measured, baseline: str | None) -> Iterator[tuple[Compared, Finding]]:
+def _with_method(entry: Judged, asked: Measured, baseline: str | None) -> Iterator[tuple[Compared, MeasureComparison]]:
     """Yield the comparisons of an experiment's methods with its baseline."""
     if baseline is None:
         return
@@ -108,9 +108,9 @@ def _with_method(entry: Judged, asked: Measured, baseline: str | None) -> Iterat
 
 def _shared(
     mine: Measured, other: Measured, *, rename: Mapping[str, str]
-) -> Iterator[tuple[Rate, list[Values], list[Values]]]:
+) -> Iterator[tuple[MetricRate, list[Values], list[Values]]]:
     """Yield each quantity over the seeds that both sides have; `rename` names the other side's methods."""
-    found: dict[Rate, list[tuple[Values, Values]]] = {}
+    found: dict[MetricRate, list[tuple[Values, Values]]] = {}
     for (setting, metric), values in mine.items():
         twin = Quantity(setting._replace(method=rename.get(setting.method, setting.method)), metric)
         if twin in other:
@@ -119,13 +119,13 @@ def _shared(
         yield rate, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _rate(setting: Setting, metric: str) -> Rate:
-    return Rate(setting.method, setting.attack, setting.budget, setting.condition, metric)
+def _rate(setting: Setting, metric: str) -> MetricRate:
+    return MetricRate(setting.method, setting.attack, setting.budget, setting.condition, metric)
 
 
-def _compared(model: Sequence[Values], other: Sequence[Values], *, where: str) -> Finding:
+def _compared(model: Sequence[Values], other: Sequence[Values], *, where: str) -> MeasureComparison:
     """Compare the seeds' values, all over the same samples."""
     if len({values.samples for values in (*model, *other)}) > 1:
         raise DataError("models that are compared were measured on other samples", where=where)
     own, control = (np.stack([values.values for values in side]) for side in (model, other))
-    return Finding(compare_values(own, control), seeds=len(model), mean=float(own.mean()))
+    return MeasureComparison(compare_values(own, control), seeds=len(model), mean=float(own.mean()))

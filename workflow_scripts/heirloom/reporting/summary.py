@@ -9,13 +9,13 @@ from statistics import fmean, stdev
 
 from heirloom.evaluation.credibility import all_credible
 from heirloom.evaluation.measures import MEASURES, SHARES
-from heirloom.evaluation.metrics import Evaluation, Outcome, Predictions
+from heirloom.evaluation.metrics import EvaluationFacts, Outcome, PredictionTable
 from heirloom.evaluation.statistics import Comparison, Pair, mean_interval, t_interval
 from heirloom.reporting.comparisons import (
     Compared,
     Judged,
+    MetricRate,
     Place,
-    Rate,
     averaged_datasets,
     common_budget,
     compared,
@@ -62,7 +62,7 @@ class PublishedNumber:
 _PUBLISHED_KEYS = ("experiment", "teacher", "injection", "dataset", "method", "attack", "condition", "metric")
 
 
-def check_controls(evaluations: Sequence[Evaluation], predictions: Sequence[Predictions]) -> None:
+def check_controls(evaluations: Sequence[EvaluationFacts], predictions: Sequence[PredictionTable]) -> None:
     """Raise where a control is not evaluated (ConfigError) or was not judged as what it controls was (DataError).
 
     Nor may an attack have one budget for one model and another for the next.
@@ -79,7 +79,7 @@ def check_controls(evaluations: Sequence[Evaluation], predictions: Sequence[Pred
                 _check_noise(mine, name, attack.control)
 
 
-def _check_samples(evaluation: Evaluation, mine: Predictions, other: Predictions | None) -> None:
+def _check_samples(evaluation: EvaluationFacts, mine: PredictionTable, other: PredictionTable | None) -> None:
     """Check that a model and its control judged the same images: their outcomes could not be paired otherwise."""
     if other is None:
         raise ConfigError(
@@ -95,7 +95,7 @@ def _check_samples(evaluation: Evaluation, mine: Predictions, other: Predictions
         )
 
 
-def _check_budgets(*sides: Predictions) -> None:
+def _check_budgets(*sides: PredictionTable) -> None:
     """Check that an attack's name stands for one budget, or models would silently not be compared."""
     budgets: dict[str, tuple[str, str]] = {}
     for side in sides:
@@ -112,7 +112,7 @@ def _check_budgets(*sides: Predictions) -> None:
                 )
 
 
-def _check_noise(predictions: Predictions, attack: str, control: str) -> None:
+def _check_noise(predictions: PredictionTable, attack: str, control: str) -> None:
     """Check that whoever saw a feature attack saw the noise of its size."""
     seen = {setting[:2] for setting in predictions.settings if setting.attack == control}
     lacking = [setting for setting in predictions.settings if setting.attack == attack and setting[:2] not in seen]
@@ -192,7 +192,7 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
 
 def _subject(row: Row) -> Compared:
     """Name the comparison of a row with its control."""
-    rate = Rate(*(row[name] for name in Rate._fields))
+    rate = MetricRate(*(row[name] for name in MetricRate._fields))
     return Compared(row["teacher"], row["injection"], row["dataset"], "", "", "", rate)
 
 
@@ -209,7 +209,7 @@ def _compared_with_controls(rows: Sequence[Row], judged: Sequence[Judged], *, se
     return compared(pairs, seed=seed, purpose="bootstrap")
 
 
-def _control(mine: Judged, rate: Rate, entries: Mapping[Place, Judged]) -> Mapping[int, Outcome]:
+def _control(mine: Judged, rate: MetricRate, entries: Mapping[Place, Judged]) -> Mapping[int, Outcome]:
     """Return the outcomes that a rate is compared with, by seed; empty where it has no control."""
     attack = mine.evaluation.attacks.get(rate.attack)
     if attack is None or attack.kind == "trigger":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heirloom.evaluation import credibility
-from heirloom.evaluation.metrics import Evaluation, Outcome, Predictions, outcomes
+from heirloom.evaluation.metrics import EvaluationFacts, Outcome, PredictionTable, outcomes
 from heirloom.evaluation.statistics import wilson
 from heirloom.runtime.errors import ConfigError, DamagedFileError
 from heirloom.runtime.files import read_table, table_metadata, write_table
@@ -108,7 +108,9 @@ def ordered(rows: Iterable[Row], names: Iterable[str]) -> list[Row]:
 # -- measurements ------------------------------------------------------------------------------------------------------
 
 
-def measurement_rows(evaluation: Evaluation, predictions: Predictions, *, study: str, config_digest: str) -> list[Row]:
+def measurement_rows(
+    evaluation: EvaluationFacts, predictions: PredictionTable, *, study: str, config_digest: str
+) -> list[Row]:
     """Return one row per model, attack, metric and experiment: the rate with Wilson's 95 % interval and its count.
 
     A rate without an image that counts is null with count 0. `credible` is that of `evaluation.credibility` for the
@@ -132,7 +134,7 @@ def measurement_rows(evaluation: Evaluation, predictions: Predictions, *, study:
     ]
 
 
-def place_columns(evaluation: Evaluation, *, study: str) -> Row:
+def place_columns(evaluation: EvaluationFacts, *, study: str) -> Row:
     """Return the columns that all rows of an evaluation share."""
     return {
         "study": study,

@@ -36,7 +36,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Ground:
+class ModuleFacts:
     """What a choice may look at: the model's modules, its head, its stages, the paper's module, the criticalities.
 
     `criticality` of each module by name; empty where it was not measured.
@@ -63,38 +63,38 @@ def candidates(
     the nearest names, for any other; for a published module where the model has none; for more modules than there are.
     Raises DataError where criticalities are missing or another model's.
     """
-    ground = Ground(modules_of(model), model.spec.head, model.spec.stages, published, criticality or {})
+    ground = ModuleFacts(modules_of(model), model.spec.head, model.spec.stages, published, criticality or {})
     tried = [pair for names in _CHOICES[modules.kind](modules, ground) for pair in ((names, rate) for rate in rates)]
     return [Candidate(number, names, rate) for number, (names, rate) in enumerate(tried, start=1)]
 
 
-def _exact(names: Sequence[str], ground: Ground) -> tuple[str, ...]:
+def _exact(names: Sequence[str], ground: ModuleFacts) -> tuple[str, ...]:
     """Return modules in the model's order, each once; refuse names that are none."""
     for name in names:
         known(ground.modules, name, kind="convolution or linear layer")
     return tuple(name for name in ground.modules if name in set(names))
 
 
-def _published(_: Any, ground: Ground) -> list[tuple[str, ...]]:
+def _published(_: Any, ground: ModuleFacts) -> list[tuple[str, ...]]:
     if ground.published is None:
         mend = "give the robust model a published_module, or choose modules by criticality"
         raise ConfigError("no module is published for this model", where="modules: published", mend=mend)
     return [_exact([ground.published], ground)]
 
 
-def _named(modules: NamedModules, ground: Ground) -> list[tuple[str, ...]]:
+def _named(modules: NamedModules, ground: ModuleFacts) -> list[tuple[str, ...]]:
     return [_exact(modules.names, ground)]
 
 
-def _head(_: Any, ground: Ground) -> list[tuple[str, ...]]:
+def _head(_: Any, ground: ModuleFacts) -> list[tuple[str, ...]]:
     return [(ground.head,)]
 
 
-def _all(_: Any, __: Ground) -> list[tuple[str, ...]]:
+def _all(_: Any, __: ModuleFacts) -> list[tuple[str, ...]]:
     return [WHOLE]
 
 
-def _ranked(modules: RankedModules, ground: Ground) -> list[tuple[str, ...]]:
+def _ranked(modules: RankedModules, ground: ModuleFacts) -> list[tuple[str, ...]]:
     """Take one end of the ranking, of the whole model or of each stage; of equals the first in the model's order."""
     if set(ground.criticality) != set(ground.modules):
         raise DataError(
@@ -112,6 +112,6 @@ def _ranked(modules: RankedModules, ground: Ground) -> list[tuple[str, ...]]:
     return [_exact(order[: modules.top], ground)]
 
 
-_CHOICES: Mapping[str, Callable[[Any, Ground], list[tuple[str, ...]]]] = MappingProxyType(
+_CHOICES: Mapping[str, Callable[[Any, ModuleFacts], list[tuple[str, ...]]]] = MappingProxyType(
     {"published": _published, "named": _named, "criticality": _ranked, "head": _head, "all": _all}
 )

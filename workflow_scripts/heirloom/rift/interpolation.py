@@ -16,7 +16,7 @@ from typing import NamedTuple
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from heirloom.evaluation.judge import Rates
+from heirloom.evaluation.judge import JudgedRates
 from heirloom.runtime.errors import DamagedFileError
 from heirloom.runtime.files import atomic_path
 
@@ -28,7 +28,7 @@ class Point(NamedTuple):
 
     candidate: int
     alpha: float
-    rates: Rates
+    rates: JudgedRates
 
 
 def changed(start: State, tuned: State) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from heirloom.evaluation.answers import Answers
 from heirloom.evaluation.bench import Bench, Seen
 from heirloom.evaluation.measures import write_measures
 from heirloom.evaluation.restoration import MEASURED, METRIC, sample_of
-from heirloom.evaluation.samples import Sample, write_samples
+from heirloom.evaluation.samples import ShownSample, write_samples
 from heirloom.models.classifier import Classifier, placed
 from heirloom.models.conditions import CLEAN, Condition, StudentName, load_model, write_predictions
 from heirloom.models.verdicts import named
@@ -153,7 +153,7 @@ def _measured(part: Part, attack: WhiteBox | None) -> list[str]:
 
 def _samples(
     bench: Bench, part: Part, asked: Sequence[Subject], attacks: Mapping[str, WhiteBox], shown: Mapping[str, int]
-) -> Iterator[Sample]:
+) -> Iterator[ShownSample]:
     """Attack the images that figures show once more, from the same starts, and give them as they look to the model."""
     kept = [subject for subject in asked if subject.name in shown]
     for place, subject in enumerate(kept):

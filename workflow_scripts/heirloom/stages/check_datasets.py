@@ -37,7 +37,7 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Origin:
+class CatalogueFacts:
     """What the catalogue says of a prepared data set."""
 
     preparation: str
@@ -50,11 +50,11 @@ class _Prepared:
     """One prepared data set: what its card and the catalogue say, and what was found in its images."""
 
     card: dict[str, Any]
-    origin: Origin
+    origin: CatalogueFacts
     survey: Survey
 
 
-def run(*, inputs: Inputs, outputs: Outputs, origins: list[Origin]) -> None:
+def run(*, inputs: Inputs, outputs: Outputs, origins: list[CatalogueFacts]) -> None:
     """Write data_check.parquet, by data set, preparation, split (train, validation, test), whole split, then class.
 
     `origins` runs parallel to the cards. Reads uint8 images (N, H, W, 3). Nothing is refused here: a test image
@@ -72,7 +72,7 @@ def run(*, inputs: Inputs, outputs: Outputs, origins: list[Origin]) -> None:
     write_rows(outputs.data_check, table, columns=DATA_CHECK, schema="data_check")
 
 
-def _surveyed(card: Path, origin: Origin, parts: Sequence[Part]) -> _Prepared:
+def _surveyed(card: Path, origin: CatalogueFacts, parts: Sequence[Part]) -> _Prepared:
     """Look at all images of one data set."""
     facts = read_card(card)
     with Progress(sum(map(len, parts)), f"checking {facts['dataset']}", "images") as progress:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from heirloom.evaluation.measures import measures_of
-from heirloom.evaluation.metrics import Evaluation, predictions_of
+from heirloom.evaluation.metrics import EvaluationFacts, predictions_of
 from heirloom.reporting.measure_rows import measured_rows
 from heirloom.reporting.tables import KEYS, MEASUREMENTS, Row, measurement_rows, ordered, write_rows
 from heirloom.runtime.progress import Progress
@@ -36,7 +36,7 @@ def run(
     outputs: Outputs,
     study: str,
     config_digest: str,
-    evaluations: list[Evaluation],
+    evaluations: list[EvaluationFacts],
     files: list[int],
     measure_files: list[int] | None = None,
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from heirloom.evaluation.panels import read_panel
 from heirloom.reporting.attention import choice_caption, explanation
-from heirloom.reporting.figures.attention import DOTS_PER_INCH, Block, draw_attention_figure
+from heirloom.reporting.figures.attention import DOTS_PER_INCH, MapBlock, draw_attention_figure
 from heirloom.reporting.figures.style import save
 from heirloom.runtime.files import atomic_path
 
@@ -35,7 +35,7 @@ def run(*, inputs: Inputs, outputs: Outputs, experiment: str, evaluations: list[
     `evaluations` is parallel to the inputs. Raises DamagedFileError. Method: docs/methods.md#where-models-look.
     """
     found = zip(evaluations, inputs.panels, inputs.cards, strict=True)
-    blocks = [Block(_title(names), read_panel(file, card, experiment)) for names, file, card in found]
+    blocks = [MapBlock(_title(names), read_panel(file, card, experiment)) for names, file, card in found]
     save(draw_attention_figure(experiment, blocks), png=outputs.png, pdf=outputs.pdf, dots_per_inch=DOTS_PER_INCH)
     with atomic_path(outputs.caption) as path:
         path.write_text(
@@ -48,7 +48,7 @@ def _title(names: tuple[str, str, str]) -> str:
     return f"{dataset}, teacher {teacher}, injection {injection}"
 
 
-def _caption(block: Block, *, several: bool) -> str:
+def _caption(block: MapBlock, *, several: bool) -> str:
     """Say what one block shows."""
     told = f"{explanation(block.panel.facts)} {choice_caption(block.panel.facts)}"
     return f"{block.title}: {told}" if several else told

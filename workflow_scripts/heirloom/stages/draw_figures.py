@@ -10,7 +10,7 @@ from heirloom.reporting.figures.robustness import draw_robustness
 from heirloom.reporting.figures.strength import draw_strength
 from heirloom.reporting.figures.style import Palette, save
 from heirloom.reporting.figures.trade_off import draw_trade_off
-from heirloom.reporting.figures.training_curves import Training, draw_training_curves, read_history
+from heirloom.reporting.figures.training_curves import TrainingCurve, draw_training_curves, read_history
 from heirloom.reporting.tables import read_comparisons, read_summary
 from heirloom.reporting.views import parted
 
@@ -47,7 +47,7 @@ def run(
     *,
     inputs: Inputs,
     outputs: Outputs,
-    trainings: list[Training],
+    trainings: list[TrainingCurve],
     controls: dict[str, str],
     ladders: dict[str, dict[str, list[str]]] | None = None,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from heirloom.evaluation.samples import Sample, read_samples
+from heirloom.evaluation.samples import ShownSample, read_samples
 from heirloom.reporting.figures.restoration import draw_restored
 from heirloom.reporting.figures.style import save
 
@@ -32,7 +32,7 @@ def run(*, inputs: Inputs, outputs: Outputs, models: list[str]) -> None:
     `models` runs parallel to the inputs; what several suites left of one model is drawn in one block. Raises
     DamagedFileError.
     """
-    found: dict[str, list[Sample]] = {}
+    found: dict[str, list[ShownSample]] = {}
     for model, path, card in zip(models, inputs.pictures, inputs.cards, strict=True):
         mine = found.setdefault(model, [])
         known = {sample.condition for sample in mine}  # clean images, which each suite left

@@ -13,7 +13,7 @@ from torch import Tensor
 from heirloom.config.robust import Judge
 from heirloom.data.resident import Images
 from heirloom.data.store import Part, open_part
-from heirloom.evaluation.judge import Rates, judge_rates
+from heirloom.evaluation.judge import JudgedRates, judge_rates
 from heirloom.models.classifier import Classifier, placed, state_copy
 from heirloom.models.conditions import load_model
 from heirloom.models.verdicts import named
@@ -153,7 +153,7 @@ def _judged(
                 checkpoint.save({"rates": known})
             progress.advance(**rates._asdict())
     model.load_state_dict(start)
-    return [Point(number, alpha, Rates(*known[_key(number, alpha)])) for number, alpha in steps]
+    return [Point(number, alpha, JudgedRates(*known[_key(number, alpha)])) for number, alpha in steps]
 
 
 def _key(number: int, alpha: float) -> str:

@@ -18,7 +18,7 @@ from heirloom.data.store import Part, open_part
 from heirloom.evaluation.attention import overlap
 from heirloom.evaluation.attention_choice import Answers, Sheet, choose
 from heirloom.evaluation.files import EvaluationFiles
-from heirloom.evaluation.maps import TRIGGER, Looked, Region, Subject, clean_first, measured_rows
+from heirloom.evaluation.maps import TRIGGER, Looked, MapSubject, Region, clean_first, measured_rows
 from heirloom.evaluation.measures import write_measures
 from heirloom.evaluation.panels import Gatherer, Panel, write_panels
 from heirloom.evaluation.regions import object_name
@@ -82,7 +82,7 @@ def run(
             placed(load_model(weights, card, part, dataset=dataset), resources.device) for _, card, weights in names
         ]
         images = Images(part, resources.device)
-        subject = Subject(images, rows, inputs.loaded(triggers), recipe.maps, batch_size, stage=recipe.stage)
+        subject = MapSubject(images, rows, inputs.loaded(triggers), recipe.maps, batch_size, stage=recipe.stage)
         answers = _answers(subject, models, [name for name, _, _ in names], conditions)
         found = _rows(answers, conditions, part.take(rows), named=recipe.named)
         write_measures(outputs.measures, list(found))
@@ -93,7 +93,7 @@ def run(
 
 
 def _answers(
-    subject: Subject, models: Sequence[Classifier], names: Sequence[StudentName], conditions: Sequence[Condition]
+    subject: MapSubject, models: Sequence[Classifier], names: Sequence[StudentName], conditions: Sequence[Condition]
 ) -> dict[tuple[StudentName, str], Looked]:
     """Let all models look at the images under all conditions."""
     total = len(subject.rows) * len(models) * len(conditions)
@@ -136,7 +136,7 @@ def region_text(region: Region, thing: str | None, *, named: bool) -> str:
 
 
 def _panel(
-    sheet: Sheet, subject: Subject, model: Classifier, conditions: Sequence[Condition], answers: Answers
+    sheet: Sheet, subject: MapSubject, model: Classifier, conditions: Sequence[Condition], answers: Answers
 ) -> Panel:
     """Choose an experiment's images and gather what its figure shows of them."""
     labels = subject.images.part.labels[subject.rows]

@@ -15,7 +15,7 @@ from heirloom.config.kinds import LAYOUTS
 from heirloom.config.models import Preparation
 from heirloom.data import splits
 from heirloom.data.listing import Listing, Sample
-from heirloom.data.pictures import Decoder
+from heirloom.data.pictures import PictureDecoder
 from heirloom.data.store import index_table, write_images
 from heirloom.data.trees import describe
 from heirloom.runtime.errors import DataError
@@ -50,7 +50,7 @@ class _Part:
     name: str
     samples: tuple[Sample, ...]
     splits: tuple[str, ...]
-    decoder: Decoder
+    decoder: PictureDecoder
 
 
 def run(*, inputs: Inputs, outputs: Outputs, layout: str, preparation: Preparation, dataset: str) -> None:
@@ -101,13 +101,15 @@ def run(*, inputs: Inputs, outputs: Outputs, layout: str, preparation: Preparati
 def _development(chosen: splits.Splits, preparation: Preparation) -> _Part:
     """Put training before validation, so that each is one piece of the array."""
     names = ("train",) * len(chosen.train) + ("validation",) * len(chosen.validation)
-    return _Part("development", (*chosen.train, *chosen.validation), names, Decoder(preparation.size, preparation.fit))
+    return _Part(
+        "development", (*chosen.train, *chosen.validation), names, PictureDecoder(preparation.size, preparation.fit)
+    )
 
 
 def _test(listing: Listing, preparation: Preparation) -> _Part:
     """Take the test samples in the listing's order."""
     samples = tuple(sample for sample in listing.samples if sample.part == "test")
-    return _Part("test", samples, ("test",) * len(samples), Decoder(preparation.size, preparation.fit))
+    return _Part("test", samples, ("test",) * len(samples), PictureDecoder(preparation.size, preparation.fit))
 
 
 def _refuse_empty(listing: Listing, files: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from heirloom.evaluation.measures import measures_of
-from heirloom.evaluation.metrics import Evaluation, predictions_of
+from heirloom.evaluation.metrics import EvaluationFacts, predictions_of
 from heirloom.reporting.comparisons import Judged, comparison_rows, in_order
 from heirloom.reporting.formats import html, latex
 from heirloom.reporting.measure_rows import baseline_rows
@@ -39,7 +39,7 @@ def run(
     *,
     inputs: Inputs,
     outputs: Outputs,
-    evaluations: list[Evaluation],
+    evaluations: list[EvaluationFacts],
     files: list[int],
     measure_files: list[int] | None = None,
     experiments: dict[str, str],

@@ -11,7 +11,7 @@ from platform import python_version
 from heirloom.data.inventory import DATA_CHECK
 from heirloom.reporting.figures.contact_sheet import ContactSheet
 from heirloom.reporting.report.content import (
-    Picture,
+    EmbeddedPicture,
     card_table,
     cost_table,
     data_table,
@@ -105,7 +105,7 @@ def run(*, inputs: Inputs, outputs: Outputs, about: About) -> None:
         path.write_text(render(report), encoding="utf-8")
 
 
-def _figures(paths: Sequence[Path], captions: Sequence[Path]) -> list[Picture]:
+def _figures(paths: Sequence[Path], captions: Sequence[Path]) -> list[EmbeddedPicture]:
     """Embed the figures with their captions."""
     return [
         picture(path, name=path.stem, heading=path.stem.replace("_", " ").capitalize(), caption=_text(caption))
@@ -118,7 +118,7 @@ def _text(caption: Path) -> str:
     return " ".join(caption.read_text(encoding="utf-8").split())
 
 
-def _sheets(paths: Sequence[Path], sheets: Sequence[ContactSheet]) -> list[Picture]:
+def _sheets(paths: Sequence[Path], sheets: Sequence[ContactSheet]) -> list[EmbeddedPicture]:
     """Embed the contact sheets with the rules by which their images were chosen."""
     return [
         picture(path, name=path.stem, heading=sheet.name, caption=contact_sheet_caption(sheet.injection))
@@ -126,7 +126,7 @@ def _sheets(paths: Sequence[Path], sheets: Sequence[ContactSheet]) -> list[Pictu
     ]
 
 
-def _attention(inputs: Inputs, about: About) -> list[Picture]:
+def _attention(inputs: Inputs, about: About) -> list[EmbeddedPicture]:
     """Embed the figures of attention."""
     found = zip(about.attention, inputs.attention, inputs.attention_captions, strict=True)
     return [picture(path, name=path.stem, heading=name, caption=_text(caption)) for name, path, caption in found]

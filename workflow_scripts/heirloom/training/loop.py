@@ -39,7 +39,7 @@ from heirloom.training.phases import Phase, unmoved_statistics
 from heirloom.training.schedules import Watch, schedule_of
 
 if TYPE_CHECKING:
-    from heirloom.evaluation.judge import Rates  # a training that nobody judges depends on no attack's code
+    from heirloom.evaluation.judge import JudgedRates  # a training that nobody judges depends on no attack's code
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 # return further images; one without a label is called objectives.UNLABELLED.
 BatchTransform = Callable[[Tensor, Tensor, NDArray[np.int64], torch.Generator], tuple[Tensor, Tensor] | Batch]
 # Rates of a model on the validation images.
-Judging = Callable[[Classifier, Images], "Rates"]
+Judging = Callable[[Classifier, Images], "JudgedRates"]
 Row = dict[str, Any]
 
 CLEAN = "validation_accuracy"

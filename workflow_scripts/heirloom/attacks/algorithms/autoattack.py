@@ -21,7 +21,7 @@ from heirloom.runtime.seeds import derive_seed
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.search import Batch
+    from heirloom.attacks.search import SearchBatch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -46,14 +46,14 @@ class AutoAttack(PixelSearch):
         return Looks(gradients=100)
 
 
-class Suite(NamedTuple):
+class Ensemble(NamedTuple):
     """Which attacks run, and how many wrong classes the targeted ones try."""
 
     attacks: tuple[str, ...]
     target_classes: int
 
 
-def suite_for(classes: int) -> Suite:
+def suite_for(classes: int) -> Ensemble:
     """Return the standard ensemble, or what of it a small number of classes allows.
 
     The targeted attacks try every wrong class where there are fewer than 9. apgd-t's loss compares the four largest
@@ -61,9 +61,9 @@ def suite_for(classes: int) -> Suite:
     """
     targets = min(_MOST_TARGETS, classes - 1)
     if classes >= 4:
-        return Suite(_STANDARD, targets)
+        return Ensemble(_STANDARD, targets)
     stand_in = ("apgd-dlr",) if classes == 3 else ()
-    return Suite(("apgd-ce", *stand_in, "fab-t", "square"), targets)
+    return Ensemble(("apgd-ce", *stand_in, "fab-t", "square"), targets)
 
 
 def queries(_facts: Mapping[str, Any]) -> float:
@@ -80,7 +80,7 @@ def attack(name: str, settings: AutoAttack, part: Part) -> Condition:
     return condition(name, settings, part, search, library=LIBRARY, whole=True, **suite._asdict())
 
 
-def _ensemble(source: Classifier, batch: Batch, *, settings: AutoAttack, suite: Suite) -> Tensor:
+def _ensemble(source: Classifier, batch: SearchBatch, *, settings: AutoAttack, suite: Ensemble) -> Tensor:
     from pyautoattack import AutoAttack as Ensemble
 
     logging.getLogger("auto-attack").setLevel(logging.WARNING)  # it announces itself to every batch

@@ -13,7 +13,7 @@ from heirloom.config.models import Count, Steps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.search import Batch
+    from heirloom.attacks.search import SearchBatch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -59,7 +59,7 @@ def attack(name: str, settings: CarliniWagner, part: Part) -> Condition:
     return condition(name, settings, part, partial(search, settings=settings), library=library)
 
 
-def _smallest(source: Classifier, batch: Batch, *, settings: CarliniWagner) -> Tensor:
+def _smallest(source: Classifier, batch: SearchBatch, *, settings: CarliniWagner) -> Tensor:
     """Search for the smallest change. It draws nothing at random."""
     from heirloom.attacks.compat import advertorch_attacks
     from heirloom.attacks.search import near
@@ -80,7 +80,7 @@ def _smallest(source: Classifier, batch: Batch, *, settings: CarliniWagner) -> T
     return near(batch.images, found, norm="L2", epsilon=settings.epsilon)
 
 
-def _boxed(source: Classifier, batch: Batch, *, settings: CarliniWagner) -> Tensor:
+def _boxed(source: Classifier, batch: SearchBatch, *, settings: CarliniWagner) -> Tensor:
     """Search behind tanh, which keeps an image within epsilon and [0, 1], and keep what has the largest margin.
 
     Within epsilon as in ART 1.1, which FPD's scripts call, but by Adam and not by a line search. ART 1.20 looks for the

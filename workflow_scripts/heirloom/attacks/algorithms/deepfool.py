@@ -13,7 +13,7 @@ from heirloom.config.models import Count, Steps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.search import Batch
+    from heirloom.attacks.search import SearchBatch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -42,7 +42,7 @@ def attack(name: str, settings: DeepFool, part: Part) -> Condition:
     return condition(name, settings, part, partial(_nearest, settings=settings), library=LIBRARY)
 
 
-def _nearest(source: Classifier, batch: Batch, *, settings: DeepFool) -> Tensor:
+def _nearest(source: Classifier, batch: SearchBatch, *, settings: DeepFool) -> Tensor:
     import torch
 
     from heirloom.attacks.compat import art

@@ -15,7 +15,7 @@ from heirloom.config.models import Count, Steps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.search import Batch
+    from heirloom.attacks.search import SearchBatch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -58,7 +58,7 @@ def attack(name: str, settings: HopSkipJump, part: Part) -> Condition:
     return condition(name, settings, part, partial(_walked, settings=settings), library=LIBRARY)
 
 
-def _walked(source: Classifier, batch: Batch, *, settings: HopSkipJump) -> Tensor:
+def _walked(source: Classifier, batch: SearchBatch, *, settings: HopSkipJump) -> Tensor:
     import numpy as np
 
     from heirloom.attacks.compat import art

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from heirloom.attacks.search import Batch
+    from heirloom.attacks.search import SearchBatch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -49,7 +49,7 @@ def attack(name: str, settings: SaliencyMap, part: Part) -> Condition:
     return condition(name, settings, part, partial(_raised, settings=settings), library=LIBRARY)
 
 
-def _raised(source: Classifier, batch: Batch, *, settings: SaliencyMap) -> Tensor:
+def _raised(source: Classifier, batch: SearchBatch, *, settings: SaliencyMap) -> Tensor:
     from heirloom.attacks.compat import art
     from heirloom.attacks.search import near
     from heirloom.attacks.toolbox import array_of, estimator, like
@@ -66,7 +66,7 @@ def _raised(source: Classifier, batch: Batch, *, settings: SaliencyMap) -> Tenso
     return near(batch.images, found, norm="L0", epsilon=settings.epsilon)
 
 
-def _wrong_classes(batch: Batch, classes: int, seed: int) -> NDArray[np.int64]:
+def _wrong_classes(batch: SearchBatch, classes: int, seed: int) -> NDArray[np.int64]:
     """Draw a class other than its own for each image: (B,)."""
     import numpy as np
 

@@ -18,7 +18,7 @@ from heirloom.runtime.seeds import derive_seed
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.search import Batch
+    from heirloom.attacks.search import SearchBatch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -78,7 +78,7 @@ def attack(name: str, settings: PGDAttack, part: Part) -> Condition:
     return condition(name, settings, part, partial(_climb, settings=settings), starts=settings.restarts)
 
 
-def _climb(source: Classifier, batch: Batch, *, settings: PGDAttack) -> Tensor:
+def _climb(source: Classifier, batch: SearchBatch, *, settings: PGDAttack) -> Tensor:
     """Return the images (B, 3, H, W) after so many steps up a loss from one start."""
     from heirloom.attacks.draws import uniform
     from heirloom.attacks.losses import LOSSES

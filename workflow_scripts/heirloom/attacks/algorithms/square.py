@@ -15,7 +15,7 @@ from heirloom.runtime.seeds import derive_seed
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.search import Batch
+    from heirloom.attacks.search import SearchBatch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -49,7 +49,7 @@ def attack(name: str, settings: SquareAttack, part: Part) -> Condition:
     return condition(name, settings, part, partial(_squares, settings=settings), library=LIBRARY)
 
 
-def _squares(source: Classifier, batch: Batch, *, settings: SquareAttack) -> Tensor:
+def _squares(source: Classifier, batch: SearchBatch, *, settings: SquareAttack) -> Tensor:
     from pyautoattack.square import SquareAttack as Squares
 
     squares = Squares(

@@ -14,7 +14,7 @@ from heirloom.config.models import Count, Steps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from heirloom.attacks.search import Batch
+    from heirloom.attacks.search import SearchBatch
     from heirloom.data.store import Part
     from heirloom.models.classifier import Classifier
     from heirloom.models.conditions import Condition
@@ -56,7 +56,7 @@ def attack(name: str, settings: ZOO, part: Part) -> Condition:
     return condition(name, settings, part, partial(_estimated, settings=settings), library=LIBRARY)
 
 
-def _estimated(source: Classifier, batch: Batch, *, settings: ZOO) -> Tensor:
+def _estimated(source: Classifier, batch: SearchBatch, *, settings: ZOO) -> Tensor:
     from heirloom.attacks.compat import art
     from heirloom.attacks.search import near
     from heirloom.attacks.toolbox import array_of, each_of, estimator, like

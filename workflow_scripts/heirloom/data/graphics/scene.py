@@ -328,7 +328,7 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Limits:
+class SceneLimits:
     """How far a data set's settings may go: gain and share as ranges, the others as largest absolute values."""
 
     gain: Range
@@ -341,7 +341,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Setting:
+class SceneSetting:
     """What photographs of one subject share: backdrop, light, pose, blur (share of the side) and grain (of 255)."""
 
     backdrop: Image.Image
@@ -351,12 +351,14 @@ class Setting:
     grain: float
 
 
-def draw_setting(rng: np.random.Generator, limits: Limits, backdrops: Sequence[str] = tuple(BACKDROPS)) -> Setting:
+def draw_setting(
+    rng: np.random.Generator, limits: SceneLimits, backdrops: Sequence[str] = tuple(BACKDROPS)
+) -> SceneSetting:
     """Draw the place, light, pose and camera under which a subject is looked at, within a data set's limits."""
     slants = rng.uniform(-limits.slant, limits.slant, 3)
     shift = rng.uniform(-limits.shift, limits.shift, 2)
     pose = Pose(rng.uniform(*limits.share), rng.uniform(-limits.turn, limits.turn), *slants, *shift)
-    return Setting(
+    return SceneSetting(
         draw_backdrop(rng, backdrops),
         _draw_light(rng, limits.gain),
         pose,
@@ -372,7 +374,7 @@ def _draw_light(rng: np.random.Generator, limits: Range) -> Light:
     return Light(tuple(gain.tolist()), haze, rng.uniform(0, 360), rng.uniform(-0.35, 0.35), shadow)
 
 
-def varied(setting: Setting, rng: np.random.Generator) -> Setting:
+def varied(setting: SceneSetting, rng: np.random.Generator) -> SceneSetting:
     """Draw the next frame's setting: the same place and light, the camera a little further on."""
     light, pose = setting.light, setting.pose
     gain = np.array(light.gain) * rng.uniform(0.9, 1.1)
@@ -391,7 +393,11 @@ def varied(setting: Setting, rng: np.random.Generator) -> Setting:
 
 
 def photograph(
-    subject: Image.Image, setting: Setting, rng: np.random.Generator, size: tuple[int, int], pole: Colour | None = None
+    subject: Image.Image,
+    setting: SceneSetting,
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    pole: Colour | None = None,
 ) -> tuple[Image.Image, Box]:
     """Take one picture of a subject.
 
@@ -412,7 +418,7 @@ def photograph(
 
 
 def portray(
-    marks: Iterable[Mark], palette: Palette, setting: Setting, rng: np.random.Generator, size: tuple[int, int]
+    marks: Iterable[Mark], palette: Palette, setting: SceneSetting, rng: np.random.Generator, size: tuple[int, int]
 ) -> Image.Image:
     """Take one picture of a scene that fills it: marks, back to front, in the picture's own square.
 
@@ -426,7 +432,7 @@ def portray(
     return _finished(canvas.resize(size, Image.Resampling.BOX), setting, rng)
 
 
-def _finished(image: Image.Image, setting: Setting, rng: np.random.Generator) -> Image.Image:
+def _finished(image: Image.Image, setting: SceneSetting, rng: np.random.Generator) -> Image.Image:
     return _developed(_blurred(image, setting.blur * image.width, rng), setting, rng)
 
 
@@ -481,7 +487,7 @@ def _blurred(image: Image.Image, radius: float, rng: np.random.Generator) -> Ima
     return soft.filter(ImageFilter.Kernel((5, 5), kernel.ravel().tolist()))
 
 
-def _developed(image: Image.Image, setting: Setting, rng: np.random.Generator) -> Image.Image:
+def _developed(image: Image.Image, setting: SceneSetting, rng: np.random.Generator) -> Image.Image:
     """Apply light, haze, shadow and the sensor's noise."""
     light = setting.light
     pixels = np.asarray(image, dtype=np.float32) * np.array(light.gain, dtype=np.float32)

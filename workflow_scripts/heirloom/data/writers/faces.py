@@ -18,9 +18,9 @@ from PIL import Image
 from heirloom.data.graphics.files import check_classes, save_jpeg
 from heirloom.data.graphics.scene import (
     Colour,
-    Limits,
     Mark,
     Point,
+    SceneLimits,
     any_colour,
     arc,
     bent,
@@ -37,7 +37,7 @@ from heirloom.data.graphics.scene import (
 
 Marks: TypeAlias = tuple[Mark, ...]
 
-_LIMITS = Limits(gain=(0.55, 1.3), share=(1, 1), turn=0, slant=0, shift=0, blur=(0.002, 0.012), grain=(1, 7))
+_LIMITS = SceneLimits(gain=(0.55, 1.3), share=(1, 1), turn=0, slant=0, shift=0, blur=(0.002, 0.012), grain=(1, 7))
 
 _PALE, _FAIR, _TAN, _OCHRE, _UMBER, _DEEP = (
     (246, 214, 196),
@@ -126,7 +126,7 @@ def person_name(index: int) -> str:
 
 
 @dataclass(frozen=True)
-class Look:
+class FaceLook:
     """How a person looks in one picture: angles in degrees, the others from 0 to 1 unless said otherwise.
 
     Smile may be negative; gaze is where the eyes turn, x and y from -1 to 1; light comes from the left at -1, from the
@@ -144,9 +144,9 @@ class Look:
     light: float
 
 
-def _draw_look(rng: np.random.Generator) -> Look:
+def _draw_look(rng: np.random.Generator) -> FaceLook:
     blinks, talks = rng.random() < 0.07, rng.random() < 0.35
-    return Look(
+    return FaceLook(
         yaw=float(np.clip(rng.normal(0, 15), -34, 34)),
         pitch=float(np.clip(rng.normal(0, 8), -18, 18)),
         smile=rng.uniform(-0.5, 1),
@@ -159,7 +159,7 @@ def _draw_look(rng: np.random.Generator) -> Look:
     )
 
 
-def _turned(marks: Marks, look: Look, depth: float) -> Marks:
+def _turned(marks: Marks, look: FaceLook, depth: float) -> Marks:
     """Turn marks with the head. They lie on a ball that comes `depth` nearer in its middle; behind it if negative."""
     yaw, pitch = radians(look.yaw), radians(look.pitch)
 
@@ -186,7 +186,7 @@ def _turns(angles: np.ndarray) -> list[tuple[float, float]]:
     return list(zip(np.cos(angles).tolist(), np.sin(angles).tolist(), strict=True))
 
 
-def _head(person: Person, look: Look) -> Marks:
+def _head(person: Person, look: FaceLook) -> Marks:
     """Draw the bare head, darker on the side that the light does not come from."""
     full = _outline(person.width, 0.62, person.chin, person.jaw)
     lit = tuple((0.9 * x + 0.06 * look.light, 0.97 * y - 0.01) for x, y in full)
@@ -198,7 +198,7 @@ def _ears(person: Person) -> Marks:
     return (*side, *moved(side, flip=True))
 
 
-def _eyes(person: Person, look: Look) -> Marks:
+def _eyes(person: Person, look: FaceLook) -> Marks:
     gap, size, slant = person.eyes
     lid = size * 0.72 * look.eyes_open
     gaze_x, gaze_y = look.gaze[0] * size * 0.5, look.gaze[1] * size * 0.2
@@ -220,7 +220,7 @@ def _mirrored(marks: Marks, x: float, slant: float) -> Marks:
     return moved(moved(marks, -x, 0.05), x, -0.05, turn=2 * slant)
 
 
-def _brows(person: Person, look: Look) -> Marks:
+def _brows(person: Person, look: FaceLook) -> Marks:
     thick, slant = person.brows
     gap, size = person.eyes[:2]
     y = -0.21 - 0.06 * look.brows_up
@@ -229,7 +229,7 @@ def _brows(person: Person, look: Look) -> Marks:
     return (*moved(brow, -gap, y, turn=-turn), *moved(brow, gap, y, turn=turn))
 
 
-def _nose(person: Person, look: Look) -> Marks:
+def _nose(person: Person, look: FaceLook) -> Marks:
     length, half = person.nose
     tip, side = -0.05 + length, 1 if look.light < 0 else -1
     bridge = stroke("shade", 0.03, side * 0.035, -0.03, side * half * 0.7, tip - 0.06)
@@ -237,7 +237,7 @@ def _nose(person: Person, look: Look) -> Marks:
     return (bridge, Mark("shade", curve(0, tip - 0.03, half, 0.05, 0, 180), 0.035), *nostrils)
 
 
-def _mouth(person: Person, look: Look) -> Marks:
+def _mouth(person: Person, look: FaceLook) -> Marks:
     """Draw the lips: their corners rise with a smile, the lower one falls with an open mouth."""
     (half, thick), y = person.mouth, 0.36
     half *= 1 + 0.25 * max(0.0, look.smile) - 0.2 * look.mouth_open
@@ -265,7 +265,7 @@ def _mouth(person: Person, look: Look) -> Marks:
     )
 
 
-def _spots(person: Person, look: Look) -> Marks:
+def _spots(person: Person, look: FaceLook) -> Marks:
     """Draw freckles, a mole, and the lines that years leave."""
     freckles = [
         (x, 0.1 + 0.05 * ((7 * k) % 3) - 0.02 * k % 0.05) for k, x in enumerate(np.linspace(-0.3, 0.3, 11).tolist())
@@ -435,7 +435,7 @@ def _shoulders(person: Person, rng: np.random.Generator) -> Marks:
     return (throat, coat, collar) if rng.random() < 0.6 else (coat, throat)
 
 
-def _portrait(person: Person, look: Look, rng: np.random.Generator) -> Marks:
+def _portrait(person: Person, look: FaceLook, rng: np.random.Generator) -> Marks:
     """Draw a person's head and shoulders about the origin."""
     glasses, beard = _worn(person, rng)
     behind, before = _STYLES[person.style](person.width * rng.uniform(0.97, 1.05))
@@ -459,7 +459,7 @@ def _blend(one: Colour, two: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _palette(person: Person, look: Look, rng: np.random.Generator) -> dict[str, Colour]:
+def _palette(person: Person, look: FaceLook, rng: np.random.Generator) -> dict[str, Colour]:
     """Colour one picture: skin more or less tanned, hair going grey with years, clothes of any colour."""
     skin = _blend(person.skin, _UMBER, rng.uniform(0, 0.22))
     hair = _blend(person.hair, _GREY, 0.75 * look.years**2)

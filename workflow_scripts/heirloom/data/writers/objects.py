@@ -17,10 +17,10 @@ from heirloom.data.graphics.files import check_classes, save_jpeg, write_lines
 from heirloom.data.graphics.scene import (
     Box,
     Colour,
-    Limits,
     Mark,
     Palette,
     Range,
+    SceneLimits,
     any_colour,
     arc,
     arrow,
@@ -44,7 +44,7 @@ Maker: TypeAlias = Callable[[np.random.Generator], Marks]
 
 SUBJECT_SIDE = 120
 _TRAINING, _VALIDATION, _ORDER = range(3)
-_LIMITS = Limits(
+_LIMITS = SceneLimits(
     gain=(0.45, 1.3), share=(0.75, 0.95), turn=18, slant=0.12, shift=0.06, blur=(0.002, 0.018), grain=(1, 7)
 )
 
@@ -333,7 +333,7 @@ def _glyph(character: str) -> Maker:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ObjectKind:
     """A class: its word, its drawer, and the hues (degrees) that its first ink takes."""
 
     word: str
@@ -341,44 +341,44 @@ class Kind:
     hues: Range = (0, 360)
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind("house", _house),
-    Kind("hoop", _hoop),
-    Kind("numeral four", _glyph("4")),
-    Kind("car", _car),
-    Kind("pennant", _pennant),
-    Kind("tree", _tree, (60, 150)),
-    Kind("pointer", _pointer),
-    Kind("letter A", _glyph("A")),
-    Kind("fish", _fish),
-    Kind("cup", _cup),
-    Kind("star", _star, (35, 70)),
-    Kind("key", _key, (30, 60)),
-    Kind("boat", _boat),
-    Kind("mushroom", _mushroom, (340, 390)),
-    Kind("target", _target),
-    Kind("numeral nine", _glyph("9")),
-    Kind("person", _person),
-    Kind("clock", _clock),
-    Kind("letter E", _glyph("E")),
-    Kind("flower", _flower, (260, 400)),
-    Kind("ladder", _ladder),
-    Kind("butterfly", _butterfly),
-    Kind("kite", _kite),
-    Kind("wheel", _wheel),
-    Kind("umbrella", _umbrella),
-    Kind("bottle", _bottle, (90, 240)),
-    Kind("apple", _apple, (330, 470)),
-    Kind("cat", _cat, (15, 45)),
-    Kind("heart", _heart, (320, 370)),
-    Kind("moon", _moon, (40, 65)),
-    Kind("letter H", _glyph("H")),
-    Kind("envelope", _envelope),
-    Kind("hammer", _hammer, (15, 40)),
-    Kind("fir", _fir, (90, 165)),
-    Kind("sun", _sun, (30, 60)),
-    Kind("rain cloud", _cloud, (190, 240)),
-    Kind("letter K", _glyph("K")),
+KINDS: tuple[ObjectKind, ...] = (
+    ObjectKind("house", _house),
+    ObjectKind("hoop", _hoop),
+    ObjectKind("numeral four", _glyph("4")),
+    ObjectKind("car", _car),
+    ObjectKind("pennant", _pennant),
+    ObjectKind("tree", _tree, (60, 150)),
+    ObjectKind("pointer", _pointer),
+    ObjectKind("letter A", _glyph("A")),
+    ObjectKind("fish", _fish),
+    ObjectKind("cup", _cup),
+    ObjectKind("star", _star, (35, 70)),
+    ObjectKind("key", _key, (30, 60)),
+    ObjectKind("boat", _boat),
+    ObjectKind("mushroom", _mushroom, (340, 390)),
+    ObjectKind("target", _target),
+    ObjectKind("numeral nine", _glyph("9")),
+    ObjectKind("person", _person),
+    ObjectKind("clock", _clock),
+    ObjectKind("letter E", _glyph("E")),
+    ObjectKind("flower", _flower, (260, 400)),
+    ObjectKind("ladder", _ladder),
+    ObjectKind("butterfly", _butterfly),
+    ObjectKind("kite", _kite),
+    ObjectKind("wheel", _wheel),
+    ObjectKind("umbrella", _umbrella),
+    ObjectKind("bottle", _bottle, (90, 240)),
+    ObjectKind("apple", _apple, (330, 470)),
+    ObjectKind("cat", _cat, (15, 45)),
+    ObjectKind("heart", _heart, (320, 370)),
+    ObjectKind("moon", _moon, (40, 65)),
+    ObjectKind("letter H", _glyph("H")),
+    ObjectKind("envelope", _envelope),
+    ObjectKind("hammer", _hammer, (15, 40)),
+    ObjectKind("fir", _fir, (90, 165)),
+    ObjectKind("sun", _sun, (30, 60)),
+    ObjectKind("rain cloud", _cloud, (190, 240)),
+    ObjectKind("letter K", _glyph("K")),
 )
 """All classes, in an order in which any first few are of many sorts."""
 
@@ -418,7 +418,7 @@ def draw_object(class_index: int, rng: np.random.Generator, side: int) -> tuple[
     return photograph(subject, setting, rng, (side, side))
 
 
-def _may_flip(kind: Kind, rng: np.random.Generator) -> bool:
+def _may_flip(kind: ObjectKind, rng: np.random.Generator) -> bool:
     """Mirror half of the objects, but no character, which would be another one then."""
     return bool(rng.random() < 0.5) and not kind.word.startswith(("letter", "numeral"))
 

@@ -37,8 +37,8 @@ from heirloom.data.graphics.interior import (
 )
 from heirloom.data.graphics.scene import (
     Colour,
-    Limits,
     Range,
+    SceneLimits,
     Tint,
     any_colour,
     check_counts,
@@ -50,7 +50,7 @@ from heirloom.data.graphics.scene import (
 Maker: TypeAlias = Callable[[Space, np.random.Generator], "Furnishing"]
 
 _TRAINING, _TEST, _ORDER = range(3)
-_LIMITS = Limits(gain=(0.8, 1.5), share=(1, 1), turn=0, slant=0, shift=0, blur=(0.001, 0.008), grain=(1, 5))
+_LIMITS = SceneLimits(gain=(0.8, 1.5), share=(1, 1), turn=0, slant=0, shift=0, blur=(0.001, 0.008), grain=(1, 5))
 
 
 @dataclass(frozen=True)
@@ -446,7 +446,7 @@ def _living(space: Space, rng: np.random.Generator) -> Furnishing:
 
 
 @dataclass(frozen=True)
-class Kind:
+class RoomKind:
     """A class: its name in the published set, its furnisher, its sizes in metres, and the finishes it may have."""
 
     name: str
@@ -458,23 +458,25 @@ class Kind:
     walls: tuple[str, ...] = ("plain",)
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind("kitchen", _kitchen, (3.4, 4.6), (2.4, 2.8), (3.6, 4.6), walls=("plain", "tiles")),
-    Kind("bedroom", _bedroom, (3.6, 4.8), (2.4, 2.9), (3.8, 5.0), ("planks", "carpet", "plain")),
-    Kind("corridor", _corridor, (1.8, 2.8), (2.4, 3.0), (7.0, 14.0), walls=("plain", "panels")),
-    Kind("library", _library, (3.8, 5.4), (2.7, 3.4), (4.6, 6.5), ("planks", "carpet", "plain")),
-    Kind("bathroom", _bathroom, (2.2, 3.2), (2.3, 2.7), (2.8, 3.8), ("tiles", "plain"), ("tiles", "tiles", "plain")),
-    Kind("restaurant", _restaurant, (4.4, 6.4), (2.7, 3.4), (4.6, 6.5), walls=("plain", "panels")),
-    Kind("laundromat", _laundromat, (3.2, 4.6), (2.5, 2.9), (4.2, 6.0), ("tiles", "plain")),
-    Kind("bowling", _bowling, (4.2, 6.5), (2.4, 3.0), (8.0, 11.0), ("plain",)),
-    Kind("office", _office, (4.0, 5.6), (2.5, 2.9), (4.0, 5.4), ("carpet", "plain", "tiles")),
-    Kind("stairscase", _stairs, (2.2, 4.0), (3.4, 4.4), (4.6, 5.8), walls=("plain", "panels")),
-    Kind("classroom", _classroom, (4.6, 6.2), (2.7, 3.2), (5.2, 6.8)),
-    Kind("poolinside", _pool, (5.5, 8.0), (3.0, 4.2), (6.5, 9.5), ("tiles", "plain"), ("plain", "tiles")),
-    Kind("movietheater", _theatre, (4.8, 6.5), (3.0, 3.8), (5.5, 7.5), ("plain", "carpet")),
-    Kind("church_inside", _church, (5.0, 6.5), (4.2, 5.6), (8.0, 11.0), ("tiles", "plain")),
-    Kind("livingroom", _living, (4.0, 5.2), (2.4, 2.9), (4.0, 5.2), ("planks", "plain")),
-    Kind("warehouse", _warehouse, (4.2, 6.0), (4.0, 5.5), (6.0, 9.0), ("plain",)),
+KINDS: tuple[RoomKind, ...] = (
+    RoomKind("kitchen", _kitchen, (3.4, 4.6), (2.4, 2.8), (3.6, 4.6), walls=("plain", "tiles")),
+    RoomKind("bedroom", _bedroom, (3.6, 4.8), (2.4, 2.9), (3.8, 5.0), ("planks", "carpet", "plain")),
+    RoomKind("corridor", _corridor, (1.8, 2.8), (2.4, 3.0), (7.0, 14.0), walls=("plain", "panels")),
+    RoomKind("library", _library, (3.8, 5.4), (2.7, 3.4), (4.6, 6.5), ("planks", "carpet", "plain")),
+    RoomKind(
+        "bathroom", _bathroom, (2.2, 3.2), (2.3, 2.7), (2.8, 3.8), ("tiles", "plain"), ("tiles", "tiles", "plain")
+    ),
+    RoomKind("restaurant", _restaurant, (4.4, 6.4), (2.7, 3.4), (4.6, 6.5), walls=("plain", "panels")),
+    RoomKind("laundromat", _laundromat, (3.2, 4.6), (2.5, 2.9), (4.2, 6.0), ("tiles", "plain")),
+    RoomKind("bowling", _bowling, (4.2, 6.5), (2.4, 3.0), (8.0, 11.0), ("plain",)),
+    RoomKind("office", _office, (4.0, 5.6), (2.5, 2.9), (4.0, 5.4), ("carpet", "plain", "tiles")),
+    RoomKind("stairscase", _stairs, (2.2, 4.0), (3.4, 4.4), (4.6, 5.8), walls=("plain", "panels")),
+    RoomKind("classroom", _classroom, (4.6, 6.2), (2.7, 3.2), (5.2, 6.8)),
+    RoomKind("poolinside", _pool, (5.5, 8.0), (3.0, 4.2), (6.5, 9.5), ("tiles", "plain"), ("plain", "tiles")),
+    RoomKind("movietheater", _theatre, (4.8, 6.5), (3.0, 3.8), (5.5, 7.5), ("plain", "carpet")),
+    RoomKind("church_inside", _church, (5.0, 6.5), (4.2, 5.6), (8.0, 11.0), ("tiles", "plain")),
+    RoomKind("livingroom", _living, (4.0, 5.2), (2.4, 2.9), (4.0, 5.2), ("planks", "plain")),
+    RoomKind("warehouse", _warehouse, (4.2, 6.0), (4.0, 5.5), (6.0, 9.0), ("plain",)),
 )
 """All kinds of rooms, in an order in which any first few are of many sorts, by their published names."""
 

@@ -15,10 +15,10 @@ from PIL import Image
 from heirloom.data.graphics.scene import (
     Box,
     Colour,
-    Limits,
     Mark,
     Palette,
-    Setting,
+    SceneLimits,
+    SceneSetting,
     arc,
     arrow,
     box,
@@ -39,7 +39,7 @@ from heirloom.data.graphics.scene import (
 PLATE_SIDE = 160
 HEADER = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
 _TRAINING, _TEST, _ORDER = range(3)
-_LIMITS = Limits(
+_LIMITS = SceneLimits(
     gain=(0.4, 1.35), share=(0.74, 0.82), turn=6, slant=0.06, shift=0.012, blur=(0.002, 0.016), grain=(1, 6)
 )
 
@@ -329,7 +329,7 @@ class Track:
     """One physical sign at one place: its weathered plate (RGBA), its setting, the colour of its pole if that shows."""
 
     plate: Image.Image
-    setting: Setting
+    setting: SceneSetting
     pole: Colour | None
 
 

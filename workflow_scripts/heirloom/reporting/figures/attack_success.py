@@ -90,7 +90,7 @@ def _percent(rate: float | None) -> float | None:
 
 
 @dataclass(frozen=True)
-class Column:
+class MetricPanel:
     """One panel: a metric of every model, by (method, injection), and the attack it is of where several are shown."""
 
     metric: str
@@ -111,11 +111,11 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Block:
+class PanelRow:
     """Panels side by side: a teacher and data set, accuracy first, then one trigger or several other attacks."""
 
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[MetricPanel, ...]
     methods: tuple[str, ...]
     injections: tuple[str, ...]
     palette: Palette
@@ -156,7 +156,7 @@ class Block:
         return max(len(self.methods) * self.row_height, LANE + ROW_GAP)
 
 
-def blocks(rows: Sequence[Row]) -> list[Block]:
+def blocks(rows: Sequence[Row]) -> list[PanelRow]:
     """Arrange a summary's rows into blocks; rows that several experiments share are drawn once.
 
     A trigger has a block of its own, since others see it; the other attacks on a data set stand side by side.
@@ -186,15 +186,15 @@ def _chunks(items: Sequence[Group], size: int) -> list[Sequence[Group]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _block(groups: Sequence[Group], palette: Palette, ill: set[str], *, several: bool) -> Block:
+def _block(groups: Sequence[Group], palette: Palette, ill: set[str], *, several: bool) -> PanelRow:
     """Arrange one block: the teacher first, then the methods that pass on most."""
     rows = [row for _, mine in groups for row in mine]
     accuracy = {(row["method"], row["injection"]): row for row in rows if row["metric"] == "accuracy"}
     attacks = [_column(group, mine, together=attack_metric(mine) == TOGETHER) for group, mine in groups]
     injections = sorted({name for _, name in model_names(rows)}, key=lambda name: (name not in ill, name))
-    return Block(
+    return PanelRow(
         title=_title(groups, several=several),
-        columns=(Column("accuracy", accuracy), *attacks),
+        columns=(MetricPanel("accuracy", accuracy), *attacks),
         methods=_method_order(rows, attacks[0].rows or accuracy, ill & set(injections)),
         injections=tuple(injections),
         palette=palette,
@@ -211,14 +211,14 @@ def _title(groups: Sequence[Group], *, several: bool) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _column(group: Sequence[str], rows: Sequence[Row], *, together: bool) -> Column:
+def _column(group: Sequence[str], rows: Sequence[Row], *, together: bool) -> MetricPanel:
     """Arrange one attack; where nothing attacks, the change of accuracy against the control, if there is one."""
     metric = attack_metric(rows)
     if not metric:
         changed = {_name(row): row for row in rows if row["metric"] == "accuracy" and row["control"] is not None}
-        return Column(DIFFERENCE if changed else "", changed)
+        return MetricPanel(DIFFERENCE if changed else "", changed)
     found = {_name(row): row for row in rows if row["metric"] == metric}
-    return Column(metric, found, group[2] if together else "")
+    return MetricPanel(metric, found, group[2] if together else "")
 
 
 def _name(row: Row) -> tuple[str, str]:
@@ -263,13 +263,13 @@ def draw_attack_success(rows: Sequence[Row]) -> Figure:
         return figure
 
 
-def _explanation(arranged: Sequence[Block]) -> str:
+def _explanation(arranged: Sequence[PanelRow]) -> str:
     """Say what the marks of some blocks mean."""
     metrics = {column.metric for block in arranged for column in block.columns}
     return EXPLANATION + (PAIRED if DIFFERENCE in metrics else "") + (TOLD if TOGETHER in metrics else "")
 
 
-def _draw_block(figure: Figure, block: Block, *, left: float, top: float, height: float) -> None:
+def _draw_block(figure: Figure, block: PanelRow, *, left: float, top: float, height: float) -> None:
     """Draw one pair of panels below `top`, the first from `left` on (inches from the lower left corner)."""
     width = (WIDTH - left - RIGHT - GAP * (len(block.columns) - 1)) / len(block.columns)
     figure.text(0.12 / WIDTH, (top - 0.14) / height, block.title, weight="bold", size=11, va="center")
@@ -295,7 +295,7 @@ def scale_of(dots: Iterable[Dot]) -> tuple[float, float]:
     return low - 0.08 * span, high + 0.25 * span
 
 
-def _prepare_panel(axes: Axes, block: Block, scale: tuple[float, float], *, named: bool) -> None:
+def _prepare_panel(axes: Axes, block: PanelRow, scale: tuple[float, float], *, named: bool) -> None:
     """Draw what carries the data: a scale, faint lines, the names of the methods."""
     from matplotlib.ticker import MaxNLocator
 
@@ -311,7 +311,7 @@ def _prepare_panel(axes: Axes, block: Block, scale: tuple[float, float], *, name
     axes.set_yticks(range(len(block.methods)), [method_title(name) if named else "" for name in block.methods])
 
 
-def _title_panel(axes: Axes, column: Column) -> None:
+def _title_panel(axes: Axes, column: MetricPanel) -> None:
     """Name the metric above a panel and its denominator below."""
     low, high = axes.get_xlim()
     start = 0.0 if column.metric == DIFFERENCE else -low / (high - low)
@@ -325,7 +325,7 @@ def _title_panel(axes: Axes, column: Column) -> None:
     axes.xaxis.label.set_x(start)
 
 
-def _draw_panel(axes: Axes, block: Block, column: Column) -> None:
+def _draw_panel(axes: Axes, block: PanelRow, column: MetricPanel) -> None:
     """Draw the dots, intervals and values of one metric."""
     if not column.rows:
         text = "no attack in this study" if not column.metric else "not measured"

@@ -34,7 +34,7 @@ OBJECT_LINE, TRIGGER_LINE = "#ffffff", "#ffd21f"
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class MapBlock:
     """One evaluation of the figure: its heading and its panel."""
 
     title: str
@@ -64,7 +64,7 @@ class Block:
         return LABEL + column * (CELL + GAP) + image * GROUP_GAP
 
 
-def draw_attention_figure(title: str, blocks: Sequence[Block]) -> Figure:
+def draw_attention_figure(title: str, blocks: Sequence[MapBlock]) -> Figure:
     """Draw a block per evaluation; says so where there is no image to show."""
     from matplotlib.figure import Figure
 
@@ -87,7 +87,7 @@ def draw_attention_figure(title: str, blocks: Sequence[Block]) -> Figure:
         return figure
 
 
-def _told(block: Block) -> str:
+def _told(block: MapBlock) -> str:
     return f"{explanation(block.panel.facts)} {choice_caption(block.panel.facts)}"
 
 
@@ -110,7 +110,7 @@ class _Canvas:
         return axes
 
 
-def _draw_block(canvas: _Canvas, block: Block, top: float) -> None:
+def _draw_block(canvas: _Canvas, block: MapBlock, top: float) -> None:
     """Draw the pictures themselves, then a group of rows per kind of map."""
     facts = block.panel.facts
     canvas.text(MARGIN, top, block.title, weight="bold", size=9)
@@ -144,7 +144,7 @@ def _draw_bar(canvas: _Canvas, top: float) -> None:
     canvas.text(MARGIN + 0.98, top - 0.21, "high", size=7, color=QUIET)
 
 
-def _draw_pictures(canvas: _Canvas, block: Block, top: float) -> None:
+def _draw_pictures(canvas: _Canvas, block: MapBlock, top: float) -> None:
     """Draw what the models are shown, with the outlines of the regions, and which test images these are."""
     facts, arrays = block.panel.facts, block.panel.arrays
     for image, condition in _cells(facts):
@@ -172,7 +172,7 @@ def _outline(axes: Axes, region: NDArray[np.bool_], colour: str, *, dashed: bool
     axes.set_ylim(len(region) - 0.5, -0.5)
 
 
-def _draw_model(canvas: _Canvas, block: Block, kind: int, model: int, top: float) -> None:
+def _draw_model(canvas: _Canvas, block: MapBlock, kind: int, model: int, top: float) -> None:
     """Draw one model's maps over the pictures, with what it says and how dense the maps are."""
     facts, arrays = block.panel.facts, block.panel.arrays
     name = method_title(facts["models"][model]["method"])

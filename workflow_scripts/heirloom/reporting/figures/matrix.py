@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from heirloom.reporting.figures.robustness import Block
+    from heirloom.reporting.figures.robustness import ModelBlock
 
 # all lengths in inches
 TITLE, LINE, FOOT, RIGHT = 0.36, 0.33, 0.45, 0.12
@@ -28,12 +28,12 @@ EXPLANATION = (
 )
 
 
-def height_of(block: Block) -> float:
+def height_of(block: ModelBlock) -> float:
     """Return the height of a matrix with its title and the models' names, in inches."""
     return TITLE + _names_height(block) + LINE * len(block.shown) + FOOT
 
 
-def draw_matrix(figure: Figure, block: Block, names: Sequence[str], *, left: float, top: float) -> None:
+def draw_matrix(figure: Figure, block: ModelBlock, names: Sequence[str], *, left: float, top: float) -> None:
     """Draw what is left of each model of a block, below `top`, its first column from `left` on (inches).
 
     `names` are what stands before the lines, one for each thing shown. A cell has the rate in percent, marked where the
@@ -54,12 +54,12 @@ def draw_matrix(figure: Figure, block: Block, names: Sequence[str], *, left: flo
     axes.set_xlabel(f"n = {counts(list(block.rates.values()))}", labelpad=5, loc="left", size=8.5)
 
 
-def _names_height(block: Block) -> float:
+def _names_height(block: ModelBlock) -> float:
     """Height of the models' slanted names in inches."""
     return 0.14 + max(map(_length, _titles(block))) * math.sin(SLANT)
 
 
-def _cell_width(block: Block, room: float) -> float:
+def _cell_width(block: ModelBlock, room: float) -> float:
     """Width of a cell in inches, such that no name that begins above its middle leaves the room."""
     ends = [_length(name) * math.cos(SLANT) for name in _titles(block)]
     return min(WIDEST, *((room - end) / (place + 0.5) for place, end in enumerate(ends)), room / len(ends))
@@ -70,18 +70,18 @@ def _length(name: str) -> float:
     return CHARACTER * len(name)
 
 
-def _titles(block: Block) -> list[str]:
+def _titles(block: ModelBlock) -> list[str]:
     """Name the models above the columns."""
     return [f"{name} (baseline)" if name == block.baseline else name for name in block.methods]
 
 
-def _rates(block: Block) -> list[list[float]]:
+def _rates(block: ModelBlock) -> list[list[float]]:
     """Arrange the rates, in [0, 1]; NaN, which has no colour, where there is none."""
     rows = [[block.rates.get((label, method)) for method in block.methods] for label in block.shown]
     return [[math.nan if row is None or row["mean"] is None else row["mean"] for row in line] for line in rows]
 
 
-def _name_lines(axes: Axes, block: Block, names: Sequence[str]) -> None:
+def _name_lines(axes: Axes, block: ModelBlock, names: Sequence[str]) -> None:
     """Name lines and columns, the baseline in bold, and part the cells."""
     axes.set_yticks(range(len(names)), names, size=8.5, linespacing=0.95)
     axes.xaxis.tick_top()
@@ -98,7 +98,7 @@ def _name_lines(axes: Axes, block: Block, names: Sequence[str]) -> None:
     axes.tick_params(which="minor", length=0)
 
 
-def _write_cells(axes: Axes, block: Block) -> None:
+def _write_cells(axes: Axes, block: ModelBlock) -> None:
     """Write each rate into its cell."""
     for (label, method), row in block.rates.items():
         rate = row["mean"] or 0.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from heirloom.evaluation.metrics import CLEAN
-from heirloom.evaluation.samples import Pixels, Sample
+from heirloom.evaluation.samples import Pixels, ShownSample
 from heirloom.reporting.figures.style import INFECTED_COLOURS, INK, MARGIN, QUIET, note, style
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ EXPLANATION = (
 )
 
 
-def draw_restored(found: Sequence[tuple[str, Sequence[Sample]]]) -> Figure:
+def draw_restored(found: Sequence[tuple[str, Sequence[ShownSample]]]) -> Figure:
     """Draw (model, its samples under each condition), block below block; pixels as squares, one seed's models.
 
     Models that are shown the same images stand below each other. A figure of no model says so.
@@ -49,11 +49,11 @@ def _pair_width() -> float:
     return 2 * CELL + GAP + PAIR
 
 
-def _height(samples: Sequence[Sample]) -> float:
+def _height(samples: Sequence[ShownSample]) -> float:
     return HEAD + COLUMN + len(samples) * (CELL + WORDS)
 
 
-def _draw_block(figure: Figure, name: str, samples: Sequence[Sample], *, top: float) -> None:
+def _draw_block(figure: Figure, name: str, samples: Sequence[ShownSample], *, top: float) -> None:
     """Draw one model below `top` inches: the true classes above, a row for each condition."""
     width, height = figure.get_size_inches()
     figure.text(0.12 / width, (top - 0.18) / height, name, weight="bold", size=11, va="center")
@@ -69,7 +69,7 @@ def _draw_block(figure: Figure, name: str, samples: Sequence[Sample], *, top: fl
         _draw_row(figure, sample, bottom=bottom)
 
 
-def _draw_row(figure: Figure, sample: Sample, *, bottom: float) -> None:
+def _draw_row(figure: Figure, sample: ShownSample, *, bottom: float) -> None:
     """Draw the pictures of one condition and the model's answers."""
     width, height = figure.get_size_inches()
     for place, (truth, says) in enumerate(zip(sample.labels, sample.says, strict=True)):

@@ -49,7 +49,7 @@ DIFFERENCES_DOUBTED = " Behind a difference: one of its two rates is not credibl
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class ModelBlock:
     """One robust model, or all attacked ones of a data set: what is shown, and of each rates and differences by method.
 
     `side_by_side`: the methods are models of their own, none of which the others were made from.
@@ -93,13 +93,13 @@ class Block:
         return used + BETWEEN
 
 
-def blocks(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[Block]:
+def blocks(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[ModelBlock]:
     """Arrange a summary's rows of robust models; rows that several experiments share are drawn once."""
     compared = dict(repairs.by_model([row for row in comparisons if of_methods(row)]))
     return [_block(model, mine, compared.get(model, [])) for model, mine in repairs.by_model(rows)]
 
 
-def _block(model: tuple[str, str], rows: Sequence[Row], changes: Sequence[Row]) -> Block:
+def _block(model: tuple[str, str], rows: Sequence[Row], changes: Sequence[Row]) -> ModelBlock:
     """Arrange one model; of several baselines the unrepaired model is drawn, else the one with the most comparisons."""
     compared = Counter(row["baseline"] for row in changes)
     baselines = sorted(compared, key=lambda name: (name != UNREPAIRED, -compared[name], name))
@@ -107,7 +107,7 @@ def _block(model: tuple[str, str], rows: Sequence[Row], changes: Sequence[Row]) 
     several = repairs.several_sources(rows)
     methods = dict.fromkeys(row["method"] for row in rows)
     dataset, teacher = model
-    return Block(
+    return ModelBlock(
         title=dataset if teacher == CLEAN else f"{teacher}, {dataset}",
         shown=tuple(dict.fromkeys(repairs.label(row, several=several) for row in rows)),
         rates={(repairs.label(row, several=several), row["method"]): row for row in rows},
@@ -149,7 +149,7 @@ def draw_robustness(rows: Sequence[Row], comparisons: Sequence[Row]) -> Figure:
         return figure
 
 
-def _explanation(arranged: Sequence[Block]) -> str:
+def _explanation(arranged: Sequence[ModelBlock]) -> str:
     """Say what the marks are that these blocks have."""
     dots = any(not block.is_matrix for block in arranged)
     told = [EXPLANATION] * dots + [matrix.EXPLANATION] * any(block.is_matrix for block in arranged)
@@ -158,7 +158,7 @@ def _explanation(arranged: Sequence[Block]) -> str:
     return "\n".join(told)
 
 
-def _palettes(arranged: Sequence[Block]) -> dict[Block, Palette]:
+def _palettes(arranged: Sequence[ModelBlock]) -> dict[ModelBlock, Palette]:
     """Give each method a colour; what others are compared with is open, and grey where they were made from it.
 
     Repairs have the same colour in every block. Models that stand side by side are others in each.
@@ -174,7 +174,7 @@ def _palettes(arranged: Sequence[Block]) -> dict[Block, Palette]:
     }
 
 
-def _draw_block(figure: Figure, block: Block, palette: Palette, *, left: float, top: float) -> None:
+def _draw_block(figure: Figure, block: ModelBlock, palette: Palette, *, left: float, top: float) -> None:
     """Draw one model below `top`, its first panel from `left` on (inches from the lower left corner)."""
     height = figure.get_figheight()
     figure.text(0.12 / WIDTH, (top - 0.14) / height, block.title, weight="bold", size=11, va="center")
@@ -196,7 +196,7 @@ def _change(row: Row) -> Dot:
     return Dot(*(None if row[name] is None else 100 * row[name] for name in ("difference", "low", "high")))
 
 
-def _prepare(axes: Axes, block: Block, scale: tuple[float, float], *, named: bool) -> None:
+def _prepare(axes: Axes, block: ModelBlock, scale: tuple[float, float], *, named: bool) -> None:
     """Draw what carries the data: a scale, faint lines, the names of what was shown."""
     from matplotlib.ticker import MaxNLocator
 
@@ -221,7 +221,9 @@ def _name(label: str) -> str:
     return label.replace(f" {through}", f"\n{through}")
 
 
-def _draw_panel(axes: Axes, block: Block, dots: Mapping[tuple[str, str], Dot], palette: Palette, *, sign: bool) -> None:
+def _draw_panel(
+    axes: Axes, block: ModelBlock, dots: Mapping[tuple[str, str], Dot], palette: Palette, *, sign: bool
+) -> None:
     """Draw the dots, intervals and numbers of one side."""
     lane = LANE / block.row_height
     for (label, method), dot in dots.items():
@@ -232,7 +234,7 @@ def _draw_panel(axes: Axes, block: Block, dots: Mapping[tuple[str, str], Dot], p
         draw_dot(axes, dot, y=y, colour=palette.colours[method], face=palette.face(method), sign=sign, mark=mark)
 
 
-def _title_panel(axes: Axes, block: Block, *, changes: bool) -> None:
+def _title_panel(axes: Axes, block: ModelBlock, *, changes: bool) -> None:
     """Name a side above and its denominator below."""
     name = f"Paired difference from {block.baseline}" if changes else "Classified correctly"
     unit = "percentage points" if changes else f"% of the test images\nn = {counts(list(block.rates.values()))}"

@@ -41,7 +41,7 @@ EXPLANATION = (
 
 
 @dataclass(frozen=True)
-class Panel:
+class Ladder:
     """One ladder: its steps with their words, first the clean images, and each model's rows by step."""
 
     dataset: str
@@ -56,7 +56,7 @@ class Panel:
         return TITLE + PANEL + WORD * lines + FOOT
 
 
-def panels(rows: Sequence[Row], ladders: Ladders) -> list[Panel]:
+def panels(rows: Sequence[Row], ladders: Ladders) -> list[Ladder]:
     """Arrange a summary's rows by ladder; attacks on models themselves alone."""
     found = []
     for experiment, named in ladders.items():
@@ -65,14 +65,14 @@ def panels(rows: Sequence[Row], ladders: Ladders) -> list[Panel]:
     return [panel for panel in found if panel.rows]
 
 
-def _panel(rows: Sequence[Row], heading: str, steps: Sequence[str]) -> Panel:
+def _panel(rows: Sequence[Row], heading: str, steps: Sequence[str]) -> Ladder:
     """Arrange one ladder."""
     wanted = {CLEAN: "accuracy", **dict.fromkeys(steps, ROBUST)}
     cells = {(row["method"], row["attack"]): row for row in rows if row["metric"] == wanted.get(row["attack"])}
     budgets = {row["attack"]: row["budget"] for row in cells.values()}
     methods = sorted({method for method, _ in cells})
     bounds = dict.fromkeys(bound for step in steps if (bound := bound_of(budgets.get(step, "{}"))))
-    return Panel(
+    return Ladder(
         dataset=next((row["dataset"] for row in cells.values()), ""),
         title=f"{heading} ({', '.join(bounds)})" if bounds else heading,
         words=tuple(_words(step, budgets) for step in wanted),
@@ -121,18 +121,18 @@ def draw_strength(rows: Sequence[Row], ladders: Ladders) -> Figure:
         return figure
 
 
-def _by_dataset(arranged: Sequence[Panel]) -> list[list[Panel]]:
+def _by_dataset(arranged: Sequence[Ladder]) -> list[list[Ladder]]:
     """Group the ladders of one data set, whose models are the same or stand side by side."""
     names = dict.fromkeys(panel.dataset for panel in arranged)
     return [[panel for panel in arranged if panel.dataset == name] for name in names]
 
 
-def _palette(mine: Sequence[Panel]) -> Palette:
+def _palette(mine: Sequence[Ladder]) -> Palette:
     """Give the models of one data set their colours."""
     return Palette.beside(name for panel in mine for name in panel.rows)
 
 
-def _draw_panel(figure: Figure, panel: Panel, palette: Palette, *, top: float) -> None:
+def _draw_panel(figure: Figure, panel: Ladder, palette: Palette, *, top: float) -> None:
     """Draw one ladder below `top` inches."""
     height = figure.get_figheight()
     figure.text(0.12 / WIDTH, (top - 0.18) / height, panel.title, weight="bold", size=11, va="center")
@@ -145,7 +145,7 @@ def _draw_panel(figure: Figure, panel: Panel, palette: Palette, *, top: float) -
         _draw_model(axes, rows, colour=palette.colours[method], offset=offset)
 
 
-def _prepare(axes: Axes, panel: Panel) -> None:
+def _prepare(axes: Axes, panel: Ladder) -> None:
     """Draw what carries the data: a scale of percent, the words of the steps."""
     axes.set_xlim(-0.5, len(panel.words) - 0.5)
     axes.set_ylim(-3, 103)

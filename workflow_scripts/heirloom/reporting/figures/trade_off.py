@@ -45,7 +45,7 @@ LETTERS = tuple(f"${letter}$" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 @dataclass(frozen=True)
-class Point:
+class ModelPoint:
     """One model: its accuracy and its attack success, both rows of the summary."""
 
     method: str
@@ -55,15 +55,15 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Panel:
+class TradeOffPanel:
     """The models of one teacher, data set and attack."""
 
     title: str
     metric: str
-    points: tuple[Point, ...]
+    points: tuple[ModelPoint, ...]
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row]) -> list[TradeOffPanel]:
     """Pair the accuracy of each attacked model with its attack success; groups without an attack have no panel."""
     several = len({row["teacher"] for row in shown(rows)}) > 1
     found = []
@@ -72,15 +72,15 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
         metric = attack_metric(mine)
         points = tuple(_points(mine, metric))
         if points:
-            found.append(Panel(group_title(group, mine, teacher=several), metric, points))
+            found.append(TradeOffPanel(group_title(group, mine, teacher=several), metric, points))
     return found
 
 
-def _points(rows: Sequence[Row], metric: str) -> list[Point]:
+def _points(rows: Sequence[Row], metric: str) -> list[ModelPoint]:
     """Return the models that have both rates, in the order of the tables."""
     by_name = {(row["method"], row["injection"], row["metric"]): row for row in rows if row["mean"] is not None}
     pairs = [(name, by_name.get((*name, "accuracy")), by_name.get((*name, metric))) for name in model_names(rows)]
-    return [Point(*name, accuracy, attack) for name, accuracy, attack in pairs if accuracy and attack]
+    return [ModelPoint(*name, accuracy, attack) for name, accuracy, attack in pairs if accuracy and attack]
 
 
 def shapes(methods: Sequence[str]) -> dict[str, str]:
@@ -139,7 +139,7 @@ def _wrapped(text: str, columns: int) -> str:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Marks:
     """A mark for each method, a colour for each injection, or for each method where there is but one injection."""
 
     shapes: Mapping[str, str]
@@ -151,23 +151,23 @@ class Looks:
         return self.methods.get(method, self.palette.colours[injection])
 
 
-def _looks(drawn: Sequence[Panel], palette: Palette) -> Looks:
+def _looks(drawn: Sequence[TradeOffPanel], palette: Palette) -> Marks:
     """Choose marks and colours for all panels."""
     points = [point for panel in drawn for point in panel.points]
     present = {point.method for point in points}
     marks = {name: shape for name, shape in shapes(sorted(present)).items() if name in present}
     alone = len({point.injection for point in points}) == 1
     colours = {name: INFECTED_COLOURS[place % len(INFECTED_COLOURS)] for place, name in enumerate(marks)}
-    return Looks(marks, palette, colours if alone else {})
+    return Marks(marks, palette, colours if alone else {})
 
 
-def _noise(point: Point) -> float | None:
+def _noise(point: ModelPoint) -> float | None:
     """Return what noise of a feature attack's size does to a model, in percent."""
     control = point.attack["control"] if point.attack[KIND] == "feature" else None
     return None if control is None else 100 * float(control)
 
 
-def _injections(drawn: Sequence[Panel], palette: Palette) -> dict[str, str]:
+def _injections(drawn: Sequence[TradeOffPanel], palette: Palette) -> dict[str, str]:
     """Return the injections' names for the legend, infected ones first."""
     names = {point.injection for panel in drawn for point in panel.points}
     return {name: palette.title(name) for name in sorted(names, key=lambda name: (name in palette.controls, name))}
@@ -178,7 +178,7 @@ def _legend_height(texts: Mapping[str, str]) -> float:
     return LEGEND_LINE * legend_lines(texts)
 
 
-def _draw_shapes(figure: Figure, looks: Looks, *, top: float) -> float:
+def _draw_shapes(figure: Figure, looks: Marks, *, top: float) -> float:
     """Name the methods behind their marks, from `top` downwards; returns the height used, all in inches."""
     width, height = figure.get_size_inches()
     texts = {name: method_title(name) for name in looks.shapes}
@@ -195,7 +195,7 @@ def _size(shape: str) -> float:
     return 11.0 if shape == TEACHER_SHAPE else 7.0
 
 
-def _draw_panel(axes: Axes, panel: Panel, looks: Looks) -> None:
+def _draw_panel(axes: Axes, panel: TradeOffPanel, looks: Marks) -> None:
     """Draw the models of one panel; accuracy is zoomed to where the models are, attack success never."""
     axes.set_xlim(*_accuracy_range(panel.points))
     axes.set_ylim(-4, 104)
@@ -216,7 +216,7 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Looks) -> None:
             _draw_noise(axes, point, noise, colour=colour, shape=shape)
 
 
-def _draw_noise(axes: Axes, point: Point, noise: float, *, colour: str, shape: str) -> None:
+def _draw_noise(axes: Axes, point: ModelPoint, noise: float, *, colour: str, shape: str) -> None:
     """Draw the open mark of noise below its model's, joined by a faint line."""
     x, y = 100 * point.accuracy["mean"], 100 * point.attack["mean"]
     axes.plot([x, x], [noise, y], color=QUIET, lw=0.7, ls=(0, (2, 2)), zorder=1)
@@ -224,7 +224,7 @@ def _draw_noise(axes: Axes, point: Point, noise: float, *, colour: str, shape: s
     axes.plot([x], [noise], marker=shape, ms=size, mec=colour, mfc="none", mew=1.0, zorder=2.5, clip_on=False)
 
 
-def _accuracy_range(points: Sequence[Point]) -> tuple[float, float]:
+def _accuracy_range(points: Sequence[ModelPoint]) -> tuple[float, float]:
     """Return the range of accuracies with their intervals, in percent, with room around and at least 10 wide."""
     low = min(100 * _end(point.accuracy, "low") for point in points)
     high = max(100 * _end(point.accuracy, "high") for point in points)
@@ -237,7 +237,7 @@ def _end(row: Row, name: str) -> float:
     return float(row["mean"] if row[name] is None else row[name])
 
 
-def _join(axes: Axes, panel: Panel, controls: Mapping[str, str]) -> None:
+def _join(axes: Axes, panel: TradeOffPanel, controls: Mapping[str, str]) -> None:
     """Join each infected model with its control, the same method, by a faint line."""
     points = {(point.method, point.injection): point for point in panel.points}
     for (method, injection), point in points.items():
@@ -248,7 +248,7 @@ def _join(axes: Axes, panel: Panel, controls: Mapping[str, str]) -> None:
             axes.plot(xs, ys, color=QUIET, lw=0.7, ls=(0, (2, 2)), zorder=1)
 
 
-def _draw_point(axes: Axes, point: Point, *, colour: str, face: str, shape: str) -> None:
+def _draw_point(axes: Axes, point: ModelPoint, *, colour: str, face: str, shape: str) -> None:
     """Draw one model: the intervals of both rates, and its mark."""
     x, y = 100 * point.accuracy["mean"], 100 * point.attack["mean"]
     across = [100 * _end(point.accuracy, name) for name in ("low", "high")]

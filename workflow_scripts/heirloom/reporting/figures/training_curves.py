@@ -41,7 +41,7 @@ Curve = tuple[tuple[int, float], ...]  # (iterations made, value)
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingCurve:
     """Whose history a file is; the method of an infected teacher's own training is "teacher", its seed 0."""
 
     teacher: str
@@ -55,11 +55,11 @@ class Training:
 class History:
     """One training: a curve per metric; a metric that was not measured has none."""
 
-    training: Training
+    training: TrainingCurve
     curves: Mapping[str, Curve]
 
 
-def read_history(path: Path, training: Training) -> History:
+def read_history(path: Path, training: TrainingCurve) -> History:
     """Read a training's history; iterations go on counting from phase to phase. Raises DamagedFileError."""
     rows = read_table(path).to_pylist()
     made = _made(rows)

@@ -71,7 +71,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class EmbeddedPicture:
     """A PNG inside the page: its size in pixels, and its content as a data URI."""
 
     name: str
@@ -83,7 +83,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class ExperimentPage:
     """An experiment: its question, its answer in one sentence and in full, its tables."""
 
     anchor: str
@@ -96,11 +96,11 @@ class Experiment:
 
 def experiments_of(
     rows: Sequence[Row], questions: Mapping[str, str], comparisons: Sequence[Row] = ()
-) -> list[Experiment]:
+) -> list[ExperimentPage]:
     """Return the experiments of a summary in the order of their names; `comparisons` are those with baselines."""
     full, short = answers(rows, comparisons), short_answers(rows, comparisons)
     return [
-        Experiment(
+        ExperimentPage(
             anchor=f"experiment-{name}",
             name=name,
             question=questions.get(name, ""),
@@ -288,14 +288,14 @@ def _compared(row: Row | None) -> tuple[str, str]:
     return _change(row | {"low": row["difference_low"], "high": row["difference_high"]})
 
 
-def picture(path: Path, *, name: str, heading: str, caption: str) -> Picture:
+def picture(path: Path, *, name: str, heading: str, caption: str) -> EmbeddedPicture:
     """Embed a PNG; raises DamagedFileError for anything else."""
     content = path.read_bytes() if path.is_file() else b""
     if not content.startswith(PNG) or len(content) < 24:
         raise DamagedFileError(path, found="no PNG picture")
     width, height = (int.from_bytes(content[start : start + 4], "big") for start in (16, 20))
     source = "data:image/png;base64," + b64encode(content).decode("ascii")
-    return Picture(name, heading, caption, width, height, source)
+    return EmbeddedPicture(name, heading, caption, width, height, source)
 
 
 def data_table(rows: Sequence[Row]) -> Table:

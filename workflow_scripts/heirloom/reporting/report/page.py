@@ -9,7 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from heirloom.reporting.formats import NOTE
-from heirloom.reporting.report.content import Experiment, Picture, Table
+from heirloom.reporting.report.content import EmbeddedPicture, ExperimentPage, Table
 from heirloom.reporting.report.template import STYLE, TEMPLATE
 
 SECTIONS = (
@@ -31,11 +31,11 @@ class Report:
     title: str
     study: str
     seeds: Sequence[int]
-    experiments: Sequence[Experiment]
-    figures: Sequence[Picture]
+    experiments: Sequence[ExperimentPage]
+    figures: Sequence[EmbeddedPicture]
     published: Sequence[Table]
-    attention: Sequence[Picture]
-    sheets: Sequence[Picture]
+    attention: Sequence[EmbeddedPicture]
+    sheets: Sequence[EmbeddedPicture]
     data: Table
     licences: Sequence[str]
     facts: Sequence[tuple[str, str]]
