@@ -17,5 +17,5 @@ def warm_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def quick_reader(warm_program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the children that read foreign weights start warm; tests/unit/test_hostile_models.py starts real ones."""
+    """Let the children that read foreign weights start warm; what ends such a child is tested with real ones."""
     monkeypatch.setattr("heirloom.models.torch_files.PYTHON", (str(warm_program),))

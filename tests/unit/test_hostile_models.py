@@ -136,6 +136,7 @@ def test_a_weight_file_that_keeps_its_reader_busy_for_ever_is_refused(
     check_words(told.value)
 
 
+@pytest.mark.usefixtures("quick_reader")
 @pytest.mark.parametrize("form", [_zipped, _old], ids=["zip", "old"])
 @pytest.mark.parametrize("kind", GREEDY)
 def test_a_weight_file_that_asks_for_more_memory_than_there_is_is_refused(
@@ -202,6 +203,7 @@ def test_a_pipe_under_the_name_of_a_weight_file_is_refused(
     check_words(told.value)
 
 
+@pytest.mark.usefixtures("quick_reader")
 @pytest.mark.filterwarnings("ignore")  # scripts are of the past
 @pytest.mark.parametrize(
     "content", [b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.", b"", b"GIF89a", "tar", "script"]
@@ -287,6 +289,7 @@ def test_tensors_that_are_no_plain_arrays_of_the_right_shape_are_refused(tmp_pat
         load_state(nn.Sequential(*NETWORK), read_foreign(path), where=str(path))
 
 
+@pytest.mark.usefixtures("quick_reader")
 def test_a_view_of_few_numbers_is_refused_before_anything_copies_it(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     few = torch.arange(6.0)

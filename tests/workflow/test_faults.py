@@ -64,7 +64,7 @@ def test_a_killed_run_takes_its_jobs_along_and_the_same_command_finishes(longer,
     assert longer.plan() == []
 
 
-@pytest.mark.usefixtures("real_python")
+@pytest.mark.faults
 def test_after_snakemake_alone_was_killed_the_same_command_finishes(longer):
     """As the kernel does where memory runs out: what `make results` started is gone, and Snakemake's own lock stays."""
     run = started(longer, "-m", "heirloom", "run", f"{STUDENT}/card.json", "--study", "study/tiny.yaml", "--cores", "2")

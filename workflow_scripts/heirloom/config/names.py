@@ -1,7 +1,4 @@
-"""Names that the results give a meaning of their own, and registries that config names the entries of.
-
-The registries stand here by reference: config needs none of the code behind them.
-"""
+"""Names that the results give a meaning of their own."""
 
 from __future__ import annotations
 
