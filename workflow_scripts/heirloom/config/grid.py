@@ -22,7 +22,6 @@ from heirloom.config.checks import check_names
 from heirloom.config.models import (
     Body,
     Dataset,
-    Drawn,
     Fetched,
     Files,
     Pretrained,
@@ -196,12 +195,6 @@ class Grid:
         """The file of a teacher that somebody else trained."""
         source = self.teacher(teacher).source
         assert isinstance(source, Fetched)
-        return source
-
-    def drawing(self, dataset: str) -> Drawn:
-        """The writer of a drawn data set."""
-        source = self.dataset(dataset).source
-        assert isinstance(source, Drawn)
         return source
 
     def files(self, dataset: str) -> Files:

@@ -23,8 +23,6 @@ from heirloom.plan.rates import Rates, read_rates, write_rates
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.machine import machine_name, usable_cores
 
-Measure = Callable[[], Rates]
-
 
 def examine(*, project: Path, study: Path | None, data: Path | None, tell: Callable[[str], None]) -> int:
     """Print the report and return the exit status: 1 when a problem would stop `study` (the default one if None).

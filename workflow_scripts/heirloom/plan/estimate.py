@@ -59,11 +59,6 @@ class Estimate:
         """Memory that the largest job asks for, MiB."""
         return max((NEEDS[job.rule].mem_mb for job, _ in self.todo), default=0)
 
-    @property
-    def wants_gpu(self) -> bool:
-        """Whether a job would use a GPU."""
-        return any(NEEDS[job.rule].gpu for job, _ in self.todo)
-
 
 def estimate(plan: StudyPlan, *, arrival: ArrivalOf, planned: Iterable[str] | None = None) -> Estimate:
     """Estimate what a study still takes.

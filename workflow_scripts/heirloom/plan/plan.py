@@ -18,7 +18,6 @@ from heirloom.plan.teachers import teacher_jobs
 from heirloom.runtime.errors import ConfigError
 
 FETCHING = ("download_dataset", "fetch_teacher", "fetch_robust")  # the rules that use the network
-INJECTED = ("pretrain_teacher", "fetch_teacher", "inject_defect")
 
 
 @dataclass(frozen=True)
