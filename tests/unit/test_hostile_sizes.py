@@ -31,12 +31,12 @@ from heirloom.data import matlab, voc
 from heirloom.data.corrupted_layouts import cifar_c
 from heirloom.data.layouts import mnist
 from heirloom.data.listing import Sample
-from heirloom.data.pictures import Decoder
+from heirloom.data.pictures import PictureDecoder
 from heirloom.runtime.errors import HeirloomError
 from heirloom.runtime.pickles import read_arrays
 
 def picture(path):
-    decoder = Decoder(8, "crop")
+    decoder = PictureDecoder(8, "crop")
     list(decoder.decode([Sample("a", path, 0, "test", "a")]))
     print(path.name, "refused" if decoder.problems else "read", *decoder.problems)
 
