@@ -17,6 +17,7 @@ from heirloom.runtime.digest import SCRIPTS, code_digest
 
 PROJECT = Path(__file__).resolve().parents[2]
 STUDY = "config/studies/backdoor.yaml"
+DRAW, REPORT = "draw_figures results/backdoor/figures", "write_report results/backdoor/report"
 FIGURE = """
 from heirloom.reporting.drawing.study_figure import StudyFigure
 from heirloom.reporting.drawing.style import note
@@ -40,17 +41,19 @@ from heirloom.runtime.digest import code_digest
 project, study = Path(sys.argv[1]), sys.argv[2]
 plan = plan_of(open_grid(yaml.safe_load((project / study).read_text()), config_files=[study], project=project))
 assert not {"torch", "matplotlib"} & set(sys.modules)
-jobs = [job for rule in ("draw_figures", "draw_contact_sheets", "write_report") for job in plan.of(rule)]
+files = lambda job: {key: list(map(str, job.inputs[key])) for key in sorted(job.inputs)}
 told = {
-    job.rule: [job.output, list(job.beside), {key: list(map(str, job.inputs[key])) for key in sorted(job.inputs)},
-               dict(job.settings), code_digest(job.rule, *job.code)] for job in jobs
+    f"{job.rule} {job.place}": [
+        job.output, list(job.beside), files(job), dict(job.settings), code_digest(job.rule, *job.code)
+    ]
+    for job in plan.jobs
 }
 print(json.dumps(told, default=str))
 """
 
 
 def planned(scripts: Path) -> dict[str, Any]:
-    """Plan a study with some code: the jobs that draw and write its report, with the digests of their code."""
+    """Plan a study with some code: all jobs, with the digests of their code."""
     command = [sys.executable, "-c", PROGRAM, str(PROJECT), STUDY]
     environment = os.environ | {"PYTHONPATH": str(scripts)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=PROJECT, check=False)
@@ -71,10 +74,10 @@ def test_a_figure_is_drawn_by_the_studies_that_have_its_rows_and_changes_no_othe
     assert planned(scripts) == before
     file.write_text(FIGURE.replace("SEED", "1"))
     after = planned(scripts)
-    assert {rule for rule in before if after[rule] != before[rule]} == {"draw_figures", "write_report"}
-    assert after["draw_figures"][3]["figures"] == ["attack-success", "one-more", "trade-off", "training-curves"]
-    assert "results/backdoor/figures/one_more.pdf" in after["draw_figures"][1]
-    assert after["write_report"][-1] == before["write_report"][-1]  # it embeds the picture, and runs none of its code
+    assert {rule for rule in before if after[rule] != before[rule]} == {DRAW, REPORT}
+    assert after[DRAW][3]["figures"] == ["attack-success", "one-more", "trade-off", "training-curves"]
+    assert "results/backdoor/figures/one_more.pdf" in after[DRAW][1]
+    assert after[REPORT][-1] == before[REPORT][-1]  # it embeds the picture, and runs none of its code
 
 
 def test_the_code_of_a_figure_counts_where_it_is_drawn_alone(scripts: Path) -> None:

@@ -18,7 +18,6 @@ from heirloom.config.workflow import command_of
 from heirloom.plan.job import Job, card, cards, carried
 from heirloom.plan.students import attack_code
 from heirloom.plan.teachers import injection_code
-from heirloom.reporting.drawing.study_figure import SUMMARY_RULE
 
 JobsOf = Callable[..., Sequence[Job]]
 MEASURES = "measures.parquet"
@@ -156,12 +155,12 @@ def _pictures(grid: Grid, *names: str) -> list[str]:
 
 def _figure_jobs(grid: Grid, of: JobsOf) -> Iterator[Job]:
     study, place, histories = grid.study.name, _place(grid, "figures"), _histories(of)
-    drawn = figures(grid, SUMMARY_RULE)
+    drawn, names = figures(grid, "draw_figures"), figure_names(grid, "draw_figures")
     yield Job(
-        SUMMARY_RULE,
+        "draw_figures",
         place,
-        paths.figure(study, f"{figure_names(grid, SUMMARY_RULE)[0]}.png"),
-        beside=_pictures(grid, *figure_names(grid, SUMMARY_RULE)),
+        paths.figure(study, f"{names[0]}.png"),
+        beside=_pictures(grid, *names),
         inputs={**_tables(grid, "summary", "comparisons"), "histories": list(histories)},
         settings={
             "figures": list(drawn),

@@ -11,20 +11,19 @@ if TYPE_CHECKING:
     from heirloom.reporting.histories import History
     from heirloom.reporting.tables import Row
 
-SUMMARY_RULE = "draw_figures"  # draws what needs the study's tables and histories alone
-
 
 @dataclass(frozen=True)
 class StudyFigure:
     """When a study has a figure. `order`: of the figures in the report, where two have the same their names decide.
 
     `names`: the files of the figure in a study, without their ends; none where there is nothing to draw. `rule`: what
-    draws them. `embedded`: the report shows them one after the other, not in a section of their own.
+    draws it; draw_figures, what needs the study's tables and histories alone. `embedded`: the report shows its files
+    one after the other, not in a section of their own.
     """
 
     order: int
     names: Callable[[Grid], Sequence[str]]
-    rule: str = SUMMARY_RULE
+    rule: str = "draw_figures"
     embedded: bool = True
 
 
