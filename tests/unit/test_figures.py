@@ -201,9 +201,14 @@ def draw(folder: Path, rows) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (*png, *pdf)}
 
 
-def test_equal_summaries_give_equal_bytes_without_dates(tmp_path):
-    first, again = draw(tmp_path / "a", rows_of()), draw(tmp_path / "b", rows_of())
-    assert first == again
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> dict[str, bytes]:
+    """Every figure of one summary, as it is drawn at first."""
+    return draw(tmp_path_factory.mktemp("first"), rows_of())
+
+
+def test_equal_summaries_give_equal_bytes_without_dates(first, tmp_path):
+    assert draw(tmp_path, rows_of()) == first
     assert len(first) == 10
     for name, content in first.items():
         assert content.startswith(b"%PDF" if name.endswith(".pdf") else b"\x89PNG")
@@ -211,19 +216,17 @@ def test_equal_summaries_give_equal_bytes_without_dates(tmp_path):
             assert mark not in content
 
 
-def test_a_users_style_changes_nothing(tmp_path):
+def test_a_users_style_changes_nothing(first, tmp_path):
     import matplotlib as mpl
 
-    plain = draw(tmp_path / "a", rows_of())
     with mpl.rc_context(
         {"font.size": 20, "axes.facecolor": "black", "lines.linewidth": 9, "savefig.transparent": True}
     ):
-        assert draw(tmp_path / "b", rows_of()) == plain
+        assert draw(tmp_path, rows_of()) == first
 
 
-def test_the_picture_is_wide_enough_to_read(tmp_path):
-    drawn = draw(tmp_path, rows_of())
-    assert all(int.from_bytes(drawn[name][16:20], "big") >= 1200 for name in drawn if not name.endswith(".pdf"))
+def test_the_picture_is_wide_enough_to_read(first):
+    assert all(int.from_bytes(first[name][16:20], "big") >= 1200 for name in first if not name.endswith(".pdf"))
 
 
 def test_saving_replaces_whole_files(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 from heirloom.config import attack_experiments, attention, paths, repairs
 from heirloom.config.figures import embedded_figures, figure_names, figures
 from heirloom.config.grid import Grid
-from heirloom.config.kinds import FIGURES
+from heirloom.config.kinds import DETECTORS, FIGURES
 from heirloom.config.names import CLEAN, TEACHER
 from heirloom.config.published import published_for
 from heirloom.config.records import Evaluation
@@ -130,6 +130,11 @@ def _table_jobs(grid: Grid, of: JobsOf) -> Iterator[Job]:
 def _attack_code(grid: Grid) -> list[str]:
     """Modules of all attacks of the study, which also say how far each can be believed."""
     return attack_code(map(grid.attack, grid.attack_names))
+
+
+def _detector_code(grid: Grid) -> list[str]:
+    """Modules of all detectors of the study, which also say what their scores are called."""
+    return sorted({DETECTORS.module(grid.detector(each.detector).kind) for each in grid.detections})
 
 
 def _cost_keys(job: Job) -> dict[str, Any]:
@@ -286,5 +291,5 @@ def _report(grid: Grid) -> Job:
                 "attention": attentive,
             }
         },
-        code=[*injection_code(grid, grid.defects), *_attack_code(grid)],
+        code=[*injection_code(grid, grid.defects), *_attack_code(grid), *_detector_code(grid)],
     )
