@@ -5,6 +5,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from heirloom.config import paths
+from heirloom.config.figures import figure_names
 from heirloom.config.load import read_yaml
 from heirloom.config.models import NAME_PATTERN
 from heirloom.config.workflow import open_grid, python_for_jobs
@@ -78,7 +79,7 @@ rule all:
         paths.table(STUDY, "costs.parquet"),
         paths.table(STUDY, "data_check.parquet"),
         paths.report(STUDY),
-        [paths.figure(STUDY, f"{name}.png") for name in GRID.figures],
+        [paths.figure(STUDY, f"{name}.png") for name in figure_names(GRID)],
         # what is gone though it was made: Snakemake misses no file from which all has been made already
         lambda wildcards: missing_files(PLAN.folders, is_planned=PLAN.makes),
 

@@ -79,8 +79,8 @@ rule draw_figures:
     input:
         unpack(inputs_of("draw_figures", FIGURES)),
     output:
-        **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in GRID.summary_figures},
-        **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in GRID.summary_figures},
+        png=[shown(paths.figure(STUDY, f"{name}.png"), name) for name in figure_names(GRID, "draw_figures")],
+        pdf=[paths.figure(STUDY, f"{name}.pdf") for name in figure_names(GRID, "draw_figures")],
     log:
         log_of("draw_figures", FIGURES),
     benchmark:

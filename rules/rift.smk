@@ -12,8 +12,6 @@ OUTPUTS:    results/shared/corruptions/{suite}/{card.json,images.npy,index.parqu
             results/<study>/figures/{criticality,interpolation}.{png,pdf}
 """
 
-from heirloom.config import repairs
-
 ROBUST = paths.robust_folder()
 SUITE = paths.corruption_folder()
 CRITICALITY = paths.criticality_folder(study=STUDY)
@@ -181,8 +179,10 @@ rule draw_rift:
     input:
         unpack(inputs_of("draw_rift", f"{paths.RESULTS}/{STUDY}/figures")),
     output:
-        **{name: shown(paths.figure(STUDY, f"{name}.png"), name) for name in repairs.WAYS},
-        **{f"{name}_pdf": paths.figure(STUDY, f"{name}.pdf") for name in repairs.WAYS},
+        criticality=shown(paths.figure(STUDY, "criticality.png"), "criticality"),
+        criticality_pdf=paths.figure(STUDY, "criticality.pdf"),
+        interpolation=shown(paths.figure(STUDY, "interpolation.png"), "interpolation"),
+        interpolation_pdf=paths.figure(STUDY, "interpolation.pdf"),
     log:
         log_of("draw_rift", f"{paths.RESULTS}/{STUDY}/figures"),
     benchmark:

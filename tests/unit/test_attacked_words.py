@@ -12,9 +12,9 @@ import pytest
 
 from heirloom.evaluation.metrics import CLEAN, Attack, EvaluationFacts, Scope
 from heirloom.reporting import attack_suites
+from heirloom.reporting.drawing.style import BESIDE_COLOURS, Palette
 from heirloom.reporting.figures.robustness import blocks, draw_robustness
 from heirloom.reporting.figures.strength import draw_strength, panels
-from heirloom.reporting.figures.style import BESIDE_COLOURS, Palette
 from heirloom.reporting.report.content import experiments_of
 from heirloom.reporting.sentences import answers, short_answers
 from heirloom.reporting.tables import read_comparisons, read_summary
@@ -309,11 +309,16 @@ def test_the_figures_of_the_summary_are_drawn_twice_alike(tables, tmp_path):
     def drawn(folder):
         names = ("attack_success", "trade_off", "training_curves", "robustness", "strength")
         folder.mkdir()
-        paths = {name: folder / f"{name}.png" for name in names} | {f"{n}_pdf": folder / f"{n}.pdf" for n in names}
+        png, pdf = ([folder / f"{name}.{kind}" for name in names] for kind in ("png", "pdf"))
         inputs = draw_figures.Inputs(tables["summary"], [], tables["comparisons"])
         draw_figures.run(
-            inputs=inputs, outputs=draw_figures.Outputs(**paths), trainings=[], controls={}, ladders=LADDERS
+            inputs=inputs,
+            outputs=draw_figures.Outputs(png, pdf),
+            figures=[name.replace("_", "-") for name in names],
+            trainings=[],
+            controls={},
+            ladders=LADDERS,
         )
-        return [path.read_bytes() for path in paths.values()]
+        return [path.read_bytes() for path in (*png, *pdf)]
 
     assert drawn(tmp_path / "a") == drawn(tmp_path / "b")

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from heirloom.config import attack_experiments, paths, repairs
+from heirloom.config.figures import figure_names
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_catalogue, load_study
 from heirloom.config.models import Dataset, Files, Preparation, RemoteFile
@@ -502,7 +503,7 @@ def test_histories_are_those_of_students_and_of_teachers_after_an_injection(cont
 def test_only_what_shows_in_pictures_changes_a_contact_sheets_parameters(content, tmp_path):
     grid = grid_of(content)
     assert grid.defects == ["signs-backdoor"]
-    assert grid.figures[-1] == "contact_sheet_signs-backdoor"
+    assert figure_names(grid)[-1] == "contact_sheet_signs-backdoor"
     catalogue = catalogue_copy(tmp_path)["injections"]
     content["catalogues"] = [str(tmp_path)]
     training = catalogue["signs-clean"]["training"] | {"iterations": 7}

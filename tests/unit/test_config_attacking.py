@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from heirloom.config import attack_experiments, robust_models
+from heirloom.config.figures import embedded_figures
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
 from heirloom.config.records import Attacked, Evaluation, Robust
@@ -155,7 +156,7 @@ def test_pictures_are_of_the_first_seed_and_of_the_attacks_that_a_job_runs(grid_
     assert attack_experiments.pictured(grid, Attacked(OWN, "fpd", "strong", 2)) == {"pgd-20": 4}
     assert attack_experiments.pictured(grid, Attacked(OWN, "fpd", "weak", 2)) == {}
     assert [(each.model, each.seed) for each in attack_experiments.with_pictures(grid)] == [("later", 1), ("fpd", 1)]
-    assert attack_experiments.figures(grid) == ("robustness", "restored")
+    assert embedded_figures(grid)[3:] == ["robustness", "restored"]
 
 
 def test_the_digest_follows_suites_and_starts(grid_of, content):

@@ -9,6 +9,7 @@ import yaml
 
 from heirloom.config import attention
 from heirloom.config.attacks import AttackControl, OnTeacher
+from heirloom.config.figures import figure_names
 from heirloom.config.grid import Grid
 from heirloom.config.load import load_study
 from heirloom.config.records import Evaluation
@@ -53,7 +54,7 @@ def test_a_study_that_does_not_ask_maps_nothing():
     grid = grid_of(study())
     assert attention.mapped(grid) == []
     assert measured(grid) == []
-    assert not [name for name in grid.figures if "attention" in name]
+    assert not [name for name in figure_names(grid) if "attention" in name]
 
 
 def test_infected_models_and_their_controls_are_mapped_and_only_the_infected_are_shown():
@@ -68,7 +69,7 @@ def test_infected_models_and_their_controls_are_mapped_and_only_the_infected_are
     sheet = attention.sheets(grid, INFECTED)["same-data-set"]
     assert (sheet["attacks"], sheet["targets"], sheet["seed"]) == (["pinwheel"], [0], 1)
     assert sheet["methods"] == ["fine-tuning", "magnitude-pruning", "divmag", "re-training"]
-    assert "attention_same-data-set" in grid.figures
+    assert "attention_same-data-set" in figure_names(grid)
 
 
 def test_students_and_attacks_of_other_experiments_are_not_mapped():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from heirloom.reporting.detection import paragraphs
 from heirloom.reporting.sentences import answer
 from tests.unit.test_sentences import row
 
+BRIGHTEST = Path(__file__).resolve().parents[2] / "docs/extending/brightest.py"
 BUDGET = json.dumps({"kind": "neural-cleanse", "threshold": 2.0})
 
 
@@ -42,6 +44,17 @@ def test_both_scores_are_told_and_whether_they_are_the_target_s():
     )
     (missed,) = paragraphs([rows[0], score(-0.3, 0.4, condition="cleanse:class 7")])
     assert missed.endswith("that class is not the target, whose index is -0.30.")
+
+
+def test_a_detector_without_words_of_its_own_is_worded_neutrally():
+    budget = json.dumps({"kind": f"{BRIGHTEST}:Brightest", "threshold": 0.5})
+    rows = [score(0.7, 0.2, condition=name, budget=budget) for name in ("bright", "bright:class 7")]
+    (told,) = paragraphs([rows[0], rows[1] | {"mean": 0.1}])
+    assert told == (
+        "On signs, the largest score that bright gives is 0.70 in the infected teacher, against 0.20 in its clean"
+        " control: at a threshold of 0.5 it flags the infected teacher alone. In the infected teacher that class is not"
+        " the target, whose score is 0.10."
+    )
 
 
 def test_another_detector_s_target_is_not_mistaken_for_one_s_own():

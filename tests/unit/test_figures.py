@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from heirloom.reporting.drawing.style import Palette, save
 from heirloom.reporting.figures.attack_success import blocks, draw_attack_success
-from heirloom.reporting.figures.style import Palette, save
 from heirloom.reporting.figures.trade_off import LETTERS, SHAPES, draw_trade_off, panels, shapes
-from heirloom.reporting.figures.training_curves import (
-    History,
-    TrainingCurve,
-    draw_training_curves,
-    mean_curve,
-    read_history,
-)
+from heirloom.reporting.figures.training_curves import draw_training_curves, mean_curve
+from heirloom.reporting.histories import History, TrainingCurve, read_history
 from heirloom.reporting.tables import SUMMARY_KEYS, write_summary
 from heirloom.reporting.views import attack_groups, group_rows, infected
 from heirloom.runtime.files import write_table
@@ -195,36 +189,44 @@ def draw(folder: Path, rows) -> dict[str, bytes]:
     write_summary(folder / "summary.parquet", rows, study="s")
     histories = [history(folder / f"{name}.parquet") for name in ("infected", "twin")]
     trainings = [TrainingCurve("net", name, "signs", "probe", 1) for name in ("infected", "twin")]
-    names = [field.name for field in fields(draw_figures.Outputs)]
-    outputs = {name: folder / "figures" / f"{name}.{'pdf' if name.endswith('_pdf') else 'png'}" for name in names}
-    inputs = draw_figures.Inputs(folder / "summary.parquet", histories)
-    draw_figures.run(inputs=inputs, outputs=draw_figures.Outputs(**outputs), trainings=trainings, controls=CONTROLS)
-    return {name: path.read_bytes() for name, path in outputs.items()}
+    names = ["attack_success", "trade_off", "training_curves", "robustness", "strength"]
+    png, pdf = ([folder / "figures" / f"{name}.{kind}" for name in names] for kind in ("png", "pdf"))
+    draw_figures.run(
+        inputs=draw_figures.Inputs(folder / "summary.parquet", histories),
+        outputs=draw_figures.Outputs(png, pdf),
+        figures=[name.replace("_", "-") for name in names],
+        trainings=trainings,
+        controls=CONTROLS,
+    )
+    return {path.name: path.read_bytes() for path in (*png, *pdf)}
 
 
-def test_equal_summaries_give_equal_bytes_without_dates(tmp_path):
-    first, again = draw(tmp_path / "a", rows_of()), draw(tmp_path / "b", rows_of())
-    assert first == again
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> dict[str, bytes]:
+    """Every figure of one summary, as it is drawn at first."""
+    return draw(tmp_path_factory.mktemp("first"), rows_of())
+
+
+def test_equal_summaries_give_equal_bytes_without_dates(first, tmp_path):
+    assert draw(tmp_path, rows_of()) == first
     assert len(first) == 10
     for name, content in first.items():
-        assert content.startswith(b"%PDF" if name.endswith("_pdf") else b"\x89PNG")
+        assert content.startswith(b"%PDF" if name.endswith(".pdf") else b"\x89PNG")
         for mark in (b"CreationDate", b"matplotlib", b"Matplotlib"):
             assert mark not in content
 
 
-def test_a_users_style_changes_nothing(tmp_path):
+def test_a_users_style_changes_nothing(first, tmp_path):
     import matplotlib as mpl
 
-    plain = draw(tmp_path / "a", rows_of())
     with mpl.rc_context(
         {"font.size": 20, "axes.facecolor": "black", "lines.linewidth": 9, "savefig.transparent": True}
     ):
-        assert draw(tmp_path / "b", rows_of()) == plain
+        assert draw(tmp_path, rows_of()) == first
 
 
-def test_the_picture_is_wide_enough_to_read(tmp_path):
-    drawn = draw(tmp_path, rows_of())
-    assert all(int.from_bytes(drawn[name][16:20], "big") >= 1200 for name in drawn if not name.endswith("_pdf"))
+def test_the_picture_is_wide_enough_to_read(first):
+    assert all(int.from_bytes(first[name][16:20], "big") >= 1200 for name in first if not name.endswith(".pdf"))
 
 
 def test_saving_replaces_whole_files(tmp_path):

@@ -415,15 +415,14 @@ def test_the_other_figures_draw_no_robust_model(one, tmp_path):
     rows, _ = read(one)
     assert [len(part) for part in parted(rows)] == [0, len(rows)]
     names = ("attack_success", "trade_off", "training_curves", "robustness")
-    files = {
-        f"{name}{end}": tmp_path / f"{name}.{kind}" for name in names for end, kind in (("", "png"), ("_pdf", "pdf"))
-    }
+    png, pdf = ([tmp_path / f"{name}.{kind}" for name in names] for kind in ("png", "pdf"))
     for _ in range(2):
         draw_figures.run(
             inputs=draw_figures.Inputs(one / "summary.parquet", [], one / "comparisons.parquet"),
-            outputs=draw_figures.Outputs(**files),
+            outputs=draw_figures.Outputs(png, pdf),
+            figures=[name.replace("_", "-") for name in names],
             trainings=[],
             controls={},
         )
-        found = [path.read_bytes() for path in files.values()]
-    assert found == [path.read_bytes() for path in files.values()]
+        found = [path.read_bytes() for path in (*png, *pdf)]
+    assert found == [path.read_bytes() for path in (*png, *pdf)]

@@ -25,6 +25,7 @@ LIKE = {
     "data/corrupted_layouts/cifar_c.py": "",
     "data/writers/signs.py": "",
     "data/corruptions/blur.py": "-blur",
+    "reporting/figures/strength.py": "",  # the study lacks its rows
     "models/bodies/small_resnet": "-small",
 }
 METHOD = "workflow_scripts/heirloom/transfer/methods/fine_tuning.py"

@@ -9,8 +9,7 @@ from collections import Counter
 import pytest
 import yaml
 
-from heirloom.config import attack_experiments, repairs
-from heirloom.config.grid import FIGURES
+from heirloom.config.kinds import FIGURES
 from heirloom.config.workflow import open_grid
 from heirloom.runtime.files import read_card, read_table
 from tests.workflow.project import SOURCE, parse_plan
@@ -120,13 +119,7 @@ def test_snakemakes_own_report_holds_the_figures_with_captions_and_categories(fi
 def test_every_caption_belongs_to_an_output():
     rules = (SOURCE / "rules/report.smk").read_text()
     captions = {path.stem for path in SOURCE.glob("rules/captions/*.rst")}
-    drawn = {
-        *FIGURES,
-        *repairs.SUMMARY_FIGURES,
-        *repairs.WAYS,
-        attack_experiments.STRENGTH,
-        attack_experiments.PICTURES,
-    }
+    drawn = {{"restoration": "restored"}.get(name, name.replace("-", "_")) for name in FIGURES.names()}
     assert drawn <= captions
     assert not [name for name in captions - drawn if f'"{name}"' not in rules]
 

@@ -21,8 +21,6 @@ from heirloom.runtime.errors import ConfigError
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
 
-RATES, STRENGTH = "robustness", "strength"  # figures drawn from the summary, with those of students
-PICTURES = "restored"  # the figure of what the attacks left
 MEASURE = "reconstruction_error"
 
 # -- what there is -----------------------------------------------------------------------------------------------------
@@ -170,12 +168,6 @@ def with_pictures(grid: Grid) -> list[Attacked]:
     seed = grid.study.seeds[0]
     kept = [each for each in attacked(grid) if each.seed == seed and pictured(grid, each)]
     return sorted(kept, key=lambda each: (models.index(each.model), each.suite))
-
-
-def figures(grid: Grid) -> tuple[str, ...]:
-    """Names of the figures of attacked models, those that there is something to draw for."""
-    drawn = {RATES: experiments(grid), STRENGTH: ladders(grid), PICTURES: with_pictures(grid)}
-    return tuple(name for name, shown in drawn.items() if shown)
 
 
 def recipes(grid: Grid) -> dict[str, Any]:

@@ -30,13 +30,11 @@ from heirloom.config.models import (
     Teacher,
 )
 from heirloom.config.names import CLEAN
-from heirloom.config.records import Crafted, Detection, Evaluation, Slice, Student, canonical
+from heirloom.config.records import Attacked, Crafted, Detection, Evaluation, Slice, Student, canonical
 from heirloom.config.robust import RobustFetched
 from heirloom.config.study import Catalogue, Detector, Experiment, Injection, Method, MethodEntry, Study, Trigger
 from heirloom.runtime.errors import ConfigError
 from heirloom.runtime.remember import remembered
-
-FIGURES = ("attack_success", "trade_off", "training_curves")  # of every study
 
 AttackKind = TypeVar("AttackKind", OnTeacher, AttackControl)
 
@@ -609,22 +607,24 @@ class Grid:
         return [name for name in self.injection_names if self.injection(name).plants]
 
     @property
-    def figures(self) -> list[str]:
-        """Names of the study's figures, the contact sheets last."""
-        return [*FIGURES, *self.model_figures, *attention.figures(self).values(), *self.contact_sheets]
+    def robust_experiments(self) -> list[str]:
+        """Experiments on robust models: those that repair and those that attack."""
+        return [*self.study.repair_experiments, *self.study.attack_experiments]
 
     @property
-    def summary_figures(self) -> list[str]:
-        """Names of the figures that are drawn from the summary."""
-        return [
-            *FIGURES,
-            *(name for name in (attack_experiments.RATES, attack_experiments.STRENGTH) if name in self.model_figures),
-        ]
+    def ladders(self) -> dict[str, dict[str, list[str]]]:
+        """Attacks from weak to strong by experiment and ladder."""
+        return attack_experiments.ladders(self)
 
     @property
-    def model_figures(self) -> list[str]:
-        """Names of the figures of repaired and attacked models."""
-        return list(dict.fromkeys((*repairs.figures(self), *attack_experiments.figures(self))))
+    def pictured(self) -> list[Attacked]:
+        """Attacks on models themselves whose images a figure shows."""
+        return attack_experiments.with_pictures(self)
+
+    @property
+    def attention_figures(self) -> dict[str, str]:
+        """Name of the figure of every experiment that asks for attention, by the experiment."""
+        return attention.figures(self)
 
     @property
     def contact_sheets(self) -> list[str]:

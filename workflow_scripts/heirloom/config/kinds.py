@@ -185,3 +185,4 @@ CORRUPTED_LAYOUTS = Kind("layout of corrupted images", "heirloom.data.corrupted_
 WRITERS = Kind("writer", "heirloom.data.writers")
 CORRUPTIONS = Kind("corruption", "heirloom.data.corruptions")
 BODIES = Kind("body", "heirloom.models.bodies")
+FIGURES = Kind("figure", "heirloom.reporting.figures")

@@ -24,8 +24,6 @@ from heirloom.runtime.errors import ConfigError
 if TYPE_CHECKING:
     from heirloom.config.grid import Grid
 
-SUMMARY_FIGURES = ("robustness",)  # drawn from the summary, with those of students
-WAYS = ("criticality", "interpolation")  # drawn from what the stages before left
 
 # -- what there is -----------------------------------------------------------------------------------------------------
 
@@ -168,11 +166,6 @@ def _scope(grid: Grid, model: str, entry: RepairExperiment) -> dict[str, Any]:
 
 def _is_ranked(grid: Grid, model: str) -> bool:
     return any(each.model == model for each in ranked(grid))
-
-
-def figures(grid: Grid) -> tuple[str, ...]:
-    """Names of the figures of robust models, if there are any."""
-    return (*SUMMARY_FIGURES, *WAYS) if grid.study.repair_experiments else ()
 
 
 def marked(grid: Grid) -> str:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from heirloom.config import attack_experiments, attention, paths, repairs
-from heirloom.config.grid import FIGURES, Grid
+from heirloom.config.figures import embedded_figures, figure_names, figures
+from heirloom.config.grid import Grid
+from heirloom.config.kinds import DETECTORS, FIGURES
 from heirloom.config.names import CLEAN, TEACHER
 from heirloom.config.published import published_for
 from heirloom.config.records import Evaluation
@@ -130,6 +132,11 @@ def _attack_code(grid: Grid) -> list[str]:
     return attack_code(map(grid.attack, grid.attack_names))
 
 
+def _detector_code(grid: Grid) -> list[str]:
+    """Modules of all detectors of the study, which also say what their scores are called."""
+    return sorted({DETECTORS.module(grid.detector(each.detector).kind) for each in grid.detections})
+
+
 def _cost_keys(job: Job) -> dict[str, Any]:
     """What the table of costs calls a job by."""
     columns = ("teacher", "injection", "dataset", "method", "seed", "attack")
@@ -153,22 +160,25 @@ def _pictures(grid: Grid, *names: str) -> list[str]:
 
 def _figure_jobs(grid: Grid, of: JobsOf) -> Iterator[Job]:
     study, place, histories = grid.study.name, _place(grid, "figures"), _histories(of)
+    drawn, names = figures(grid, "draw_figures"), figure_names(grid, "draw_figures")
     yield Job(
         "draw_figures",
         place,
-        paths.figure(study, f"{FIGURES[0]}.png"),
-        beside=_pictures(grid, *grid.summary_figures),
+        paths.figure(study, f"{names[0]}.png"),
+        beside=_pictures(grid, *names),
         inputs={**_tables(grid, "summary", "comparisons"), "histories": list(histories)},
         settings={
+            "figures": list(drawn),
             "trainings": list(histories.values()),
             "controls": grid.controls,
-            "ladders": attack_experiments.ladders(grid),
+            "ladders": grid.ladders,
         },
+        code=[FIGURES.module(name) for name in drawn],
     )
-    yield from (_attention_figure(grid, name) for name in sorted(attention.figures(grid)))
+    yield from (_attention_figure(grid, name) for name in sorted(grid.attention_figures))
     if grid.study.repair_experiments:
         yield _rift_figures(grid, place)
-    if attack_experiments.with_pictures(grid):
+    if grid.pictured:
         yield _restored_figure(grid, place)
     if grid.contact_sheets:
         yield _contact_sheets(grid, place)
@@ -177,7 +187,7 @@ def _figure_jobs(grid: Grid, of: JobsOf) -> Iterator[Job]:
 def _attention_figure(grid: Grid, experiment: str) -> Job:
     study, drawn = grid.study.name, attention.drawn(grid, experiment)
     folders = [evaluation.attention_folder(study) for evaluation in drawn]
-    name = attention.figures(grid)[experiment]
+    name = grid.attention_figures[experiment]
     return Job(
         "draw_attention",
         _place(grid, f"figures/{name}"),
@@ -190,11 +200,12 @@ def _attention_figure(grid: Grid, experiment: str) -> Job:
 
 def _rift_figures(grid: Grid, place: str) -> Job:
     study, ranked, repaired = grid.study.name, repairs.ranked(grid), repairs.repaired(grid)
+    names = figure_names(grid, "draw_rift")
     return Job(
         "draw_rift",
         place,
-        paths.figure(study, f"{repairs.WAYS[0]}.png"),
-        beside=_pictures(grid, *repairs.WAYS),
+        paths.figure(study, f"{names[0]}.png"),
+        beside=_pictures(grid, *names),
         inputs={
             "criticality": [f"{each.criticality_folder(study)}/criticality.parquet" for each in ranked],
             "interpolation": [f"{each.folder(study)}/interpolation.parquet" for each in repaired],
@@ -209,13 +220,13 @@ def _rift_figures(grid: Grid, place: str) -> Job:
 
 
 def _restored_figure(grid: Grid, place: str) -> Job:
-    pictured = attack_experiments.with_pictures(grid)
+    pictured, (name,) = grid.pictured, figure_names(grid, "draw_restored")
     folders = [each.folder(grid.study.name) for each in pictured]
     return Job(
         "draw_restored",
         place,
-        paths.figure(grid.study.name, f"{attack_experiments.PICTURES}.png"),
-        beside=_pictures(grid, attack_experiments.PICTURES),
+        paths.figure(grid.study.name, f"{name}.png"),
+        beside=_pictures(grid, name),
         inputs={"cards": cards(folders), "pictures": carried(folders, "pictures.safetensors")},
         settings={"models": [each.model for each in pictured]},
     )
@@ -248,10 +259,10 @@ def _contact_sheets(grid: Grid, place: str) -> Job:
 
 def _report(grid: Grid) -> Job:
     study = grid.study.name
-    embedded = [name for name in grid.figures if name in {*FIGURES, *grid.model_figures}]
+    embedded = embedded_figures(grid)
     teachers = [(name, CLEAN) for name in grid.teacher_names]
     teachers += [names for names in grid.infected_teachers if names not in teachers]
-    attentive = sorted(attention.figures(grid))
+    attentive = sorted(grid.attention_figures)
     return Job(
         "write_report",
         _place(grid, "report"),
@@ -280,5 +291,5 @@ def _report(grid: Grid) -> Job:
                 "attention": attentive,
             }
         },
-        code=[*injection_code(grid, grid.defects), *_attack_code(grid)],
+        code=[*injection_code(grid, grid.defects), *_attack_code(grid), *_detector_code(grid)],
     )

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from heirloom.config.kinds import DETECTORS
 from heirloom.reporting.tables import Row
 from heirloom.reporting.views import measures
 from heirloom.reporting.wording import amount, place
 
 METRIC = "detection_score"
 CLASS = ":class "  # in a condition, between a detector's name and the label whose own score the row holds
+WORDS = ("the largest score that {detector} gives", "score")  # of detectors without words of their own
 FLAGGED = {
     (True, False): "flags the infected teacher alone",
     (True, True): "flags the clean control too",
@@ -41,18 +43,20 @@ def _targets(row: Row, rows: Sequence[Row]) -> list[Row]:
 
 
 def _paragraph(row: Row, targets: Sequence[Row], varied: Sequence[str]) -> str:
-    threshold = json.loads(row["budget"])["threshold"]
+    settings = json.loads(row["budget"])
+    threshold = settings["threshold"]
+    largest, of_class = getattr(DETECTORS.load(settings["kind"]), "WORDS", WORDS)
     flagged = FLAGGED[row["mean"] > threshold, row["control"] > threshold]
     told = (
-        f"{place(row, varied=varied)}, the largest anomaly index that {row['condition']} finds among the classes is"
-        f" {amount(row['mean'])} in the infected teacher, against {amount(row['control'])} in its clean control: at a"
+        f"{place(row, varied=varied)}, {largest.format(detector=row['condition'])} is {amount(row['mean'])} in the"
+        f" infected teacher, against {amount(row['control'])} in its clean control: at a"
         f" threshold of {threshold:g} it {flagged}."
     )
-    return " ".join([told, *(_pointed(row, target) for target in targets)])
+    return " ".join([told, *(_pointed(row, target, of_class) for target in targets)])
 
 
-def _pointed(row: Row, target: Row) -> str:
-    """Say whether the class of the largest index is the target."""
+def _pointed(row: Row, target: Row, score: str) -> str:
+    """Say whether the class of the largest score is the target; `score`: the word for it."""
     if target["mean"] == row["mean"]:
         return "In the infected teacher that class is the target."
-    return f"In the infected teacher that class is not the target, whose index is {amount(target['mean'])}."
+    return f"In the infected teacher that class is not the target, whose {score} is {amount(target['mean'])}."

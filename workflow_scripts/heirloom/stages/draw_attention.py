@@ -7,8 +7,8 @@ from pathlib import Path
 
 from heirloom.evaluation.panels import read_panel
 from heirloom.reporting.attention import choice_caption, explanation
+from heirloom.reporting.drawing.style import save
 from heirloom.reporting.figures.attention import DOTS_PER_INCH, MapBlock, draw_attention_figure
-from heirloom.reporting.figures.style import save
 from heirloom.runtime.files import atomic_path
 
 

@@ -18,6 +18,7 @@ from heirloom.data.augment import augment, centre
 from heirloom.data.store import Part, open_part
 from heirloom.defects.plant import Choice
 from heirloom.defects.show import LoadedTrigger, evaluation_trigger, load_triggers
+from heirloom.reporting.drawing.style import save
 from heirloom.reporting.figures.contact_sheet import (
     DOTS_PER_INCH,
     Column,
@@ -25,7 +26,6 @@ from heirloom.reporting.figures.contact_sheet import (
     Picture,
     draw_contact_sheet,
 )
-from heirloom.reporting.figures.style import save
 from heirloom.reporting.wording import contact_sheet_caption
 from heirloom.runtime.seeds import derive_seed
 

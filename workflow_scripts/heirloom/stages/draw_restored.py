@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heirloom.evaluation.samples import ShownSample, read_samples
+from heirloom.reporting.drawing.style import save
 from heirloom.reporting.figures.restoration import draw_restored
-from heirloom.reporting.figures.style import save
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heirloom.reporting.drawing.style import save
 from heirloom.reporting.figures.criticality import Measured, draw_criticality
 from heirloom.reporting.figures.interpolation import Interpolated, draw_interpolation
-from heirloom.reporting.figures.style import save
 from heirloom.runtime.files import read_table
 
 

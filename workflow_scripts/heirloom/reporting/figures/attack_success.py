@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from heirloom.evaluation.metrics import TEACHER
-from heirloom.reporting.figures.style import (
+from heirloom.reporting.drawing.study_figure import StudyFigure, StudyResults
+from heirloom.reporting.drawing.style import (
     GRID,
     HALO,
     LEGEND_LINE,
@@ -40,6 +41,8 @@ from heirloom.reporting.wording import counts, method_title, number, title
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FIGURE = StudyFigure(order=10, names=lambda _: ["attack_success"])
 
 # all lengths in inches
 RIGHT, GAP = 0.25, 0.5
@@ -235,6 +238,11 @@ def _method_order(rows: Sequence[Row], ranked: Mapping[tuple[str, str], Row], il
             most[method] = max(most.get(method, effect), effect)
     methods = {row["method"] for row in rows}
     return tuple(sorted(methods, key=lambda name: (name != TEACHER, -most.get(name, -1.0), name)))
+
+
+def draw(drawn: StudyResults) -> Figure:
+    """Draw the figure of a study."""
+    return draw_attack_success(drawn.students)
 
 
 def draw_attack_success(rows: Sequence[Row]) -> Figure:

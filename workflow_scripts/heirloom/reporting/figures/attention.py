@@ -11,14 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heirloom.evaluation.metrics import CLEAN
-from heirloom.evaluation.panels import Panel
 from heirloom.reporting.attention import choice_caption, condition_title, explanation, kind_title
-from heirloom.reporting.figures.style import HALO, INFECTED_COLOURS, INK, QUIET, note, style
+from heirloom.reporting.drawing.study_figure import StudyFigure
+from heirloom.reporting.drawing.style import HALO, INFECTED_COLOURS, INK, QUIET, note, style
 from heirloom.reporting.wording import NOTHING, amount, method_title, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from heirloom.evaluation.panels import Panel
+
+FIGURE = StudyFigure(
+    order=90, names=lambda grid: list(grid.attention_figures.values()), rule="draw_attention", embedded=False
+)
 
 # all lengths in inches
 CELL, GAP, GROUP_GAP, WORDS, LABEL = 1.24, 0.1, 0.34, 0.58, 1.5

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from heirloom.config.models import Augmentation
 from heirloom.config.study import Injection
-from heirloom.reporting.figures.style import INFECTED_COLOURS, INK, QUIET, note, style
+from heirloom.reporting.drawing.study_figure import StudyFigure
+from heirloom.reporting.drawing.style import INFECTED_COLOURS, INK, QUIET, note, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+FIGURE = StudyFigure(order=100, names=lambda grid: grid.contact_sheets, rule="draw_contact_sheets", embedded=False)
 
 # all lengths in inches
 CELL, GAP, WORDS, MARGIN, HEAD = 1.5, 0.14, 0.46, 0.16, 0.72

@@ -9,7 +9,8 @@ from itertools import groupby
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from heirloom.reporting.figures.style import (
+from heirloom.reporting.drawing.study_figure import StudyFigure
+from heirloom.reporting.drawing.style import (
     CONTROL_COLOURS,
     GRID,
     INFECTED_COLOURS,
@@ -25,6 +26,10 @@ from heirloom.reporting.tables import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FIGURE = StudyFigure(
+    order=50, names=lambda grid: ["criticality"] if grid.study.repair_experiments else [], rule="draw_rift"
+)
 
 PLAIN, CHOSEN = CONTROL_COLOURS[0], INFECTED_COLOURS[0]
 # all lengths in inches

@@ -8,7 +8,8 @@ from itertools import groupby
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from heirloom.reporting.figures.style import (
+from heirloom.reporting.drawing.study_figure import StudyFigure
+from heirloom.reporting.drawing.style import (
     CONTROL_COLOURS,
     GRID,
     HALO,
@@ -24,6 +25,10 @@ from heirloom.reporting.tables import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FIGURE = StudyFigure(
+    order=60, names=lambda grid: ["interpolation"] if grid.study.repair_experiments else [], rule="draw_rift"
+)
 
 METRICS: Mapping[str, str] = {"accuracy": "accuracy", "robust_accuracy": "robust accuracy"}
 COLOURS: Mapping[str, str] = {"accuracy": CONTROL_COLOURS[0], "robust_accuracy": INFECTED_COLOURS[0]}

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.evaluation.samples import Pixels, ShownSample
-from heirloom.reporting.figures.style import INFECTED_COLOURS, INK, MARGIN, QUIET, note, style
+from heirloom.reporting.drawing.study_figure import StudyFigure
+from heirloom.reporting.drawing.style import INFECTED_COLOURS, INK, MARGIN, QUIET, note, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+FIGURE = StudyFigure(order=80, names=lambda grid: ["restored"] if grid.pictured else [], rule="draw_restored")
 
 # all lengths in inches
 LEFT, CELL, GAP, PAIR, WORDS, HEAD, COLUMN, FOOT = 1.5, 1.0, 0.06, 0.22, 0.24, 0.42, 0.3, 0.42

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from heirloom.config.names import CLEAN, UNREPAIRED, shown_from
 from heirloom.reporting import repairs
 from heirloom.reporting.attack_suites import DOUBT
-from heirloom.reporting.figures import matrix
-from heirloom.reporting.figures.attack_success import CHARACTER, NARROW, TICKS, Dot, draw_dot, scale_of
-from heirloom.reporting.figures.style import (
+from heirloom.reporting.drawing import matrix
+from heirloom.reporting.drawing.study_figure import StudyFigure, StudyResults
+from heirloom.reporting.drawing.style import (
     GRID,
     INFECTED_COLOURS,
     LEGEND_LINE,
@@ -29,12 +29,15 @@ from heirloom.reporting.figures.style import (
     note,
     style,
 )
+from heirloom.reporting.figures.attack_success import CHARACTER, NARROW, TICKS, Dot, draw_dot, scale_of
 from heirloom.reporting.tables import Row, of_methods
 from heirloom.reporting.wording import counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FIGURE = StudyFigure(order=40, names=lambda grid: ["robustness"] if grid.robust_experiments else [])
 
 # all lengths in inches
 GAP, RIGHT = 0.45, 0.25
@@ -116,6 +119,11 @@ def _block(model: tuple[str, str], rows: Sequence[Row], changes: Sequence[Row]) 
         baseline=baselines[0] if baselines else "",
         side_by_side=teacher == CLEAN,
     )
+
+
+def draw(drawn: StudyResults) -> Figure:
+    """Draw the figure of a study."""
+    return draw_robustness(drawn.robust, drawn.comparisons)
 
 
 def draw_robustness(rows: Sequence[Row], comparisons: Sequence[Row]) -> Figure:

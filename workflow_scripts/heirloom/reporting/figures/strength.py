@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from heirloom.evaluation.metrics import CLEAN
 from heirloom.reporting.attack_suites import ROBUST, bound_of, facts_of
-from heirloom.reporting.figures.style import (
+from heirloom.reporting.drawing.study_figure import StudyFigure, StudyResults
+from heirloom.reporting.drawing.style import (
     GRID,
     LEGEND_LINE,
     MARGIN,
@@ -27,6 +28,8 @@ from heirloom.reporting.wording import counts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FIGURE = StudyFigure(order=70, names=lambda grid: ["strength"] if grid.ladders else [])
 
 Ladders = Mapping[str, Mapping[str, Sequence[str]]]  # attacks from weak to strong by experiment and ladder
 
@@ -93,6 +96,11 @@ def _words(step: str, budgets: Mapping[str, str]) -> str:
     parts += [str(facts["loss"])] if "loss" in facts else []
     parts += [str(facts["through"])] if "through" in facts else []
     return "\n".join(parts)
+
+
+def draw(drawn: StudyResults) -> Figure:
+    """Draw the figure of a study."""
+    return draw_strength(drawn.robust, drawn.ladders)
 
 
 def draw_strength(rows: Sequence[Row], ladders: Ladders) -> Figure:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from heirloom.evaluation.metrics import TEACHER
-from heirloom.reporting.figures.style import (
+from heirloom.reporting.drawing.study_figure import StudyFigure, StudyResults
+from heirloom.reporting.drawing.style import (
     GRID,
     INFECTED_COLOURS,
     LEGEND_LINE,
@@ -30,6 +31,8 @@ from heirloom.reporting.wording import method_title, title
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FIGURE = StudyFigure(order=20, names=lambda _: ["trade_off"])
 
 # all lengths in inches
 LEFT, FOOT, HEAD, GAP = 0.62, 0.56, 0.36, 0.75
@@ -88,6 +91,11 @@ def shapes(methods: Sequence[str]) -> dict[str, str]:
     students = sorted(set(methods) - {TEACHER})
     marks = (*SHAPES, *LETTERS)
     return {TEACHER: TEACHER_SHAPE} | {name: marks[place % len(marks)] for place, name in enumerate(students)}
+
+
+def draw(drawn: StudyResults) -> Figure:
+    """Draw the figure of a study."""
+    return draw_trade_off(drawn.students, drawn.controls)
 
 
 def draw_trade_off(rows: Sequence[Row], controls: Mapping[str, str]) -> Figure:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path
+from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from heirloom.evaluation.metrics import TEACHER
-from heirloom.reporting.figures.style import (
+from heirloom.reporting.drawing.study_figure import StudyFigure, StudyResults
+from heirloom.reporting.drawing.style import (
     GRID,
     MARGIN,
     QUIET,
@@ -21,14 +19,15 @@ from heirloom.reporting.figures.style import (
     note,
     style,
 )
+from heirloom.reporting.histories import METRICS, Curve, History
 from heirloom.reporting.wording import method_title
-from heirloom.runtime.files import read_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-METRICS = {"loss": "loss", "validation_accuracy": "accuracy, %"}
+FIGURE = StudyFigure(order=30, names=lambda _: ["training_curves"])
+
 # all lengths in inches
 FEWEST, COLUMNS, LEFT, RIGHT, GAP = 2, 4, 0.62, 0.2, 0.2
 TITLE, HEAD, FOOT, PANEL, BETWEEN, LEGEND_GAP = 0.3, 0.22, 0.5, 1.25, 0.12, 0.08
@@ -37,54 +36,17 @@ EXPLANATION = (
     " validation images."
 )
 
-Curve = tuple[tuple[int, float], ...]  # (iterations made, value)
-
-
-@dataclass(frozen=True)
-class TrainingCurve:
-    """Whose history a file is; the method of an infected teacher's own training is "teacher", its seed 0."""
-
-    teacher: str
-    injection: str
-    dataset: str
-    method: str
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class History:
-    """One training: a curve per metric; a metric that was not measured has none."""
-
-    training: TrainingCurve
-    curves: Mapping[str, Curve]
-
-
-def read_history(path: Path, training: TrainingCurve) -> History:
-    """Read a training's history; iterations go on counting from phase to phase. Raises DamagedFileError."""
-    rows = read_table(path).to_pylist()
-    made = _made(rows)
-    curves = {
-        metric: tuple((x, row[metric]) for x, row in zip(made, rows, strict=True) if row.get(metric) is not None)
-        for metric in METRICS
-    }
-    return History(training, {metric: curve for metric, curve in curves.items() if curve})
-
-
-def _made(rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Return the iterations made in all phases up to each row."""
-    made, before = [], 0
-    for _, phase in groupby(rows, key=lambda row: row["phase"]):
-        steps = [before + row["iteration"] for row in phase]
-        made += steps
-        before = steps[-1]
-    return made
-
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
     """Return the mean over seeds at the iterations that all have."""
     values = [dict(curve) for curve in curves]
     shared = sorted(set.intersection(*map(set, values))) if values else []
     return tuple((x, fmean(value[x] for value in values)) for x in shared)
+
+
+def draw(drawn: StudyResults) -> Figure:
+    """Draw the figure of a study."""
+    return draw_training_curves(drawn.histories, Palette.of_rows(drawn.students))
 
 
 def draw_training_curves(histories: Sequence[History], palette: Palette) -> Figure:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from heirloom.models.classifier import Classifier
     from heirloom.training.checkpoints import Checkpoint
 
+WORDS = ("the largest anomaly index that {detector} finds among the classes", "index")
 FEWEST = 3  # classes: of two norms neither is an outlier
 
 

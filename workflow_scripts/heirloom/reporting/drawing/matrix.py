@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from heirloom.reporting.attack_suites import CLEAR, cell, is_clear
-from heirloom.reporting.figures.style import INK, QUIET, WIDTH
+from heirloom.reporting.drawing.style import INK, QUIET, WIDTH
 from heirloom.reporting.wording import counts
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What figures share, and what each says of itself."""
